@@ -1,0 +1,103 @@
+// Data layer: unlabeled (or labelled) samples from pictures, arrays and ONNX test sets, preprocessed
+// and cut into chunks that do not depend on any user option.
+//
+//   auto source = open_data({"images/"}, spec, model_inputs, {.limit = 256});
+//   for (int64_t c = 0; c < source->chunk_count(); ++c) Batch b = source->chunk(c);
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qtool/tensor.hpp"
+
+namespace qtool {
+
+// One value per graph input name.
+using Feed = std::map<std::string, Tensor>;
+
+// What the model wants: from its graph inputs (initializers excluded).
+struct InputSpec {
+  std::string name;
+  DType dtype = DType::kFloat;
+  Shape shape;                       // −1 where free
+};
+
+// How a picture becomes a tensor: sidecar JSON (`preprocess`, `input.layout`) overridden by flags.
+struct Preprocess {
+  std::string layout = "NCHW";       // or NHWC
+  std::string channel_order = "RGB"; // RGB, BGR, GRAY
+  bool grayscale = false;
+  std::string interpolation = "bicubic";   // bicubic, bilinear, nearest, as Pillow defines them
+  std::optional<int64_t> resize_width, resize_height_exact;   // --resize WxH: exact size
+  std::optional<int64_t> resize_short_side;
+  std::optional<int64_t> resize_height;    // keeps the aspect ratio
+  std::optional<int64_t> pad_width_to;     // zeros on the right, after normalisation
+  std::optional<int64_t> center_crop;
+  double scale = 1.0;
+  std::vector<double> mean = {0.0}, std = {1.0};
+};
+// Reads a sidecar; unknown keys inside "preprocess" are Error{kUsage} with the nearest known key.
+struct Sidecar {
+  Preprocess preprocess;
+  std::optional<std::string> calib, test, labels;   // paths relative to the sidecar, resolved
+};
+Sidecar read_sidecar(const std::filesystem::path& path);
+// Canonical JSON of the preprocessing, for the workspace, and back.
+std::string preprocess_json(const Preprocess& p);
+Preprocess preprocess_from_json(std::string_view json);
+
+// Samples glued along axis 0 where the model allows it (every feed array batched), else one sample.
+struct Batch {
+  Feed feed;
+  int64_t samples = 0;
+  std::vector<int64_t> labels;       // one per sample, or empty
+  int64_t first_sample = 0;          // index of its first sample
+};
+
+struct DataOptions {
+  int64_t limit = 0;                 // 0: all
+  std::optional<uint64_t> shuffle_seed;
+  bool skip_bad = false;             // leave unreadable pictures out, counted
+  int64_t chunk_samples = 0;         // 0: chosen from the input shapes alone
+};
+
+// Random access by chunk, safe from several threads at once.
+class SampleSource {
+ public:
+  virtual ~SampleSource() = default;
+  virtual int64_t samples() const = 0;
+  virtual int64_t chunk_count() const = 0;
+  virtual Batch chunk(int64_t index) const = 0;
+  virtual bool has_labels() const = 0;
+  virtual std::string describe() const = 0;        // "500 pictures in calib_images"
+  virtual int64_t skipped() const { return 0; }
+};
+
+// DATA as in `qtool calibrate --help`: any mix of picture folders, pictures, .npy, .npz, folders of one
+// .npy per input, ONNX test sets. Errors are Error{kData} and name the file.
+std::unique_ptr<SampleSource> open_data(const std::vector<std::filesystem::path>& paths, const Preprocess& preprocess,
+                                        const std::vector<InputSpec>& inputs, const DataOptions& options);
+// Seeded normal samples of the model's shapes (free dimensions: `free_dim`, batch 1).
+std::unique_ptr<SampleSource> random_data(int64_t samples, uint64_t seed, const std::vector<InputSpec>& inputs, int64_t free_dim);
+
+// --- parts, public for tests ----------------------------------------------------------------------
+struct Image {
+  int64_t height = 0, width = 0, channels = 0;     // 1 or 3
+  std::vector<uint8_t> pixels;                     // HWC
+};
+// PNG, JPEG, BMP, PPM; EXIF orientation applied, alpha dropped, 16 bits and CMYK as Pillow's convert('RGB').
+Image read_image(const std::filesystem::path& path);
+Image resize(const Image& image, int64_t width, int64_t height, const std::string& interpolation);
+// Float tensor [1, C, H, W] or [1, H, W, C].
+Tensor preprocess_image(const Image& image, const Preprocess& p);
+Tensor read_npy(const std::filesystem::path& path);
+Tensor parse_npy(std::string_view bytes, const std::string& origin);
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
+// Uncompressed .npz, atomically.
+void write_npz(const std::filesystem::path& path, const std::map<std::string, Tensor>& arrays);
+
+}  // namespace qtool

@@ -1,0 +1,95 @@
+// Execution layer: runs a graph, node by node, each by its fastest kernel (oneDNN) or by its
+// operator's reference. Shapes are those that come; kernels are cached by signature.
+//
+//   Executor ex(model, {.observe = {"conv1_out"}});
+//   std::vector<Tensor> out = ex.run(feed, &tap);             // outputs in graph order
+//
+//   State s = ex.start(feed);                                 // or in ranges: run to a node, copy the
+//   ex.advance(s, ex.step_of("conv5"));                       // state (cheap: shared tensors), change
+//   State t = s;  ex.set(t, "w5", quantized);  ex.finish(t);  // a value, run only the rest
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "qtool/data.hpp"
+#include "qtool/graph.hpp"
+
+namespace qtool {
+
+enum class Backend { kOneDnn, kReference };
+
+struct ExecOptions {
+  Backend backend = Backend::kOneDnn;
+  int intra_threads = 1;             // threads inside one run; artifacts are made with 1
+  bool fuse = true;                  // Conv+Relu, Conv+Add … become one kernel unless observed between
+  std::set<std::string> observe;     // values that must exist as such: taps and set() may name these
+};
+
+// Reads or replaces values as they are computed. Called for observed values only, in order of computation.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  virtual void on_value(const std::string& name, Tensor& value) = 0;
+};
+
+// How one step runs; for `bench`, `eval` and reports.
+struct StepInfo {
+  std::string name, type, domain;    // of the node (fused ones keep their main node's name)
+  std::string kernel;                // "onednn:jit:avx2", "reference"; of the last signature run
+  double milliseconds = 0;           // total over all runs when timing is on
+};
+
+// The live values between two steps of one run. Copying is cheap.
+struct State {
+  struct Impl;
+  State();
+  State(const State&);
+  State(State&&) noexcept;
+  State& operator=(const State&);
+  State& operator=(State&&) noexcept;
+  ~State();
+  std::unique_ptr<Impl> impl;
+};
+
+// Immutable after construction; every member may be called from several threads at once.
+class Executor {
+ public:
+  // Throws Error{kModel} naming node and opset for an operator that is not there.
+  Executor(const Model& model, ExecOptions options = {});
+  ~Executor();
+  Executor(Executor&&) noexcept;
+
+  std::vector<Tensor> run(const Feed& feed, Tap* tap = nullptr) const;
+
+  State start(const Feed& feed) const;
+  // Runs steps up to, not including, `step`.
+  void advance(State& state, int step, Tap* tap = nullptr) const;
+  std::vector<Tensor> finish(State& state, Tap* tap = nullptr) const;
+  // A live value or initializer by name; for values that exist (inputs, observed, constants, outputs).
+  Tensor get(const State& state, const std::string& name) const;
+  void set(State& state, const std::string& name, Tensor value) const;
+  int step_count() const;
+  // The step that runs the node of this name (itself or inside a fused step); −1 when folded away.
+  int step_of(const std::string& node) const;
+
+  std::vector<StepInfo> steps() const;
+  void enable_timing() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Peak of one core and of `threads` cores in GFLOP/s (float) and GOP/s (u8×s8), measured briefly.
+struct MachinePeak {
+  double float_gflops = 0, int8_gops = 0;
+};
+MachinePeak measure_peak(int threads);
+// Instruction set that oneDNN dispatches to, "AVX2", "AVX512_VNNI" …; whether u8×s8 pair sums saturate on it.
+std::string cpu_isa();
+bool saturates_u8s8();
+
+}  // namespace qtool

@@ -1,0 +1,138 @@
+// Graph layer: the model in memory. Values and nodes live in vectors and are named by small ids; an
+// ONNX name is what artifacts on disk use. Edits keep nodes in topological order.
+//
+//   Graph& g = model.graph;
+//   for (const Node& n : g.nodes) if (is(n, "Conv")) use(g.value(n.inputs[1]).name);
+//   replace_uses(g, old_value, new_value);  remove_dead(g);  verify(g);
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "qtool/tensor.hpp"
+
+namespace qtool {
+
+enum class ValueId : int32_t { kNone = -1 };   // kNone: an absent optional input or output
+inline size_t index(ValueId id) { return static_cast<size_t>(id); }
+
+struct Graph;
+
+// A tensor that flows. Non-tensor types (sequence, optional, map) keep their type in `opaque`.
+struct Value {
+  std::string name;                       // unique within its graph, never empty
+  DType dtype = DType::kUndefined;        // kUndefined: not known
+  std::optional<Shape> shape;             // absent: rank not known; −1: dimension not known
+  std::vector<std::string> symbols;       // names of unknown dimensions ("batch"), "" elsewhere; may be empty
+  std::string opaque;                     // the ValueInfoProto's other fields, serialized
+  bool declared = false;                  // was listed in value_info, inputs or outputs
+};
+
+// A value inside an attribute.
+using AttributeValue =
+    std::variant<std::monostate, int64_t, float, std::string, Tensor, std::shared_ptr<const Graph>,
+                 std::vector<int64_t>, std::vector<float>, std::vector<std::string>,
+                 std::vector<Tensor>, std::vector<std::shared_ptr<const Graph>>>;
+
+struct Attribute {
+  std::string name;
+  AttributeValue value;                   // monostate: only `opaque` knows (types, sparse tensors)
+  std::string opaque;                     // the AttributeProto's other fields, serialized
+};
+
+struct Node {
+  std::string name;                       // unique within its graph after load, never empty
+  std::string type;                       // "Conv"
+  std::string domain;                     // "" is ai.onnx
+  std::vector<ValueId> inputs, outputs;   // kNone where absent
+  std::vector<Attribute> attributes;
+  std::string opaque;                     // doc string, overload, metadata …, serialized
+};
+
+// Weights and other constants, by value.
+struct Initializer {
+  Tensor data;
+  std::string opaque;                     // the TensorProto's doc string and other fields
+};
+
+struct Graph {
+  std::string name;
+  std::vector<Value> values;
+  std::vector<Node> nodes;                // topological order
+  std::vector<ValueId> inputs, outputs;   // inputs may include initializers' values (IR 3)
+  std::map<ValueId, Initializer> initializers;
+  std::string opaque;                     // doc string, quantization annotations, metadata …
+  // Names that subgraph nodes use but an enclosing graph defines: values without producer here.
+  std::vector<ValueId> captures;
+
+  const Value& value(ValueId id) const { return values[index(id)]; }
+  Value& value(ValueId id) { return values[index(id)]; }
+  const Tensor* constant(ValueId id) const;       // the initializer's data, or nullptr
+  ValueId find(std::string_view value_name) const;  // kNone when absent
+};
+
+struct Model {
+  Graph graph;
+  int64_t ir_version = 8;
+  std::map<std::string, int64_t> opsets;  // domain → version; "" is ai.onnx
+  std::vector<std::pair<std::string, std::string>> metadata;
+  std::string opaque;                     // producer, functions, training info …, serialized
+  std::filesystem::path path;             // where it was read from; may be empty
+  std::string fingerprint;                // SHA-256 of the file's bytes (and of external data), hex
+  int64_t opset(const std::string& domain = "") const;
+};
+
+// --- reading --------------------------------------------------------------------------------------
+bool is(const Node& node, std::string_view type, std::string_view domain = "");
+const Attribute* find_attribute(const Node& node, std::string_view name);
+// The attribute's value, or the default when absent; throws Error{kModel} when of another kind.
+int64_t attr_int(const Node& node, std::string_view name, int64_t fallback);
+float attr_float(const Node& node, std::string_view name, float fallback);
+std::string attr_string(const Node& node, std::string_view name, std::string fallback);
+std::vector<int64_t> attr_ints(const Node& node, std::string_view name, std::vector<int64_t> fallback = {});
+std::vector<float> attr_floats(const Node& node, std::string_view name, std::vector<float> fallback = {});
+const Tensor* attr_tensor(const Node& node, std::string_view name);
+const Graph* attr_graph(const Node& node, std::string_view name);
+void set_attribute(Node& node, std::string_view name, AttributeValue value);
+void remove_attribute(Node& node, std::string_view name);
+std::string node_text(const Node& node);  // "node 'conv1' (Conv)" for messages, printable
+
+// Who makes and who uses each value; node indices. Outer-scope uses by subgraphs count as uses.
+struct Uses {
+  std::vector<int32_t> producer;                 // by value; −1: input, initializer or capture
+  std::vector<std::vector<int32_t>> consumers;   // by value, each node once per use
+  std::vector<bool> is_output;                   // by value: is a graph output
+};
+Uses uses_of(const Graph& graph);
+// Values of the enclosing graph (by name) that the node's subgraphs read.
+std::vector<std::string> captured_names(const Node& node);
+
+// --- edits ----------------------------------------------------------------------------------------
+// A fresh value; `name` is made unique by a suffix when taken.
+ValueId add_value(Graph& graph, std::string name, DType dtype = DType::kUndefined,
+                  std::optional<Shape> shape = std::nullopt);
+ValueId add_initializer(Graph& graph, std::string name, Tensor data);
+// Every use of `from` (node inputs and graph outputs unless `keep_outputs`) becomes `to`.
+enum class OutputUses { kReplace, kKeep };
+void replace_uses(Graph& graph, ValueId from, ValueId to, OutputUses outputs = OutputUses::kReplace);
+// A node made of parts, its name unique; append to graph.nodes and call sort_nodes.
+Node make_node(const Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,
+               std::vector<ValueId> outputs, std::vector<Attribute> attributes = {});
+// Removes nodes whose indices are listed.
+void remove_nodes(Graph& graph, const std::vector<int32_t>& indices);
+// Removes nodes, initializers and declared values that no graph output needs. Returns nodes removed.
+int remove_dead(Graph& graph);
+// Stable topological sort; throws Error{kModel, QT-E330} naming a node of a cycle.
+void sort_nodes(Graph& graph);
+// Structural invariants (ids in range, one producer a value, order); throws Error naming the culprit.
+void verify(const Graph& graph);
+// Readable one-line-a-node form for tests and `-v`.
+std::string dump(const Graph& graph);
+
+}  // namespace qtool
