@@ -62,11 +62,4 @@ std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const T
   }
 }
 
-int64_t normalize_axis(int64_t axis, int64_t rank, const Node& node) {
-  if (axis < -rank || axis >= rank) {
-    throw_model("QT-E331", cat(node.type, ": axis ", axis, " is outside a tensor of rank ", rank));
-  }
-  return axis < 0 ? axis + rank : axis;
-}
-
 }  // namespace qtool
