@@ -127,13 +127,17 @@ class Checker:
                 self.error(path, number, 'compares an op type with a literal: ask its OpDef instead')
 
     def layer_of(self, path):
-        """The layer of src/<layer>/..., include/qtool/<layer>.hpp and include/qtool/<layer>_<part>.hpp; else None."""
+        """The layer of src/<layer>/... and include/qtool/<layer>.hpp; of any other public header what its first line
+        says: `(layer <name>)`. Else None."""
         parts = path.parts
         if parts[0] == 'src' and len(parts) > 2 and parts[1] in self.layers:
             return parts[1]
         if parts[:2] == ('include', 'qtool'):
-            name = Path(parts[2]).stem
-            return next((n for n in (name, name.split('_')[0]) if n in self.layers), None)
+            name = path.stem
+            if name not in self.layers and (self.root / path).is_file():
+                first_line = (self.root / path).read_text(encoding='utf-8').partition('\n')[0]
+                name = (re.findall(r'\(layer (\w+)\)', first_line) or [None])[0]
+            return name if name in self.layers else None
         return None
 
     def check_include(self, path, number, layer, quote, target):
