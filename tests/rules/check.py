@@ -28,7 +28,9 @@ MAX_LINES, MAX_TEST_LINES = 500, 700
 TEXT_SUFFIXES = {'.cpp', '.hpp', '.h', '.py', '.sh', '.cmake', '.in', '.txt', '.md', '.json', '.yml', '.yaml', ''}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
-OP_TYPE = re.compile(r'\b\w*(?:type|op)_?(?:\(\))?\s*[!=]=\s*"[A-Z]\w*"|"[A-Z]\w*"\s*[!=]=\s*[\w.>()-]*(?:type|op)_?\b')
+OP_NAME = r'"(?:[A-Z]\w*[a-z]\w*|LSTM|GRU|RNN|LRN|DFT|STFT)"'
+OP_TYPE = re.compile(rf'\b\w*(?:type|op)_?(?:\(\))?\s*[!=]=\s*{OP_NAME}|{OP_NAME}\s*[!=]=\s*[\w.>()-]*(?:type|op)_?\b'
+                     rf'|\bis\([^()"]*(?:\([^()]*\)[^()"]*)?,\s*{OP_NAME}')
 MACHINE_PATH = re.compile(r'(?<![\w.$}/~-])/(?:work|root|home|farm|Users)/')
 LEFT_FOR_LATER = re.compile(r'\b(?:TOD[O]|FIXM[E])\b')
 
