@@ -1,0 +1,92 @@
+// Budgets and widths as they are written on the command line (layer plan).
+//
+//   for (const Limit& l : parse_budget("4.5bits,25%size")) …        // kBits 4.5, kSizeFraction 0.25
+//   Widths w = parse_uniform("w4a8");                                // {4, 8}
+//   std::vector<Keep> k = parse_keep("first,last=w8a8");
+//   std::vector<int> b = parse_bits_list("2,3,4,8,float");           // {2, 3, 4, 8, kFloatBits}
+//
+// A new limit is one row in src/plan/budget.cpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qtool/base.hpp"
+
+namespace qtool {
+
+// The width that stands for "stays in float".
+inline constexpr int kFloatBits = 32;
+
+struct Limit {
+  enum Kind {
+    kBits,              // mean code width of the quantizable weights, bits
+    kBpw,               // stored bits per weight, with scales, zero points and codebooks
+    kSize,              // bytes of all weights as stored
+    kSizeFraction,      // the same against the float model, (0, 1]
+    kBops,              // sum of MACs × weight bits × activation bits
+    kBopsFraction,      // the same against 32 × 32, (0, 1]
+    kLatency,           // predicted milliseconds by the cost table of `profile`
+    kLatencyFraction,   // the same against the float model, (0, 1]
+    kActivationBits,    // mean activation width weighted by tensor size, bits
+    kDrop,              // quality may fall by this fraction at most, [0, 1)
+    kAgreement,         // agreement with the float model at least this fraction, (0, 1]
+    kSqnr,              // output SQNR at least this many dB
+  };
+  Kind kind = kBits;
+  double value = 0;
+  std::string profile;   // latency limits: profile name or file
+  bool operator==(const Limit&) const = default;
+};
+
+// One way of writing a limit: [key=]NUMBER unit[@PROFILE].
+struct LimitForm {
+  Limit::Kind kind;
+  std::string_view key;       // "act" in "act=6bits"; "" when there is none
+  std::string_view unit;      // what follows the number; upper and lower case are the same
+  double factor;              // Limit::value = NUMBER × factor
+  double min, max;            // of Limit::value
+  std::string_view example;   // "" for the further units of a limit
+  std::string_view meaning;
+};
+const std::vector<LimitForm>& limit_forms();
+
+// Limits joined by commas, in their order. Throws Error{kUsage}: QT-E110 not of the form
+// [key=]NUMBER unit, QT-E111 unknown key or unit (with the nearest), QT-E112 value out of range,
+// QT-E113 profile missing or out of place.
+std::vector<Limit> parse_budget(std::string_view text);
+// The limit as parse_budget reads it back, in the first unit of its kind.
+std::string limit_text(const Limit& limit);
+// True for drop, agreement and sqnr: measured on real outputs, not a sum of costs.
+bool is_quality_floor(const Limit& limit);
+
+// Weight and activation width of a layer; kFloatBits stands for float.
+struct Widths {
+  int weight_bits = 8;
+  int activation_bits = 8;
+  bool operator==(const Widths&) const = default;
+};
+// "w4a8", or "w4" for float activations; 1 to 16 bits each. Throws Error{kUsage} QT-E114.
+Widths parse_uniform(std::string_view text);
+// "w4a8", "w4" or "float".
+std::string widths_text(const Widths& widths);
+
+// A rule that pins layers to widths.
+struct Keep {
+  enum Which { kFirst, kLast, kName };   // first or last weighted layer, or layers by name
+  Which which = kName;
+  std::string pattern;                   // kName: ECMAScript regular expression for the whole name
+  Widths widths;
+};
+// "REGEX=w8a8", "REGEX=float", "first,last=w8a8": words and expressions joined by commas (outside
+// brackets), one Keep each, in their order. Throws Error{kUsage} QT-E115.
+std::vector<Keep> parse_keep(std::string_view text);
+// Whether a kName rule matches the whole of `name`; false for kFirst and kLast.
+bool keep_matches(const Keep& keep, const std::string& name);
+
+// "2,3,4,8,float": distinct widths of 1 to 16 bits, returned ascending with float as kFloatBits.
+// Throws Error{kUsage} QT-E116.
+std::vector<int> parse_bits_list(std::string_view text);
+
+}  // namespace qtool

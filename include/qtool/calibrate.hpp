@@ -1,0 +1,89 @@
+// Calibration layer: what values look like over the data, gathered in one streaming pass, and clip
+// ranges chosen from it.
+//
+//   CalibrationTable table = calibrate(model, activation_names, *source, {.threads = 2});
+//   Range r = find_range("mse").choose(table.at("conv1_out"), {.bits = 8});
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qtool/data.hpp"
+#include "qtool/exec.hpp"
+#include "qtool/format.hpp"
+#include "qtool/graph.hpp"
+
+namespace qtool {
+
+// Counts over bins of width 2^exponent, aligned at zero: bin i holds [i, i+1) · 2^exponent for
+// i in [−kHalf, kHalf). The exponent is the smallest that holds every value seen; growing merges
+// pairs of bins, so the result does not depend on the order of the data.
+class Histogram {
+ public:
+  static constexpr int kHalf = 2048;
+  void add(std::span<const float> values);
+  void merge(const Histogram& other);
+  bool empty() const { return counts_.empty(); }
+  int exponent() const { return exponent_; }
+  // 2·kHalf counts, lowest bin first; empty before the first value.
+  const std::vector<int64_t>& counts() const { return counts_; }
+  double bin_width() const;
+  double lower_edge(int bin) const;   // of counts()[bin]
+  static Histogram from_parts(int exponent, std::vector<int64_t> counts);
+
+ private:
+  void grow_to(int exponent);
+  int exponent_ = -126;
+  std::vector<int64_t> counts_;
+};
+
+// Everything that range methods and score methods ask of one value. merge() is associative; sums are
+// added in the order of merging, which calibrate() fixes.
+struct ValueStats {
+  int64_t count = 0;                  // elements seen
+  int64_t samples = 0;
+  double min = 0, max = 0, sum = 0, sum_squares = 0;
+  Histogram histogram;
+  // Along axis 1 when the value has rank 2 or more, else empty.
+  std::vector<double> channel_min, channel_max, channel_sum, channel_sum_squares;
+  Shape shape;                        // of the last value seen, batch dimension included
+  int64_t elements_per_sample() const { return samples ? count / samples : 0; }
+
+  void observe(const Tensor& value, int64_t samples_in_value);   // float32; others are ignored
+  void merge(const ValueStats& other);
+};
+
+struct CalibrationTable {
+  std::string model_fingerprint;      // Model::fingerprint of the file that was calibrated
+  int64_t samples = 0;
+  bool random_data = false;
+  std::map<std::string, ValueStats> values;
+  const ValueStats& at(const std::string& value) const;   // throws Error{kUsage} naming the command that repairs
+};
+
+struct CalibrateOptions {
+  int threads = 1;
+};
+// One pass over the data. `names`: values to observe; they stay visible to fusion.
+CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names, const SampleSource& source,
+                           const CalibrateOptions& options);
+
+// JSON with histograms in `<path>.bin` beside it; both atomic; exact round trip.
+void save_calibration(const CalibrationTable& table, const std::filesystem::path& path);
+CalibrationTable load_calibration(const std::filesystem::path& path);
+
+// --- ranges: src/calibrate/ranges/<method>.cpp, one record a method --------------------------------
+struct Range {
+  double lo = 0, hi = 0;              // lo ≤ 0 ≤ hi
+};
+struct RangeMethod {
+  std::string_view name, summary;
+  Range (*choose)(const ValueStats& stats, const QuantSpec& spec);
+};
+std::span<const RangeMethod* const> range_methods();
+const RangeMethod& find_range(std::string_view name);   // throws Error{kUsage} with the nearest name
+
+}  // namespace qtool

@@ -1,0 +1,65 @@
+// Evaluate layer: what a written model is worth against the float one, on the kernels that will run.
+//
+//   Evaluation e = evaluate(q_model, &float_model, *source, {.kernels = Kernels::kInteger});
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "qtool/data.hpp"
+#include "qtool/exec.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool {
+
+enum class Kernels { kInteger, kSimulated, kFloat };
+
+struct EvaluateOptions {
+  Kernels kernels = Kernels::kInteger;
+  int threads = 1;
+  std::filesystem::path save_outputs;  // .npz of every output, samples stacked; empty: none
+};
+
+struct OutputMetrics {
+  std::string name;
+  double sqnr_db = 0, cosine = 0, max_abs_error = 0;
+};
+
+struct Evaluation {
+  int64_t samples = 0;
+  bool labelled = false, classifier = false;   // classifier: first output is [N, classes ≥ 2] after flattening
+  double top1 = 0, top5 = 0;           // with labels
+  double reference_top1 = 0, reference_top5 = 0;
+  bool has_reference = false;
+  double agreement = 0;                // of the arg max with the reference
+  std::pair<double, double> agreement_ci{0, 0};   // Wilson 95 %
+  double sqnr_db = 0;                  // of the first output; +inf when equal
+  std::vector<OutputMetrics> outputs;
+  std::vector<LayerStatus> layers;     // integer or why not
+  int64_t integer_layers = 0;
+  std::vector<std::pair<std::string, std::string>> float_layers;
+  std::vector<std::string> saturating_layers;   // u8×s8 pair sums may saturate on this CPU
+  double seconds = 0, samples_per_second = 0;
+};
+
+// Runs `model` (and `reference` when given) over the data, chunk by chunk, side by side.
+Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source, const EvaluateOptions& options);
+
+// Wilson score interval, 95 %.
+std::pair<double, double> wilson(int64_t hits, int64_t trials);
+
+// One ONNX test case: folder with model.onnx and test_data_set_*/.
+struct CaseResult {
+  std::string name, reason;
+  enum class Status { kPassed, kFailed, kUnsupported } status = Status::kPassed;
+  double max_abs_error = 0;
+};
+struct VerifyOptions {
+  double rtol = 1e-3, atol = 1e-5;     // numpy.allclose: |have − want| ≤ atol + rtol · |want|; tighter tolerances of a case's op win
+  Backend backend = Backend::kOneDnn;
+};
+CaseResult verify_case(const std::filesystem::path& folder, const VerifyOptions& options);
+
+}  // namespace qtool

@@ -1,0 +1,43 @@
+// Pass layer: graphs in, equal graphs out. Preparation for quantization, fusion for execution, and
+// lowering of Q/DQ patterns to integer operators.
+//
+//   Model float_net = prepare(load_model("net.onnx"));        // batch norm folded, constants folded
+//   Lowered integer = lower_qdq(load_model("net.q.onnx"));    // QLinearConv … where the pattern allows
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "qtool/graph.hpp"
+
+namespace qtool {
+
+// What quantization works on: opset 13 or newer, no Constant, Identity or Dropout nodes, constants
+// folded, batch norm and affine neighbours folded into layers, MatMul + bias as Gemm, shapes inferred.
+// Names of surviving values and nodes are kept; results equal the original's up to float rounding.
+Model prepare(const Model& model);
+
+struct ExecutionOptions {
+  std::set<std::string> observe;   // names of values that must survive
+  bool fuse = true;
+};
+// The same without changes that a person would see: constants, dead code, fusion of activations and
+// residual sums into their producers (attributes "activation", "residual_input").
+Model prepare_for_execution(const Model& model, const ExecutionOptions& options);
+
+// How one layer of a QDQ model runs.
+struct LayerStatus {
+  std::string name, type;
+  bool integer = false;
+  std::string reason;              // why not, when it does not
+};
+struct Lowered {
+  Model model;
+  std::vector<LayerStatus> layers; // every node with a quantization rule other than none, in order
+};
+// Q/DQ patterns become QLinearConv, QGemm, QLinearAdd … on codes; what does not match stays in float
+// with its Q and DQ nodes, and says why. Results equal the unlowered model's up to one code.
+Lowered lower_qdq(const Model& model);
+
+}  // namespace qtool

@@ -1,0 +1,50 @@
+// Score layer: the price of every choice of every group, from the float model and unlabeled data.
+//
+//   ScoreTable scores = score(prepared, sites, candidates, table, *source, {.method = "sqnr"});
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qtool/calibrate.hpp"
+#include "qtool/plan.hpp"
+
+namespace qtool {
+
+// Groups: one per layer's weights, one per activation tensor with all its consumers.
+enum class GroupKind { kWeights, kActivation };
+struct GroupScore {
+  GroupKind kind = GroupKind::kWeights;
+  std::string name;                    // layer or value
+  std::vector<int> bits;               // candidates, kFloatBits among them when asked
+  std::vector<double> noise;           // relative noise power at the network's outputs, one per candidate
+};
+struct ScoreTable {
+  std::string model_fingerprint, method;
+  int64_t samples = 0;
+  std::vector<GroupScore> groups;
+};
+
+struct ScoreOptions {
+  std::string method = "sqnr";
+  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
+  std::vector<int> activation_bits = {8};   // one entry: not searched, not scored
+  std::string optimizer = "rtn";
+  std::string range_method = "mse";
+  int64_t samples = 64;                // of the calibration data
+  int threads = 1;
+};
+ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table, const SampleSource& source,
+                 const ScoreOptions& options);
+
+void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
+ScoreTable load_scores(const std::filesystem::path& path);
+
+struct ScoreMethod {
+  std::string_view name, summary;
+  ScoreTable (*run)(const Model&, const Sites&, const CalibrationTable&, const SampleSource&, const ScoreOptions&);
+};
+std::span<const ScoreMethod* const> score_methods();
+
+}  // namespace qtool

@@ -1,0 +1,29 @@
+// Kernels on 8-bit codes that oneDNN has not with ONNX's rounding and zero points; the makers that
+// exec/list.cpp names.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "exec/kernel.hpp"
+
+namespace qtool::integer {
+
+std::unique_ptr<Kernel> make_quantize(const KernelRequest& request);
+std::unique_ptr<Kernel> make_dequantize(const KernelRequest& request);
+std::unique_ptr<Kernel> make_add(const KernelRequest& request);
+std::unique_ptr<Kernel> make_concat(const KernelRequest& request);
+std::unique_ptr<Kernel> make_global_average_pool(const KernelRequest& request);
+std::unique_ptr<Kernel> make_lookup(const KernelRequest& request);
+
+// Per-tensor scale and zero point from constant inputs i and i + 1.
+struct Affine {
+  float scale = 1;
+  int32_t zero_point = 0;
+};
+std::optional<Affine> affine(const KernelRequest& request, size_t i);
+inline bool is_eight_bit(DType type) { return type == DType::kUint8 || type == DType::kInt8; }
+inline int32_t lowest_code(DType type) { return type == DType::kUint8 ? 0 : -128; }
+inline int32_t highest_code(DType type) { return type == DType::kUint8 ? 255 : 127; }
+
+}  // namespace qtool::integer

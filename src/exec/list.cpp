@@ -1,0 +1,42 @@
+#include "exec/integer/kernels.hpp"
+#include "exec/onednn/kernels.hpp"
+
+namespace qtool {
+
+std::span<const KernelDef> fast_kernels() {
+  static constexpr std::string_view kMicrosoft = "com.microsoft";
+  static constexpr KernelDef kList[] = {
+      {"Conv", "", onednn::make_conv},
+      {"Gemm", "", onednn::make_gemm},
+      {"MatMul", "", onednn::make_matmul},
+      {"Relu", "", onednn::make_eltwise},
+      {"LeakyRelu", "", onednn::make_eltwise},
+      {"Elu", "", onednn::make_eltwise},
+      {"Sigmoid", "", onednn::make_eltwise},
+      {"Tanh", "", onednn::make_eltwise},
+      {"Abs", "", onednn::make_eltwise},
+      {"Sqrt", "", onednn::make_eltwise},
+      {"Exp", "", onednn::make_eltwise},
+      {"Clip", "", onednn::make_eltwise},
+      {"Add", "", onednn::make_binary},
+      {"Sub", "", onednn::make_binary},
+      {"Mul", "", onednn::make_binary},
+      {"Div", "", onednn::make_binary},
+      {"MaxPool", "", onednn::make_pool},
+      {"AveragePool", "", onednn::make_pool},
+      {"GlobalMaxPool", "", onednn::make_pool},
+      {"GlobalAveragePool", "", onednn::make_pool},
+      {"Softmax", "", onednn::make_softmax},
+      {"QLinearConv", "", onednn::make_quantized_conv},
+      {"QGemm", kMicrosoft, onednn::make_quantized_gemm},
+      {"QuantizeLinear", "", integer::make_quantize},
+      {"DequantizeLinear", "", integer::make_dequantize},
+      {"QLinearAdd", kMicrosoft, integer::make_add},
+      {"QLinearConcat", kMicrosoft, integer::make_concat},
+      {"Lookup", "qtool", integer::make_lookup},
+      {"QLinearGlobalAveragePool", kMicrosoft, integer::make_global_average_pool},
+  };
+  return kList;
+}
+
+}  // namespace qtool

@@ -1,0 +1,75 @@
+// Add, Sub, Mul, Div of floats: equal shapes in the first input's layout, or the second broadcast.
+#include "exec/onednn/common.hpp"
+#include "exec/onednn/kernels.hpp"
+
+namespace qtool::onednn {
+namespace {
+
+std::optional<dnnl::algorithm> algorithm_of(const std::string& type) {
+  if (type == "Add") return dnnl::algorithm::binary_add;
+  if (type == "Sub") return dnnl::algorithm::binary_sub;
+  if (type == "Mul") return dnnl::algorithm::binary_mul;
+  if (type == "Div") return dnnl::algorithm::binary_div;
+  return std::nullopt;
+}
+
+class BinaryKernel : public Kernel {
+ public:
+  BinaryKernel(const dnnl::binary::primitive_desc& pd, Shape output, std::shared_ptr<const Layout> layout)
+      : pd_(pd), primitive_(pd), output_(std::move(output)), layout_(std::move(layout)) {}
+
+  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
+    Tensor keep;
+    const bool same_shape = inputs[1].shape == output_;
+    const dnnl::memory second = same_shape ? in_layout(inputs[1], pd_.src1_desc(), keep)
+                                           : memory_of(pd_.src1_desc(), inputs[1].tensor.raw());
+    const Tensor first = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
+    outputs[0] = first.defined() ? make_array(DType::kFloat, output_, layout_, pd_.dst_desc().get_size())
+                                 : std::move(inputs[0]);
+    void* result = outputs[0].tensor.mutable_raw();
+    Arguments arguments{{DNNL_ARG_SRC_0, memory_of(pd_.src0_desc(), first.defined() ? first.raw() : result)},
+                        {DNNL_ARG_SRC_1, second},
+                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
+    execute(primitive_, pd_.scratchpad_desc(), arguments);
+  }
+
+  std::string name() const override { return implementation(pd_); }
+
+ private:
+  dnnl::binary::primitive_desc pd_;
+  dnnl::binary primitive_;
+  Shape output_;
+  std::shared_ptr<const Layout> layout_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
+  const InputInfo& a = request.inputs[0];
+  const InputInfo& b = request.inputs[1];
+  const auto algorithm = algorithm_of(request.node.type);
+  if (!algorithm || a.dtype != DType::kFloat || b.dtype != DType::kFloat || a.shape.size() < b.shape.size()) return nullptr;
+  if (a.shape != b.shape && (b.layout || broadcast(a.shape, b.shape) != a.shape)) return nullptr;
+  Shape second(a.shape.size() - b.shape.size(), 1);
+  second.insert(second.end(), b.shape.begin(), b.shape.end());
+  const Descriptor first = descriptor_of(a);
+  const Descriptor other = a.shape == b.shape ? first : plain_descriptor(DType::kFloat, second);
+  if (first.get_size() == 0 || other.get_size() == 0) return nullptr;
+  dnnl::primitive_attr attr = user_scratchpad();
+  dnnl::post_ops ops;
+  if (!append_activation(ops, request.node)) return nullptr;
+  attr.set_post_ops(ops);
+  try {
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl::binary::primitive_desc pd(engine(), *algorithm, first, other, first, attr);
+#else
+    const dnnl::binary::primitive_desc pd(dnnl::binary::desc(*algorithm, first, other, first), attr, engine());
+#endif
+    if (std::string_view(pd.impl_info_str()).find("ref") != std::string_view::npos) return nullptr;
+    return std::make_unique<BinaryKernel>(pd, a.shape, a.layout);
+  } catch (const dnnl::error&) {
+    return nullptr;
+  }
+}
+
+}  // namespace qtool::onednn

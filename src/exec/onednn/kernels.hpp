@@ -1,0 +1,18 @@
+// The makers that exec/list.cpp names.
+#pragma once
+
+#include "exec/kernel.hpp"
+
+namespace qtool::onednn {
+
+std::unique_ptr<Kernel> make_conv(const KernelRequest& request);
+std::unique_ptr<Kernel> make_gemm(const KernelRequest& request);
+std::unique_ptr<Kernel> make_matmul(const KernelRequest& request);
+std::unique_ptr<Kernel> make_eltwise(const KernelRequest& request);
+std::unique_ptr<Kernel> make_binary(const KernelRequest& request);
+std::unique_ptr<Kernel> make_pool(const KernelRequest& request);
+std::unique_ptr<Kernel> make_softmax(const KernelRequest& request);
+std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request);
+std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request);
+
+}  // namespace qtool::onednn

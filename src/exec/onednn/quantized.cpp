@@ -1,0 +1,72 @@
+#include "exec/onednn/quantized.hpp"
+
+namespace qtool::onednn {
+
+std::optional<LayerParameters> layer_parameters(const KernelRequest& r, size_t y_scale) {
+  for (size_t i : {size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{5}, y_scale, y_scale + 1}) {
+    if (!r.constant(i)) return std::nullopt;
+  }
+  const auto eight_bit = [](DType t) { return t == DType::kUint8 || t == DType::kInt8; };
+  const Tensor& w_zero = *r.constant(5);
+  if (!eight_bit(r.inputs[0].dtype) || r.inputs[3].dtype != DType::kInt8) return std::nullopt;
+  for (int64_t i = 0; i < w_zero.size(); ++i) if (w_zero.integer(i) != 0) return std::nullopt;
+  LayerParameters p;
+  p.result = r.inputs[y_scale + 1].dtype;
+  if (!eight_bit(p.result) || r.constant(1)->size() != 1 || r.constant(y_scale)->size() != 1) return std::nullopt;
+  const float x = r.constant(1)->data<float>()[0], y = r.constant(y_scale)->data<float>()[0];
+  for (float w : r.constant(4)->data<float>()) p.scales.push_back(x * w / y);
+  p.source_zero_point = static_cast<int32_t>(r.constant(2)->integer(0));
+  p.result_zero_point = static_cast<int32_t>(r.constant(y_scale + 1)->integer(0));
+  return p;
+}
+
+QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerParameters parameters, int weight_mask)
+    : parameters_(std::move(parameters)), attr_(user_scratchpad()), scale_(attr_, parameters_.scales, weight_mask) {
+  if (parameters_.source_zero_point) set_source_zero_point(attr_);
+  if (parameters_.result_zero_point) set_result_zero_point(attr_);
+  const bool u8 = parameters_.result == DType::kUint8;
+  const int64_t lo = attr_int(request.node, "code_min", u8 ? 0 : -128), hi = attr_int(request.node, "code_max", u8 ? 255 : 127);
+  if (lo > (u8 ? 0 : -128) || hi < (u8 ? 255 : 127)) {
+    dnnl::post_ops ops;
+    const float below = static_cast<float>(lo - parameters_.result_zero_point);
+    const float above = static_cast<float>(hi - parameters_.result_zero_point);
+#if DNNL_VERSION_MAJOR >= 3
+    ops.append_eltwise(dnnl::algorithm::eltwise_clip, below, above);
+#else
+    ops.append_eltwise(1.f, dnnl::algorithm::eltwise_clip, below, above);
+#endif
+    attr_.set_post_ops(ops);
+  }
+}
+
+void QuantizedAttributes::bind(Arguments& arguments) const {
+  scale_.bind(arguments);
+  if (parameters_.source_zero_point) {
+    arguments.insert({DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, scalar_memory(parameters_.source_zero_point)});
+  }
+  if (parameters_.result_zero_point) {
+    arguments.insert({DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, scalar_memory(parameters_.result_zero_point)});
+  }
+}
+
+Descriptor bias_descriptor(int64_t channels, int64_t rank) {
+  Shape shape(static_cast<size_t>(rank), 1);
+  shape.back() = channels;
+  return plain_descriptor(DNNL_VERSION_MAJOR >= 3 ? DType::kFloat : DType::kInt32, shape);
+}
+
+Tensor bias_values(const Tensor& bias, const LayerParameters& parameters) {
+#if DNNL_VERSION_MAJOR >= 3
+  Tensor scaled = Tensor::uninitialized(DType::kFloat, bias.shape());
+  auto out = scaled.mutable_data<float>();
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<float>(bias.data<int32_t>()[i]) * parameters.scales[parameters.scales.size() == 1 ? 0 : i];
+  }
+  return scaled;
+#else
+  (void)parameters;
+  return bias;
+#endif
+}
+
+}  // namespace qtool::onednn

@@ -1,0 +1,37 @@
+// What QLinearConv and QGemm share: constant parameters read from inputs, result scale, code clamp.
+#pragma once
+
+#include "exec/onednn/common.hpp"
+
+namespace qtool::onednn {
+
+// Constant parameters of a quantized layer with inputs (x, x_scale, x_zero_point, w, w_scale,
+// w_zero_point, …, y_scale, y_zero_point).
+struct LayerParameters {
+  DType result = DType::kUndefined;
+  std::vector<float> scales;              // x_scale · w_scale / y_scale, one or one per output channel
+  int32_t source_zero_point = 0, result_zero_point = 0;
+};
+// Empty when a parameter is not constant, the weight is not symmetric int8, or types are unusual.
+// `y_scale` is the index of the result's scale input, its zero point follows.
+std::optional<LayerParameters> layer_parameters(const KernelRequest& request, size_t y_scale);
+
+// Attributes: user scratchpad, scales, zero points, and the clamp of "code_min"/"code_max".
+class QuantizedAttributes {
+ public:
+  QuantizedAttributes(const KernelRequest& request, LayerParameters parameters, int weight_mask);
+  const dnnl::primitive_attr& attr() const { return attr_; }
+  void bind(Arguments& arguments) const;
+  const LayerParameters& parameters() const { return parameters_; }
+
+ private:
+  LayerParameters parameters_;
+  dnnl::primitive_attr attr_;
+  OutputScale scale_;
+};
+
+// The int32 bias as oneDNN's version wants it: 2.x scales it with the sum, 3.x wants it scaled.
+Descriptor bias_descriptor(int64_t channels, int64_t rank);
+Tensor bias_values(const Tensor& bias, const LayerParameters& parameters);
+
+}  // namespace qtool::onednn

@@ -1,0 +1,33 @@
+// The single passes; each leaves a graph that verify() accepts.
+#pragma once
+
+#include "qtool/graph.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool::passes {
+
+// Initializers that are also listed as graph inputs (IR 3) are constants, not inputs.
+void drop_initializer_inputs(Model& model);
+// Constant nodes become initializers.
+void constants_to_initializers(Model& model);
+// Identity, and Dropout in inference, vanish.
+void remove_identities(Model& model);
+// Nodes whose inputs are all constant are evaluated. `keep_dequantized`: weights stay behind their
+// DequantizeLinear.
+enum class Dequantized { kFold, kKeep };
+void fold_constants(Model& model, Dequantized dequantized);
+// BatchNormalization and constant Mul/Add behind Conv, ConvTranspose, Gemm fold into weight and bias.
+void fold_affine(Model& model);
+// MatMul of a matrix followed by a constant row Add becomes Gemm.
+void matmul_add_to_gemm(Model& model);
+// Relu, Clip and residual Add run inside their producer.
+void fuse_activations(Model& model, const std::set<std::string>& observe);
+
+// The constant behind a value, or nullptr; looks at initializers only.
+inline const Tensor* constant(const Graph& graph, ValueId id) {
+  return id == ValueId::kNone ? nullptr : graph.constant(id);
+}
+// The only node that reads a value which is no graph output; −1 otherwise.
+int32_t sole_consumer(const Uses& uses, ValueId value);
+
+}  // namespace qtool::passes

@@ -1,0 +1,40 @@
+#include "passes/passes.hpp"
+#include "qtool/onnx.hpp"
+
+namespace qtool {
+
+namespace {
+constexpr int64_t kOldestOpset = 13;   // per-axis DequantizeLinear
+
+void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
+  for (auto pass : list) {
+    pass(model);
+    verify(model.graph);
+  }
+}
+}  // namespace
+
+Model prepare(const Model& model) {
+  Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
+  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers, passes::remove_identities});
+  passes::fold_constants(m, passes::Dequantized::kKeep);
+  infer_shapes(m);
+  run(m, {passes::fold_affine, passes::matmul_add_to_gemm, passes::fold_affine});
+  remove_dead(m.graph);
+  verify(m.graph);
+  infer_shapes(m);
+  return m;
+}
+
+Model prepare_for_execution(const Model& model, const ExecutionOptions& options) {
+  Model m = model;
+  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers});
+  passes::fold_constants(m, passes::Dequantized::kFold);
+  if (options.fuse) infer_shapes(m);
+  if (options.fuse) passes::fuse_activations(m, options.observe);
+  remove_dead(m.graph);
+  verify(m.graph);
+  return m;
+}
+
+}  // namespace qtool
