@@ -3,7 +3,7 @@
 # usage: tools/setup.sh        as root or with sudo; a second run finds everything and does nothing
 #
 # Packages come from apt and PyPI only. CMake and ONNX go into the cache folder:
-# QTOOL_CACHE, else XDG_CACHE_HOME/qtool, else ~/.cache/qtool.
+# QTOOL_CACHE, else XDG_CACHE_HOME/qtool, else ~/.cache/qtool. QTOOL_SKIP_PACKAGES=1 leaves the packages to you.
 set -euo pipefail
 
 readonly cmake_version=3.31.6
@@ -98,6 +98,7 @@ onnx_is_installed() { [ "$(cat "$prefix/built-against" 2>/dev/null)" = "$(build_
 install_onnx() {
   ! onnx_is_installed || return 0
   local start=$SECONDS source log launcher=()
+  rm -rf "$cache"/build.*      # of a run that was killed
   work=$(mktemp -d "$cache/build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   trap 'exit 130' INT TERM
