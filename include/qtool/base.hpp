@@ -110,7 +110,8 @@ void set_log(const LogOptions& options);
 void log(LogLevel level, std::string_view text);
 
 // Progress of a long stage: on a terminal one line rewritten in place (rate, ETA, peak memory),
-// elsewhere one line per 10 %. Thread-safe.
+// elsewhere one log line per 10 % (at most one a second), and a summary of stages that took longer.
+// Silent when the log shows warnings only. Thread-safe.
 class Progress {
  public:
   Progress(std::string what, int64_t total, std::string unit);   // total 0: unknown
