@@ -55,6 +55,8 @@ struct QuantRule {
   int bias_input = -1;                             // kLinear; −1: none
   int64_t (*weight_axis)(const Node&) = nullptr;   // kLinear: output-channel axis of the weight
   std::string_view reason = "no integer kernel for this operator";   // kNone
+  // Why this very node stays in float although its operator need not; "" when it takes part.
+  std::string_view (*blocked)(const Node&) = nullptr;
 };
 
 struct OpDef {

@@ -3,6 +3,8 @@
 //   return with_float(call, x.dtype(), [&](auto zero) { using T = decltype(zero); ... });
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "qtool/ops.hpp"
@@ -64,6 +66,19 @@ auto with_number(const Call& call, DType type, Fn&& fn) {
   if (type == DType::kFloat) return fn(float{});
   if (type == DType::kDouble) return fn(double{});
   return with_integer(call, type, fn);
+}
+
+// A computed value as an element: whole numbers are cut towards zero and saturated, NaN becomes 0.
+template <typename T>
+T to_element(double value) {
+  if constexpr (std::is_integral_v<T>) {
+    if (value != value) return 0;
+    // Powers of two, which double holds exactly, unlike the largest 64-bit numbers.
+    const double above = std::ldexp(1.0, std::numeric_limits<T>::digits);
+    if (value >= above) return std::numeric_limits<T>::max();
+    if (value <= (std::is_signed_v<T> ? -above : 0.0)) return std::numeric_limits<T>::lowest();
+  }
+  return static_cast<T>(value);
 }
 
 inline bool is_half(DType type) { return type == DType::kFloat16 || type == DType::kBfloat16; }

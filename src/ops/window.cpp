@@ -37,7 +37,7 @@ Window resolve_window(const Node& node, const Shape& input, std::vector<int64_t>
   w.input.assign(input.begin() + 2, input.end());
   w.strides = spatial(node, "strides", dims, 1, 1);
   w.dilations = spatial(node, "dilations", dims, 1, 1);
-  const std::vector<int64_t> pads = spatial(node, "pads", 2 * dims, 0, -(int64_t{1} << 30));
+  const std::vector<int64_t> pads = spatial(node, "pads", 2 * dims, 0, 0);
   const std::string auto_pad = attr_string(node, "auto_pad", "NOTSET");
   const bool round_up = attr_int(node, "ceil_mode", 0) != 0;
   check(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" ||
