@@ -43,16 +43,25 @@ Shape broadcast(const Shape& a, const Shape& b);
 // Bytes that `count` elements take: sub-byte types are packed, low bits first.
 int64_t byte_size(DType type, int64_t count);
 
+// How fresh memory comes.
+enum class Fill { kZero, kNone };
+
 // Upper bound for one tensor's allocation; beyond it Error{kModel, QT-E340}. Set from --max-memory.
 void set_max_tensor_bytes(int64_t bytes);
 
 class Tensor {
  public:
   Tensor() = default;                          // undefined: an absent optional input
+  Tensor(const Tensor&) = default;
+  Tensor& operator=(const Tensor&) = default;
+  Tensor(Tensor&& other) noexcept;             // leaves an undefined tensor
+  Tensor& operator=(Tensor&& other) noexcept;
+  ~Tensor() = default;
   Tensor(DType type, Shape shape);             // zero-filled (strings: empty)
   // Not cleared: for outputs that are written whole.
   static Tensor uninitialized(DType type, Shape shape);
   // Bytes owned elsewhere (a mapped file, a larger buffer), kept alive by `owner`; never written to.
+  // Copied when their address does not suit the element type.
   static Tensor view(DType type, Shape shape, const void* bytes, std::shared_ptr<const void> owner);
   template <typename T>
   static Tensor of(Shape shape, const std::vector<T>& values);
@@ -79,6 +88,7 @@ class Tensor {
   template <typename T>
   std::span<T> mutable_data();
   const std::vector<std::string>& string_data() const;
+  // False for undefined tensors.
   bool shares_bytes_with(const Tensor& other) const { return bytes_ && bytes_ == other.bytes_; }
   bool is_unique() const { return writable_ && owner_.use_count() == 1; }
 
@@ -89,6 +99,9 @@ class Tensor {
   std::vector<int64_t> to_int64s() const;
 
  private:
+  void allocate(Fill fill);
+  void check_index(int64_t i) const;
+
   DType type_ = DType::kUndefined;
   Shape shape_;
   int64_t count_ = 0;
@@ -137,16 +150,25 @@ Tensor Tensor::of(Shape shape, const std::vector<T>& values) {
   return t;
 }
 
+// How a number becomes a float8e8m0, a bare power of two (`round_mode` of Cast): away from zero, toward
+// zero, or to the nearest with ties up.
+enum class ScaleRounding { kUp, kDown, kNearest };
+
 // Element-wise conversion as the ONNX Cast operator defines it; `saturate` applies to float8 targets.
-Tensor cast(const Tensor& input, DType to, bool saturate = true);
+// Floats truncate toward zero, integers wrap, strings are decimal numbers ("1e-5", "INF", "NaN").
+// Throws Error{kModel}: QT-E320 for complex types, QT-E331 for a text that is no number.
+Tensor cast(const Tensor& input, DType to, bool saturate = true,
+            ScaleRounding rounding = ScaleRounding::kUp);
 
 // --- small floats: bit patterns in uint16_t / uint8_t --------------------------------------------
+// The tables of ONNX Cast; all round half to even. float4e2m1 saturates always and turns NaN into 6.
 float half_to_float(uint16_t bits);
 uint16_t float_to_half(float value);           // round half to even
 float bfloat16_to_float(uint16_t bits);
 uint16_t float_to_bfloat16(float value);
 float float8_to_float(uint8_t bits, DType type);
-uint8_t float_to_float8(float value, DType type, bool saturate);
+uint8_t float_to_float8(float value, DType type, bool saturate,
+                        ScaleRounding rounding = ScaleRounding::kUp);
 float float4_to_float(uint8_t bits);
 uint8_t float_to_float4(float value);
 
