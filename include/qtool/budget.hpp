@@ -1,8 +1,8 @@
 // Budgets and widths as they are written on the command line (layer plan).
 //
 //   for (const Limit& l : parse_budget("4.5bits,25%size")) …        // kBits 4.5, kSizeFraction 0.25
-//   Widths w = parse_uniform("w4a8");                                // {4, 8}
-//   std::vector<Keep> k = parse_keep("first,last=w8a8");
+//   UniformChoice u = parse_uniform("w4a8");                         // {4, 8}
+//   std::vector<Keep> k = parse_keep("first,last=w8a8");             // {"first", {8, 8}}, {"last", …
 //   std::vector<int> b = parse_bits_list("2,3,4,8,float");           // {2, 3, 4, 8, kFloatBits}
 //
 // A new limit is one row in src/plan/budget.cpp.
@@ -12,12 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include "qtool/base.hpp"
+#include "qtool/plan.hpp"
 
 namespace qtool {
-
-// The width that stands for "stays in float".
-inline constexpr int kFloatBits = 32;
 
 struct Limit {
   enum Kind {
@@ -61,29 +58,20 @@ std::string limit_text(const Limit& limit);
 // True for drop, agreement and sqnr: measured on real outputs, not a sum of costs.
 bool is_quality_floor(const Limit& limit);
 
-// Weight and activation width of a layer; kFloatBits stands for float.
-struct Widths {
-  int weight_bits = 8;
-  int activation_bits = 8;
-  bool operator==(const Widths&) const = default;
-};
 // "w4a8", or "w4" for float activations; 1 to 16 bits each. Throws Error{kUsage} QT-E114.
-Widths parse_uniform(std::string_view text);
+UniformChoice parse_uniform(std::string_view text);
 // "w4a8", "w4" or "float".
-std::string widths_text(const Widths& widths);
+std::string choice_text(UniformChoice choice);
 
-// A rule that pins layers to widths.
-struct Keep {
-  enum Which { kFirst, kLast, kName };   // first or last weighted layer, or layers by name
-  Which which = kName;
-  std::string pattern;                   // kName: ECMAScript regular expression for the whole name
-  Widths widths;
-};
+// A rule that pins layers: the word "first" or "last" (weighted layer) or a regular expression for
+// name_matches, and the widths.
+using Keep = std::pair<std::string, UniformChoice>;
 // "REGEX=w8a8", "REGEX=float", "first,last=w8a8": words and expressions joined by commas (outside
 // brackets), one Keep each, in their order. Throws Error{kUsage} QT-E115.
 std::vector<Keep> parse_keep(std::string_view text);
-// Whether a kName rule matches the whole of `name`; false for kFirst and kLast.
-bool keep_matches(const Keep& keep, const std::string& name);
+// Whether an expression (ECMAScript without back references) is found anywhere in `name`; "^conv1$"
+// is one layer. Time and memory stay bounded. Throws Error{kUsage} QT-E115 for a wrong expression.
+bool name_matches(const std::string& pattern, const std::string& name);
 
 // "2,3,4,8,float": distinct widths of 1 to 16 bits, returned ascending with float as kFloatBits.
 // Throws Error{kUsage} QT-E116.

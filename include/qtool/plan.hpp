@@ -4,7 +4,9 @@
 //   QuantPlan plan = uniform_plan(sites, {.weight_bits = 4, .activation_bits = 8});
 #pragma once
 
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -74,7 +76,7 @@ struct LayerChoice {
   int weight_bits = 8;                 // 2 to 8, or kFloatBits
   int activation_bits = 8;             // of its input: 4 to 16, or kFloatBits
   std::string method = "rtn";          // weight optimiser
-  std::string reason;                  // why float, or "kept by --keep …"
+  std::string reason = {};             // why float, or "kept by --keep …"
 };
 
 struct QuantPlan {

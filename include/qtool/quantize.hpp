@@ -58,13 +58,15 @@ struct OptimizerInput {
   // (conv: axis 1 within the group; gemm: the other axis); empty: unknown, taken as equal.
   std::vector<double> input_mean_square;
   int64_t groups = 1;
-  bool exact_pairs = true;             // no two neighbouring codes may overflow int16 with u8 inputs
+  bool exact_pairs = true;             // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
 };
 struct OptimizerDef {
   std::string_view name, summary;
   WeightCodes (*optimize)(const OptimizerInput& input);
 };
 std::span<const OptimizerDef* const> optimizers();
+// One layer by one optimiser, with what calibration knows of its input: the price of a choice.
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits, std::string_view optimizer, const CalibrationTable& table);
 const OptimizerDef& find_optimizer(std::string_view name);
 
 // Throws Error{kInternal} naming rule and node when an export breaks a rule of docs/export.md.

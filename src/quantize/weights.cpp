@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <cmath>
+
+#include "quantize/internal.hpp"
+
+namespace qtool::qdq {
+
+std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table) {
+  auto it = table.values.find(site.input);
+  if (it == table.values.end()) return {};
+  const ValueStats& stats = it->second;
+  // Statistics per channel are along axis 1: the columns of Conv, and of a matrix's rows.
+  const bool dense = site.type != "Conv";
+  if (stats.channel_sum_squares.empty() || (dense && stats.shape.size() != 2)) return {};
+  const double each = static_cast<double>(stats.count) / static_cast<double>(stats.channel_sum_squares.size());
+  std::vector<double> mean;
+  for (double s : stats.channel_sum_squares) mean.push_back(s / std::max(each, 1.0));
+  return mean;
+}
+
+int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight, const QParams& input) {
+  constexpr double kRoom = 2147483647.0 * 0.5;   // half for the bias, half for the sum of products
+  const double input_scale = input.scale[0];
+  std::vector<float> rows;
+  std::vector<int8_t> codes;
+  int64_t changed = 0;
+  const int64_t columns = site.weights / site.channels;
+  for (size_t c = 0; c < layer.bias.size(); ++c) {
+    const double needed = std::fabs(layer.bias[c]) / (kRoom * input_scale);
+    if (needed <= layer.weight.scales[c]) continue;
+    if (rows.empty()) {
+      rows = rows_of(weight, site.channel_axis);
+      Tensor real = Tensor::uninitialized(DType::kFloat, layer.weight.codes.shape());
+      for (int64_t i = 0; i < real.size(); ++i) real.mutable_data<float>()[static_cast<size_t>(i)] = layer.weight.codes.data<int8_t>()[static_cast<size_t>(i)];
+      for (float v : rows_of(real, site.channel_axis)) codes.push_back(static_cast<int8_t>(v));
+    }
+    const auto scale = static_cast<float>(needed * (1 + 1e-6));
+    layer.weight.scales[c] = scale;
+    for (int64_t i = 0; i < columns; ++i) {
+      const size_t at = c * static_cast<size_t>(columns) + static_cast<size_t>(i);
+      codes[at] = static_cast<int8_t>(std::clamp(round_half_even(rows[at] / scale), -127.f, 127.f));
+    }
+    ++changed;
+  }
+  if (changed) {
+    layer.weight.codes = from_rows(codes, weight.shape(), site.channel_axis);
+    layer.note = cat(changed, changed == 1 ? " channel's scale" : " channels' scales", " raised: the bias would overflow int32");
+  }
+  return changed;
+}
+
+LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
+                              const ActivationParams& activations, const QuantizeOptions& options) {
+  std::vector<const LayerSite*> chosen;
+  for (const LayerSite& site : sites.layers) {
+    const LayerChoice* choice = plan.layer(site.name);
+    if (choice && site.reason.empty() && choice->weight_bits != kFloatBits) chosen.push_back(&site);
+  }
+  std::vector<LayerResult> results(chosen.size());
+  parallel_for(options.threads, static_cast<int64_t>(chosen.size()), [&](int64_t i, int) {
+    const LayerSite& site = *chosen[static_cast<size_t>(i)];
+    const LayerChoice& choice = *plan.layer(site.name);
+    const Graph& g = model.graph;
+    const Tensor& weight = *g.constant(g.find(site.weight));
+    LayerResult& result = results[static_cast<size_t>(i)];
+    result.bits = choice.weight_bits;
+    const auto input = activations.find(site.input);
+    result.weight = optimize_layer(weight, site, choice.weight_bits, choice.method, table);
+    if (!site.bias.empty()) {
+      const auto bias = g.constant(g.find(site.bias))->data<float>();
+      result.bias.assign(bias.begin(), bias.end());
+    }
+    if (input != activations.end()) repair_bias_overflow(result, site, weight, input->second);
+  });
+  LayerResults by_name;
+  for (size_t i = 0; i < chosen.size(); ++i) by_name[chosen[i]->name] = std::move(results[i]);
+  return by_name;
+}
+
+}  // namespace qtool::qdq
+
+namespace qtool {
+
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits, std::string_view optimizer, const CalibrationTable& table) {
+  int64_t groups = 1;
+  if (auto it = table.values.find(site.input); weight.rank() > 2 && it != table.values.end()) {
+    const Shape& input = it->second.shape;
+    if (input.size() > 1 && weight.dim(1) > 0) groups = std::max<int64_t>(1, input[1] / weight.dim(1));
+  }
+  return find_optimizer(optimizer).optimize({weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups});
+}
+
+}  // namespace qtool

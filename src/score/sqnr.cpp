@@ -1,0 +1,164 @@
+// One group at a time at one candidate (arXiv 2302.05397, phase 1): relative noise power at the
+// network's outputs. The prefix up to the group runs once a chunk; each candidate re-runs what follows.
+#include <algorithm>
+#include <cmath>
+
+#include "qtool/exec.hpp"
+#include "qtool/quantize.hpp"
+#include "score/score_methods.hpp"
+
+namespace qtool {
+namespace {
+
+struct Candidate {
+  WeightCodes weight;                     // kWeights
+  QParams activation;                     // kActivation
+};
+
+struct Group {
+  GroupScore score;
+  int step = 0;                           // where a run resumes
+  std::string value;                      // the initializer or activation that changes
+  int64_t channel_axis = 0;
+  std::vector<std::optional<Candidate>> candidates;   // empty: float, no noise
+};
+
+QParams int8_params(const WeightCodes& codes, int64_t axis) {
+  QParams p;
+  p.storage = DType::kInt8;
+  p.axis = axis;
+  p.scale = codes.scales;
+  p.zero_point.assign(codes.scales.size(), 0);
+  p.code_min = {-128};
+  p.code_max = {127};
+  return p;
+}
+
+Group weight_group(const Model& model, const LayerSite& site, const Executor& executor, const CalibrationTable& table, const ScoreOptions& options) {
+  Group group;
+  group.score = {GroupKind::kWeights, site.name, options.weight_bits, std::vector<double>(options.weight_bits.size(), 0)};
+  group.step = executor.step_of(site.name);
+  group.value = site.weight;
+  group.channel_axis = site.channel_axis;
+  const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+  for (int bits : options.weight_bits) {
+    if (bits == kFloatBits) {
+      group.candidates.emplace_back();
+      continue;
+    }
+    group.candidates.push_back(Candidate{optimize_layer(weight, site, bits, options.optimizer, table), {}});
+  }
+  return group;
+}
+
+Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table, const ScoreOptions& options) {
+  Group group;
+  group.score = {GroupKind::kActivation, site.name, options.activation_bits, std::vector<double>(options.activation_bits.size(), 0)};
+  group.step = step;
+  group.value = site.name;
+  for (int bits : options.activation_bits) {
+    if (bits == kFloatBits) {
+      group.candidates.emplace_back();
+      continue;
+    }
+    QuantSpec spec;
+    spec.bits = bits;
+    const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
+    group.candidates.push_back(Candidate{{}, affine_params(range.lo, range.hi, spec)});
+  }
+  return group;
+}
+
+std::vector<Group> make_groups(const Model& model, const Sites& sites, const Executor& executor, const CalibrationTable& table, const ScoreOptions& options) {
+  std::vector<Group> groups;
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites.layers) if (site.reason.empty()) layers.push_back(&site);
+  groups.resize(layers.size());
+  parallel_for(options.threads, static_cast<int64_t>(layers.size()), [&](int64_t i, int) {
+    groups[static_cast<size_t>(i)] = weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
+  });
+  if (options.activation_bits.size() > 1) {
+    const Uses uses = uses_of(model.graph);
+    for (const ActivationSite& site : sites.activations) {
+      if (!site.shares_with.empty()) continue;
+      const int32_t producer = uses.producer[index(model.graph.find(site.name))];
+      const int step = producer < 0 ? 0 : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
+      groups.push_back(activation_group(site, step, table, options));
+    }
+  }
+  // Resumed in graph order; where two share a step, weights first.
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.step < b.step; });
+  return groups;
+}
+
+// Σ over float outputs of ‖have − want‖² / ‖want‖².
+double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
+  double total = 0;
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat) continue;
+    double signal = 0, noise = 0;
+    for (int64_t i = 0; i < want[o].size(); ++i) {
+      const auto k = static_cast<size_t>(i);
+      const double w = want[o].data<float>()[k], e = have[o].data<float>()[k] - w;
+      signal += w * w;
+      noise += e * e;
+    }
+    total += noise / std::max(signal, 1e-30);
+  }
+  return total;
+}
+
+Tensor changed(const Executor& executor, const State& state, const Group& group, const Candidate& candidate) {
+  if (group.score.kind == GroupKind::kActivation) return fake_quantize(executor.get(state, group.value), candidate.activation);
+  return dequantize(candidate.weight.codes, int8_params(candidate.weight, group.channel_axis));
+}
+
+// Noise of every candidate of every group on one chunk, weighted by its samples.
+std::vector<std::vector<double>> score_chunk(const Executor& executor, const std::vector<Group>& groups, const Batch& batch) {
+  const std::vector<Tensor> want = executor.run(batch.feed);
+  State state = executor.start(batch.feed);
+  std::vector<std::vector<double>> noise;
+  for (const Group& group : groups) {
+    executor.advance(state, group.step);
+    auto& row = noise.emplace_back(group.candidates.size(), 0.0);
+    for (size_t c = 0; c < group.candidates.size(); ++c) {
+      if (!group.candidates[c]) continue;
+      State branch = state;
+      executor.set(branch, group.value, changed(executor, state, group, *group.candidates[c]));
+      row[c] = relative_noise(want, executor.finish(branch)) * static_cast<double>(batch.samples);
+    }
+  }
+  return noise;
+}
+
+ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table, const SampleSource& source, const ScoreOptions& options) {
+  ExecOptions exec;
+  if (options.activation_bits.size() > 1) {
+    for (const ActivationSite& site : sites.activations) exec.observe.insert(site.name);
+  }
+  const Executor executor(model, exec);
+  std::vector<Group> groups = make_groups(model, sites, executor, table, options);
+  int64_t chunks = 0, samples = 0;
+  while (chunks < source.chunk_count() && samples < options.samples) samples += source.chunk(chunks++).samples;
+  Progress progress("scoring", samples, "samples");
+  std::vector<std::vector<std::vector<double>>> noise(static_cast<size_t>(chunks));
+  parallel_for(options.threads, chunks, [&](int64_t c, int) {
+    const Batch batch = source.chunk(c);
+    noise[static_cast<size_t>(c)] = score_chunk(executor, groups, batch);
+    progress.advance(batch.samples);
+  });
+  ScoreTable scores{table.model_fingerprint, "sqnr", samples, {}};
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const auto& chunk : noise) {
+      for (size_t c = 0; c < chunk[g].size(); ++c) groups[g].score.noise[c] += chunk[g][c] / static_cast<double>(samples);
+    }
+    scores.groups.push_back(std::move(groups[g].score));
+  }
+  return scores;
+}
+
+}  // namespace
+
+extern const ScoreMethod kSqnr = {.name = "sqnr", .summary = "relative output noise, one group at a time, prefix shared", .run = run};
+
+}  // namespace qtool
