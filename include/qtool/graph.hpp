@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct Graph;
 
 // A tensor that flows. Non-tensor types (sequence, optional, map) keep their type in `opaque`.
 struct Value {
-  std::string name;                       // unique within its graph, never empty
+  std::string name;                       // unique within its graph, never empty; see rename_value
   DType dtype = DType::kUndefined;        // kUndefined: not known
   std::optional<Shape> shape;             // absent: rank not known; −1: dimension not known
   std::vector<std::string> symbols;       // names of unknown dimensions ("batch"), "" elsewhere; may be empty
@@ -61,6 +62,16 @@ struct Initializer {
   std::string opaque;                     // the TensorProto's doc string and other fields
 };
 
+// The names in use, so that lookups and fresh names stay fast. Kept by the functions below; values and
+// nodes that are appended by hand are found all the same.
+struct NameIndex {
+  std::unordered_map<std::string, ValueId> values;    // of the first `values_seen`; kNone in subgraphs
+  size_t values_seen = 0;
+  std::unordered_set<std::string> nodes;              // of the first `nodes_seen`, and those promised
+  size_t nodes_seen = 0;
+  std::unordered_map<std::string, int64_t> suffixes;  // the last one tried for a name that was taken
+};
+
 struct Graph {
   std::string name;
   std::vector<Value> values;
@@ -68,8 +79,10 @@ struct Graph {
   std::vector<ValueId> inputs, outputs;   // inputs may include initializers' values (IR 3)
   std::map<ValueId, Initializer> initializers;
   std::string opaque;                     // doc string, quantization annotations, metadata …
-  // Names that subgraph nodes use but an enclosing graph defines: values without producer here.
+  // Names that nodes and outputs of a subgraph, or of one inside it, use but an enclosing graph
+  // defines: values without producer here.
   std::vector<ValueId> captures;
+  NameIndex names;
 
   const Value& value(ValueId id) const { return values[index(id)]; }
   Value& value(ValueId id) { return values[index(id)]; }
@@ -118,11 +131,14 @@ std::vector<std::string> captured_names(const Node& node);
 ValueId add_value(Graph& graph, std::string name, DType dtype = DType::kUndefined,
                   std::optional<Shape> shape = std::nullopt);
 ValueId add_initializer(Graph& graph, std::string name, Tensor data);
-// Every use of `from` (node inputs and graph outputs unless `keep_outputs`) becomes `to`.
+// Gives a value another name, made unique by a suffix when taken, also where subgraphs capture it.
+void rename_value(Graph& graph, ValueId id, std::string name);
+// Every use of `from` (node inputs, captures by subgraphs, and graph outputs unless kept) becomes `to`.
+// A replaced output has the name of `to`: keep outputs where the model's interface matters.
 enum class OutputUses { kReplace, kKeep };
 void replace_uses(Graph& graph, ValueId from, ValueId to, OutputUses outputs = OutputUses::kReplace);
 // A node made of parts, its name unique; append to graph.nodes and call sort_nodes.
-Node make_node(const Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,
+Node make_node(Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,
                std::vector<ValueId> outputs, std::vector<Attribute> attributes = {});
 // Removes nodes whose indices are listed.
 void remove_nodes(Graph& graph, const std::vector<int32_t>& indices);
@@ -130,7 +146,8 @@ void remove_nodes(Graph& graph, const std::vector<int32_t>& indices);
 int remove_dead(Graph& graph);
 // Stable topological sort; throws Error{kModel, QT-E330} naming a node of a cycle.
 void sort_nodes(Graph& graph);
-// Structural invariants (ids in range, one producer a value, order); throws Error naming the culprit.
+// Structural invariants, subgraphs included: ids in range, unique names, one source a value, nodes in
+// order, captures that the enclosing graph has. Throws Error{kModel, QT-E330} naming the culprit.
 void verify(const Graph& graph);
 // Readable one-line-a-node form for tests and `-v`.
 std::string dump(const Graph& graph);
