@@ -5,6 +5,7 @@ namespace qtool {
 #define QTOOL_OP(record) extern const OpDef record;
 #include "ops/list_data.hpp"
 #include "ops/list_math.hpp"
+#include "ops/list_contrib.hpp"
 #undef QTOOL_OP
 
 std::span<const OpDef* const> op_list() {
@@ -12,6 +13,7 @@ std::span<const OpDef* const> op_list() {
 #define QTOOL_OP(record) &record,
 #include "ops/list_data.hpp"
 #include "ops/list_math.hpp"
+#include "ops/list_contrib.hpp"
 #undef QTOOL_OP
   };
   return kOps;

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <regex>
 
+#include "qtool/budget.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
@@ -17,7 +17,7 @@ const UniformChoice* kept(const Sites& sites, const LayerSite& layer, const std:
       const auto last = std::find_if(sites.layers.rbegin(), sites.layers.rend(), quantizable);
       match = first != sites.layers.end() && layer.name == (pattern == "first" ? first->name : last->name);
     } else {
-      match = std::regex_search(layer.name, std::regex(pattern));
+      match = name_matches(pattern, layer.name);
     }
     if (match) found = &choice;
   }
