@@ -1,0 +1,144 @@
+#include "ops/movable.hpp"
+
+#include <algorithm>
+
+namespace qtool {
+namespace {
+
+bool is_packed(DType type) { return dtype_bits(type) > 0 && dtype_bits(type) < 8; }
+
+// Numbers of the strings in `table`, to which they are appended.
+Tensor numbered(const Tensor& text, std::vector<std::string>& table) {
+  Tensor numbers = Tensor::uninitialized(DType::kInt64, text.shape());
+  const auto out = numbers.mutable_data<int64_t>();
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int64_t>(table.size() + i);
+  table.insert(table.end(), text.string_data().begin(), text.string_data().end());
+  return numbers;
+}
+
+}  // namespace
+
+Movable::Movable(const Call& call, std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {
+  if (tensors_.empty()) return;
+  type_ = tensors_[0].dtype();
+  for (const Tensor& t : tensors_) {
+    require(t.dtype() == type_, call, "inputs are ", dtype_name(type_), " and ",
+            dtype_name(t.dtype()));
+  }
+  if (type_ == DType::kString) {
+    table_.emplace_back();
+    for (Tensor& t : tensors_) t = numbered(t, table_);
+  } else if (is_packed(type_)) {
+    for (Tensor& t : tensors_) t = unpack_bits(t);
+  }
+}
+
+Tensor Movable::restore(Tensor moved) const {
+  if (is_packed(type_)) return pack_bits(moved, type_);
+  if (type_ != DType::kString) return moved;
+  int64_t bytes = 0;
+  for (int64_t n : moved.data<int64_t>()) {
+    bytes += static_cast<int64_t>(sizeof(std::string) + table_[static_cast<size_t>(n)].size());
+  }
+  check_allocation(bytes);
+  std::vector<std::string> text;
+  text.reserve(static_cast<size_t>(moved.size()));
+  for (int64_t n : moved.data<int64_t>()) text.push_back(table_[static_cast<size_t>(n)]);
+  return Tensor::strings(moved.shape(), std::move(text));
+}
+
+void copy_elements(const LoopNest<2>& nest, void* to, const void* from, int64_t width) {
+  with_width(width, [&](auto constant) {
+    constexpr size_t kWidth = constant;
+    for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
+      constexpr auto kStep = static_cast<int64_t>(kWidth);
+      char* y = static_cast<char*>(to) + at[0] * kStep;
+      const char* x = static_cast<const char*>(from) + at[1] * kStep;
+      const int64_t y_step = step[0] * kStep, x_step = step[1] * kStep;
+      if (step[0] == 1 && step[1] == 1) {
+        std::memcpy(y, x, static_cast<size_t>(count) * kWidth);
+      } else {
+        for (int64_t i = 0; i < count; ++i) std::memcpy(y + i * y_step, x + i * x_step, kWidth);
+      }
+    });
+  });
+}
+
+Tensor strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_t first) {
+  Tensor out = Tensor::uninitialized(x.dtype(), shape);
+  if (out.size() == 0) return out;
+  const int64_t width = width_of(x);
+  copy_elements({shape, {strides_of(shape), strides}}, bytes_of(out), bytes_of(x) + first * width,
+                width);
+  return out;
+}
+
+Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
+  const AxisView view = view_axis(x.shape(), axis);
+  Shape shape = x.shape();
+  shape[static_cast<size_t>(axis)] = static_cast<int64_t>(positions.size());
+  Tensor out = Tensor::uninitialized(x.dtype(), shape);
+  if (out.size() == 0) return out;
+  const int64_t block = view.inner * width_of(x);
+  const char* from = bytes_of(x);
+  char* to = bytes_of(out);
+  const auto copy = [&](auto bytes) {
+    for (int64_t o = 0; o < view.outer; ++o, from += view.length * block) {
+      for (const int64_t p : positions) {
+        std::memcpy(to, from + p * block, static_cast<size_t>(bytes));
+        to += block;
+      }
+    }
+  };
+  // One element at a time is by far quicker when its width is a constant.
+  if (view.inner == 1) with_width(block, copy);
+  else copy(block);
+  return out;
+}
+
+Tensor filled(const Tensor& value, const Shape& shape) {
+  return strided(value, shape, Shape(shape.size(), 0));
+}
+
+std::vector<int64_t> index_data(const Call& call, size_t i) {
+  const Tensor& t = call.in(i);
+  if (t.dtype() == DType::kInt64) {
+    const auto data = t.data<int64_t>();
+    return {data.begin(), data.end()};
+  }
+  const auto data = input_data<int32_t>(call, i);
+  return {data.begin(), data.end()};
+}
+
+int64_t index_scalar(const Call& call, size_t i) {
+  const std::vector<int64_t> values = index_data(call, i);
+  require(values.size() == 1, call, "input ", i, " has ", values.size(), " elements, expected 1");
+  return values[0];
+}
+
+int64_t checked_index(int64_t index, int64_t size, const Call& call) {
+  require(index >= -size && index < size, call, "index ", index, " is outside a dimension of ", size);
+  return index < 0 ? index + size : index;
+}
+
+int64_t checked_add(int64_t a, int64_t b, const Call& call) {
+  int64_t sum = 0;
+  require(!__builtin_add_overflow(a, b, &sum), call, "a dimension of ", a, " + ", b, " overflows");
+  return sum;
+}
+
+int64_t checked_multiply(int64_t a, int64_t b, const Call& call) {
+  int64_t product = 0;
+  require(!__builtin_mul_overflow(a, b, &product), call, "a dimension of ", a, " * ", b, " overflows");
+  return product;
+}
+
+void check_allocation(int64_t bytes) { Tensor::uninitialized(DType::kUint8, {bytes}); }
+
+DType checked_dtype(int64_t value, const Call& call) {
+  require(value > 0 && value < 256 && is_known_dtype(static_cast<int>(value)), call,
+          "element type ", value, " is not known");
+  return static_cast<DType>(value);
+}
+
+}  // namespace qtool
