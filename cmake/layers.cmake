@@ -56,6 +56,9 @@ function(qtool_command_line)
   set_target_properties(qtool_cli PROPERTIES OUTPUT_NAME qtool)
   target_include_directories(qtool_cli PRIVATE ${PROJECT_SOURCE_DIR}/tools)
   target_link_libraries(qtool_cli PRIVATE qtool CLI11::CLI11 nlohmann_json::nlohmann_json)
+  # CLI11 takes 7 s a file at -O3, 3 s like this.
+  target_compile_options(qtool_cli PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_precompile_headers(qtool_cli PRIVATE <CLI/CLI.hpp>)
   install(TARGETS qtool_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
@@ -71,6 +74,7 @@ function(qtool_layer_tests layer)
   get_target_property(extra qtool_${layer} QTOOL_TEST_LIBRARIES)
   target_link_libraries(test_${layer} PRIVATE qtool_${layer} ${extra} GTest::gtest GTest::gtest_main
                         nlohmann_json::nlohmann_json)
+  target_compile_options(test_${layer} PRIVATE $<$<CONFIG:Release>:-O1>)  # a quarter less to compile
   gtest_discover_tests(test_${layer} DISCOVERY_MODE PRE_TEST TEST_FILTER "-Slow*:*/Slow*"
                        TEST_LIST fast_${layer} PROPERTIES LABELS fast TIMEOUT 120)
   gtest_discover_tests(test_${layer} DISCOVERY_MODE PRE_TEST TEST_FILTER "Slow*:*/Slow*"
