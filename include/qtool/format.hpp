@@ -6,7 +6,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "qtool/tensor.hpp"
@@ -43,16 +44,23 @@ std::pair<int32_t, int32_t> code_range(const QuantSpec& spec);
 // The container type that holds the codes of a spec: 8 bits up to 8, 16 above.
 DType container_of(const QuantSpec& spec);
 
-// Per-tensor parameters that cover [lo, hi] ∪ {0}. Degenerate ranges get a normal scale > 0.
+// Per-tensor parameters that cover [lo, hi] ∪ {0}. Degenerate ranges get a normal scale > 0. Throws
+// Error{kModel, QT-E350} when a bound is not finite or lo > hi.
 QParams affine_params(double lo, double hi, const QuantSpec& spec);
 // Per-channel symmetric parameters from given positive scales.
 QParams symmetric_params(std::vector<float> scales, int64_t axis, const QuantSpec& spec);
 
-// Codes in p.storage (packed when sub-byte); NaN throws Error{kModel}.
+// All three throw Error{kModel}: QT-E351 when the parameters do not fit the tensor or each other,
+// QT-E352 for element types that are not quantized, QT-E353 for NaN.
+//
+// Codes in p.storage (packed when sub-byte) of a tensor of floats.
 Tensor quantize(const Tensor& real, const QParams& p);
+// Codes in any container of up to 16 bits, as float32.
 Tensor dequantize(const Tensor& codes, const QParams& p);
-// dequantize(quantize(x)) in one pass, floats in and out.
+// dequantize(quantize(x)) in one pass, bit by bit.
 Tensor fake_quantize(const Tensor& real, const QParams& p);
-void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point, int32_t code_min, int32_t code_max);
+// The same for floats in place, without checks: the scale is positive and finite; NaN stays NaN.
+void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point, int32_t code_min,
+                           int32_t code_max);
 
 }  // namespace qtool
