@@ -1,0 +1,13 @@
+#include "search/solvers/records.hpp"
+
+namespace qtool {
+
+const std::vector<const SolverDef*>& all_solvers() {
+  using namespace search;
+  static const std::vector<const SolverDef*> solvers = {
+      &kAmp, &kBranchAndBound, &kBruteForce, &kDp, &kLagrange,
+  };
+  return solvers;
+}
+
+}  // namespace qtool

@@ -1,0 +1,95 @@
+#include <gtest/gtest.h>
+
+#include "qtool/budget.hpp"
+
+namespace qtool {
+namespace {
+
+template <typename Parse>
+std::string code_of(Parse parse, std::string_view text) {
+  try {
+    parse(text);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kUsage);
+    EXPECT_FALSE(e.hint_text().empty());
+    return e.code();
+  }
+  return "";
+}
+
+TEST(Widths, ReadsUniformChoices) {
+  EXPECT_EQ(choice_text(parse_uniform("w4a8")), "w4a8");
+  EXPECT_EQ(choice_text(parse_uniform("w4")), "w4");
+  EXPECT_EQ(choice_text(parse_uniform("W16A16")), "w16a16");
+  EXPECT_EQ(parse_uniform("w4").activation_bits, kFloatBits);
+  EXPECT_EQ(parse_uniform("w1a8").weight_bits, 1);
+}
+
+TEST(Widths, RefusesOtherUniformChoices) {
+  for (const char* text : {"", "w", "a8", "w4a", "w0a8", "w4a0", "w17", "w4a17", "w4a8 ", "w-4", "w+4", "w4b8", "4",
+                           "float", "w99999999999999", "w4a8a8", "8w"}) {
+    EXPECT_EQ(code_of(parse_uniform, text), "QT-E114") << text;
+  }
+}
+
+TEST(Widths, ReadsKeepRules) {
+  const std::vector<Keep> ends = parse_keep("first,last=w8a8");
+  ASSERT_EQ(ends.size(), 2u);
+  EXPECT_EQ(ends[0].first, "first");
+  EXPECT_EQ(ends[1].first, "last");
+  EXPECT_EQ(choice_text(ends[1].second), "w8a8");
+  const std::vector<Keep> head = parse_keep("^head/.*=float");
+  ASSERT_EQ(head.size(), 1u);
+  EXPECT_EQ(head[0].first, "^head/.*");
+  EXPECT_EQ(head[0].second.weight_bits, kFloatBits);
+  EXPECT_EQ(head[0].second.activation_bits, kFloatBits);
+  EXPECT_EQ(choice_text(head[0].second), "float");
+}
+
+TEST(Widths, KeepsCommasAndEqualsOfExpressions) {
+  const std::vector<Keep> keeps = parse_keep("conv[1,2],a{1,2}b,x\\,y,p=q=w4");
+  ASSERT_EQ(keeps.size(), 4u);
+  EXPECT_EQ(keeps[0].first, "conv[1,2]");
+  EXPECT_EQ(keeps[1].first, "a{1,2}b");
+  EXPECT_EQ(keeps[2].first, "x\\,y");
+  EXPECT_EQ(keeps[3].first, "p=q");
+  EXPECT_EQ(choice_text(keeps[3].second), "w4");
+}
+
+TEST(Widths, RefusesWrongKeepRules) {
+  for (const char* text : {"", "conv", "conv=", "=w8a8", "conv=w", "conv=8", "conv=Float", "a,,b=w8", "(=w8", "[a=w8",
+                           "*=w8", "a\\=w8", "(a)\\1=w8", "a{2,1}=w8", "(a{100}){100}=w8",
+                           "a{99999999999999999999}=w8"}) {
+    EXPECT_EQ(code_of(parse_keep, text), "QT-E115") << text;
+  }
+  EXPECT_EQ(code_of(parse_keep, std::string(100000, '(') + "=w8"), "QT-E115");
+}
+
+TEST(Widths, FindsExpressionsInNames) {
+  EXPECT_TRUE(name_matches("conv1", "/layer/conv10/Conv"));
+  EXPECT_FALSE(name_matches("^conv1$", "conv10"));
+  EXPECT_TRUE(name_matches("^conv1$", "conv1"));
+  EXPECT_TRUE(name_matches("conv[12]|fc", "fc"));
+  EXPECT_THROW(name_matches("(", "x"), Error);
+}
+
+TEST(Widths, MatchesInBoundedTime) {
+  EXPECT_FALSE(name_matches("^(a|a)*b$", std::string(200, 'a')));
+  EXPECT_FALSE(name_matches("^(a*)*b$", std::string(200, 'a')));
+  EXPECT_TRUE(name_matches("a+b", std::string(200000, 'a') + "b"));
+}
+
+TEST(Widths, ReadsListsOfWidths) {
+  EXPECT_EQ(parse_bits_list("2,3,4,8"), (std::vector<int>{2, 3, 4, 8}));
+  EXPECT_EQ(parse_bits_list("float,8,4"), (std::vector<int>{4, 8, kFloatBits}));
+  EXPECT_EQ(parse_bits_list("8"), (std::vector<int>{8}));
+}
+
+TEST(Widths, RefusesWrongLists) {
+  for (const char* text : {"", ",", "8,", "0", "17", "32", "-1", "4.5", "8,8", "float,float", "8 ", "w8", "99999999999"}) {
+    EXPECT_EQ(code_of(parse_bits_list, text), "QT-E116") << text;
+  }
+}
+
+}  // namespace
+}  // namespace qtool
