@@ -69,8 +69,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
   size_t best = allowed + 1;
   const std::string* found = nullptr;
   for (const std::string& candidate : candidates) {
-    const auto [shorter, longer] = std::minmax(candidate.size(), word.size());
-    if (longer - shorter >= best) continue;
+    const size_t shorter = std::min(candidate.size(), word.size());
+    if (std::max(candidate.size(), word.size()) - shorter >= best) continue;
     const size_t distance = edit_distance(word, candidate);
     if (distance >= best) continue;
     best = distance;
