@@ -95,6 +95,9 @@ int default_threads();
 // Calls fn(index, worker) for index in [0, count) on up to `threads` threads; worker in [0, threads).
 // Rethrows the exception of the lowest failing index. Checks for interruption between items.
 void parallel_for(int threads, int64_t count, const std::function<void(int64_t, int)>& fn);
+// The same for results that must be merged in order: fn returns what is then called strictly in order of
+// the indices, one call at a time. At most 2 · threads results wait for their turn.
+void parallel_ordered(int threads, int64_t count, const std::function<std::function<void()>(int64_t, int)>& fn);
 // Set by SIGINT/SIGTERM; long loops call check_interrupted(), which throws Error{kInterrupted}.
 void request_interrupt() noexcept;
 void check_interrupted();

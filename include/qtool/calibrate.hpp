@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <span>
 #include <string>
@@ -24,7 +25,10 @@ namespace qtool {
 class Histogram {
  public:
   static constexpr int kHalf = 2048;
+  // Values that are not finite are left out.
   void add(std::span<const float> values);
+  // The same for finite values whose extremes are known.
+  void add(std::span<const float> values, float min, float max);
   void merge(const Histogram& other);
   bool empty() const { return counts_.empty(); }
   int exponent() const { return exponent_; }
@@ -40,19 +44,21 @@ class Histogram {
   std::vector<int64_t> counts_;
 };
 
-// Everything that range methods and score methods ask of one value. merge() is associative; sums are
-// added in the order of merging, which calibrate() fixes.
+// Everything that range methods and score methods ask of one value. Sums are added sample by sample, so
+// they do not depend on how samples were cut into batches; merge() adds two of them.
 struct ValueStats {
   int64_t count = 0;                  // elements seen
   int64_t samples = 0;
+  int64_t infinite = 0;               // elements that were infinite and count as zero
   double min = 0, max = 0, sum = 0, sum_squares = 0;
   Histogram histogram;
-  // Along axis 1 when the value has rank 2 or more, else empty.
+  // Along axis 1 when the value has rank 2 or more and that axis one length (up to 65,536), else empty.
   std::vector<double> channel_min, channel_max, channel_sum, channel_sum_squares;
   Shape shape;                        // of the last value seen, batch dimension included
   int64_t elements_per_sample() const { return samples ? count / samples : 0; }
 
-  void observe(const Tensor& value, int64_t samples_in_value);   // float32; others are ignored
+  // float32; others are ignored. The samples lie along axis 0. NaN is Error{kData, QT-E460}.
+  void observe(const Tensor& value, int64_t samples_in_value);
   void merge(const ValueStats& other);
 };
 
@@ -67,11 +73,13 @@ struct CalibrationTable {
 struct CalibrateOptions {
   int threads = 1;
 };
-// One pass over the data. `names`: values to observe; they stay visible to fusion.
+// One pass over the data. `names`: values to observe; they stay visible to fusion. The same table for any
+// number of threads and any chunk size; memory does not grow with the number of samples.
 CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names, const SampleSource& source,
                            const CalibrateOptions& options);
 
-// JSON with histograms in `<path>.bin` beside it; both atomic; exact round trip.
+// JSON with histograms and channels in `<path>.bin` beside it, whose checksum it holds; both atomic; exact
+// round trip. A file that is missing or damaged is Error{kUsage, QT-E140}.
 void save_calibration(const CalibrationTable& table, const std::filesystem::path& path);
 CalibrationTable load_calibration(const std::filesystem::path& path);
 
