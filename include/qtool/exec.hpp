@@ -33,6 +33,8 @@ class Tap {
  public:
   virtual ~Tap() = default;
   virtual void on_value(const std::string& name, Tensor& value) = 0;
+  // false: only reads, so values keep the layout that the next kernel likes best.
+  virtual bool replaces() const { return true; }
 };
 
 // How one step runs; for `bench`, `eval` and reports.

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
@@ -173,7 +174,7 @@ void Executor::Impl::run_step(State::Impl& state, int step, Tap* tap) const {
     if (tap && observed[qtool::index(v)]) {
       Tensor value = outputs[i].plain();
       tap->on_value(graph().value(v).name, value);
-      outputs[i] = Array(std::move(value));
+      if (tap->replaces()) outputs[i] = Array(std::move(value));
     }
     if (std::find(steps[step].dies.begin(), steps[step].dies.end(), v) == steps[step].dies.end()) {
       state.arrays[qtool::index(v)] = std::move(outputs[i]);
