@@ -3,7 +3,7 @@
 //   Evaluation e = evaluate(q_model, &float_model, *source, {.kernels = Kernels::kInteger});
 #pragma once
 
-#include <optional>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,22 +29,27 @@ struct OutputMetrics {
 
 struct Evaluation {
   int64_t samples = 0;
-  bool labelled = false, classifier = false;   // classifier: first output is [N, classes ≥ 2] after flattening
+  // Classifier: the first output is [samples, classes ≥ 2], dimensions of 1 left out.
+  bool labelled = false, classifier = false;
   double top1 = 0, top5 = 0;           // with labels
   double reference_top1 = 0, reference_top5 = 0;
   bool has_reference = false;
   double agreement = 0;                // of the arg max with the reference
   std::pair<double, double> agreement_ci{0, 0};   // Wilson 95 %
-  double sqnr_db = 0;                  // of the first output; +inf when equal
+  double sqnr_db = 0;                  // of the first output; +inf when equal, −inf when it is not a number
   std::vector<OutputMetrics> outputs;
-  std::vector<LayerStatus> layers;     // integer or why not
+  std::vector<LayerStatus> layers;     // integer or why not; of integer kernels only
   int64_t integer_layers = 0;
   std::vector<std::pair<std::string, std::string>> float_layers;
-  std::vector<std::string> saturating_layers;   // u8×s8 pair sums may saturate on this CPU
-  double seconds = 0, samples_per_second = 0;
+  std::vector<std::string> saturating_layers;   // "conv1 (3 of 16 rows)": u8×s8 pair sums may saturate on this CPU
+  double seconds = 0;                  // of the whole call
+  double samples_per_second = 0;       // of `model` alone
 };
 
-// Runs `model` (and `reference` when given) over the data, chunk by chunk, side by side.
+// Runs `model` (and `reference` when given, which takes the same inputs) over the data, chunk by chunk, side
+// by side; the numbers do not depend on the number of threads. Outputs are compared by position.
+// Throws Error{kUsage, QT-E160} when the outputs of the two differ in shape, Error{kData, QT-E442} for a
+// label that is no class.
 Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source, const EvaluateOptions& options);
 
 // Wilson score interval, 95 %.
@@ -56,10 +61,13 @@ struct CaseResult {
   enum class Status { kPassed, kFailed, kUnsupported } status = Status::kPassed;
   double max_abs_error = 0;
 };
+// |have − want| ≤ atol + rtol · |want| for floats, as numpy.allclose; the tolerances of ONNX's own test
+// runner. bfloat16 gets at least 2⁻⁶ relative; integers, 8- and 4-bit floats and strings must be equal.
 struct VerifyOptions {
-  double rtol = 1e-3, atol = 1e-5;     // numpy.allclose: |have − want| ≤ atol + rtol · |want|; tighter tolerances of a case's op win
+  double rtol = 1e-3, atol = 1e-7;
   Backend backend = Backend::kOneDnn;
 };
+// Never throws for what the case holds: an error becomes its status and reason.
 CaseResult verify_case(const std::filesystem::path& folder, const VerifyOptions& options);
 
 }  // namespace qtool

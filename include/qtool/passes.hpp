@@ -40,4 +40,12 @@ struct Lowered {
 // with its Q and DQ nodes, and says why. Results equal the unlowered model's up to one code.
 Lowered lower_qdq(const Model& model);
 
+// Layers of a lowered model with u8 activations in which two neighbouring products along the reduction
+// ((kernel position, channel) order) may exceed an int16, which x86 without VNNI saturates.
+struct SaturatingLayer {
+  std::string name;
+  int64_t rows = 0, of = 0;        // output channels that may saturate, all output channels
+};
+std::vector<SaturatingLayer> saturating_layers(const Model& lowered);
+
 }  // namespace qtool
