@@ -26,3 +26,9 @@ find_package(JPEG REQUIRED)
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(qtool_stb INTERFACE)
 target_include_directories(qtool_stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})
+
+# For the tests of the solvers alone.
+find_library(GLPK_LIBRARY glpk REQUIRED)
+add_library(qtool_glpk INTERFACE)
+target_link_libraries(qtool_glpk INTERFACE ${GLPK_LIBRARY})
+target_compile_definitions(qtool_glpk INTERFACE QTOOL_HAVE_GLPK)
