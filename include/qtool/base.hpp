@@ -106,7 +106,7 @@ void check_interrupted();
 enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
-  std::string file;           // also written here, when not empty
+  std::string file = {};      // also written here, when not empty
   bool colour = false;
 };
 void set_log(const LogOptions& options);

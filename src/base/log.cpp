@@ -59,10 +59,7 @@ Log& the_log() {
 
 std::mutex& terminal_mutex() { return the_log().mutex; }
 
-bool stderr_is_terminal() {
-  static const bool result = ::isatty(STDERR_FILENO) == 1;
-  return result;
-}
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 
 bool progress_wanted() {
   const std::lock_guard lock(terminal_mutex());

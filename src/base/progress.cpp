@@ -26,7 +26,7 @@ struct Progress::State {
   std::string what, unit;
   int64_t total = 0, done = 0, tenths = 0;
   double started = now_seconds(), drawn = now_seconds();
-  bool wanted = progress_wanted();
+  bool wanted = progress_wanted(), terminal = stderr_is_terminal();
 
   std::string count_text() const {
     return total > 0 ? cat(done, "/", total, " ", unit) : cat(done, " ", unit);
@@ -52,7 +52,7 @@ struct Progress::State {
   std::string step(int64_t by) {
     done += by;
     const double now = now_seconds();
-    if (stderr_is_terminal()) {
+    if (terminal) {
       if (now - drawn < kRedrawSeconds) return "";
       drawn = now;
       show_progress_line(line(now));
