@@ -1,0 +1,123 @@
+// Pipeline layer: the stages in order, one call a stage, and the workspace that carries artifacts
+// from one command to the next.
+//
+//   Calibrated c = run_calibrate({.model = "net.onnx", .data = {"images/"}});
+//   Searched s = run_search(open_workspace(), {.budget = "4.5bits"});
+//   QuantizeReport q = run_quantize(open_workspace(), {.output = "net.q.onnx"});
+//   Evaluation e = run_eval({.model = "net.q.onnx"});
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qtool/assign.hpp"
+#include "qtool/calibrate.hpp"
+#include "qtool/data.hpp"
+#include "qtool/evaluate.hpp"
+#include "qtool/quantize.hpp"
+
+namespace qtool {
+
+// What calibrate remembers in `.qtool/workspace.json`.
+struct Workspace {
+  std::filesystem::path root;                    // the folder itself
+  std::filesystem::path model;                   // absolute
+  std::string fingerprint;
+  std::vector<std::filesystem::path> data;       // absolute; empty: random data
+  Preprocess preprocess;
+  DataOptions data_options;
+  int64_t random_samples = 0;
+  uint64_t seed = 0;
+  std::filesystem::path quantized;               // the last output of quantize; may be empty
+  std::filesystem::path file(const std::string& name) const { return root / name; }
+};
+// `given`, or the nearest `.qtool` upward from the current directory. Throws Error{kUsage, QT-E140}.
+Workspace open_workspace(const std::optional<std::filesystem::path>& given = std::nullopt);
+void save_workspace(const Workspace& workspace);
+
+// Flags about data and threads that several commands share.
+struct DataRequest {
+  std::vector<std::filesystem::path> data;
+  std::optional<std::filesystem::path> preprocess_file;   // else MODEL.json beside the model
+  // Flags that override the sidecar's keys.
+  std::optional<std::string> layout, channel_order, resize, interpolation, mean, std;
+  std::optional<double> scale;
+  std::optional<int64_t> resize_short_side, resize_height, pad_width_to, center_crop;
+  bool grayscale = false;
+  DataOptions options;
+  int64_t random_samples = 0;
+  uint64_t seed = 0;
+};
+// The model's preprocessing: sidecar, then flags.
+Preprocess resolve_preprocess(const DataRequest& request, const std::filesystem::path& model);
+std::vector<InputSpec> input_specs(const Model& model);
+std::unique_ptr<SampleSource> open_source(const DataRequest& request, const Model& model);
+
+struct CalibrateRequest {
+  std::filesystem::path model;
+  DataRequest data;
+  std::optional<std::filesystem::path> workspace;
+  int threads = 1;
+};
+struct Calibrated {
+  Workspace workspace;
+  CalibrationTable table;
+  std::string data;                              // "500 pictures in calib_images"
+  int64_t skipped = 0;
+  double seconds = 0;
+};
+Calibrated run_calibrate(const CalibrateRequest& request);
+
+struct PlanRequest {
+  std::vector<std::string> budgets;              // joined with commas
+  std::optional<std::string> uniform;
+  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
+  std::vector<int> activation_bits = {8};
+  std::vector<std::string> keep;
+  std::string score = "sqnr", solver = "auto", optimizer = "rtn", range = "mse", target = "ort-cpu";
+  bool signed_activations = false;
+  int64_t score_samples = 64;
+  int threads = 1;
+};
+struct Searched {
+  Assignment assignment;
+  ScoreTable scores;                             // empty groups for a uniform plan
+  bool uniform = false;
+  double seconds = 0;
+};
+Searched run_search(const Workspace& workspace, const PlanRequest& request);
+
+struct QuantizeRequest {
+  std::filesystem::path output;                  // empty: `<model>.q.onnx` in the current directory
+  std::optional<PlanRequest> plan;               // a new plan; else plan.json, else uniform w8a8
+  std::string export_style = "qdq";
+  bool bias_correction = true;
+  int threads = 1;
+};
+struct QuantizeReport {
+  Quantized quantized;
+  QuantPlan plan;
+  std::filesystem::path output;
+  int64_t size_bytes = 0, float_bytes = 0;
+  double seconds = 0;
+};
+QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& request);
+
+struct EvalRequest {
+  std::optional<std::filesystem::path> model;    // else the workspace's quantized model
+  std::optional<std::filesystem::path> reference;   // else the workspace's float model
+  std::optional<std::filesystem::path> workspace;
+  DataRequest data;                              // empty data: the sidecar's test set, else the calibration data
+  EvaluateOptions options;
+};
+struct EvalReport {
+  Evaluation evaluation;
+  std::filesystem::path model, reference;
+  std::string data;
+  int64_t model_bytes = 0;
+};
+EvalReport run_eval(const EvalRequest& request);
+
+}  // namespace qtool

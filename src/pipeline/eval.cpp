@@ -1,0 +1,51 @@
+#include "pipeline/stages.hpp"
+#include "qtool/onnx.hpp"
+
+namespace qtool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The float model's labelled test set when its sidecar names one, else the calibration data.
+std::vector<fs::path> default_data(const Workspace& w) {
+  fs::path sidecar = w.model;
+  sidecar.replace_extension(".json");
+  if (fs::exists(sidecar)) {
+    const auto test = read_sidecar(sidecar).test;
+    if (test && fs::exists(*test)) return {*test};
+  }
+  return w.data;
+}
+
+}  // namespace
+
+EvalReport run_eval(const EvalRequest& request) {
+  EvalReport report;
+  std::optional<Workspace> w;
+  const bool has_data = !request.data.data.empty() || request.data.random_samples > 0;
+  if (!request.model || !has_data || request.workspace) w = open_workspace(request.workspace);
+  if (w && !request.model && w->quantized.empty()) {
+    throw Error(ErrorKind::kUsage, "QT-E145", "nothing is quantized in this workspace").hint("run `qtool quantize` first, or name a model");
+  }
+  report.model = request.model ? *request.model : w->quantized;
+  if (request.reference) report.reference = *request.reference;
+  else if (w) report.reference = w->model;
+  const Model model = load_model(report.model);
+  std::optional<Model> reference;
+  if (!report.reference.empty()) reference = load_model(report.reference);
+  std::unique_ptr<SampleSource> source;
+  if (w && request.data.random_samples == 0) {
+    const auto paths = request.data.data.empty() ? default_data(*w) : request.data.data;
+    source = open_data(paths, w->preprocess, input_specs(model), request.data.options);
+  } else {
+    // Preprocessing belongs to the float model: its sidecar describes both.
+    source = open_source(request.data, reference ? *reference : model);
+  }
+  report.data = source->describe();
+  report.evaluation = evaluate(model, reference ? &*reference : nullptr, *source, request.options);
+  report.model_bytes = static_cast<int64_t>(fs::file_size(report.model));
+  return report;
+}
+
+}  // namespace qtool

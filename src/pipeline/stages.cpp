@@ -1,0 +1,131 @@
+#include "pipeline/stages.hpp"
+
+#include <algorithm>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool {
+
+namespace fs = std::filesystem;
+
+namespace pipeline {
+
+Prepared load_prepared(const Workspace& w, const std::string& target) {
+  Model model = load_model(w.model);
+  if (model.fingerprint != w.fingerprint) {
+    throw Error(ErrorKind::kUsage, "QT-E144", cat("the model ", printable(w.model.string()), " has changed since it was calibrated"))
+        .hint("run `qtool calibrate` again");
+  }
+  Prepared p;
+  p.model = prepare(model);
+  p.sites = find_sites(p.model, find_target(target));
+  return p;
+}
+
+std::unique_ptr<SampleSource> source_of(const Workspace& w, const Model& model) {
+  if (w.random_samples == 0) return open_data(w.data, w.preprocess, input_specs(model), w.data_options);
+  DataRequest random;
+  random.random_samples = w.random_samples;
+  random.seed = w.seed;
+  return open_source(random, model);
+}
+
+CalibrationTable load_table(const Workspace& w) {
+  CalibrationTable table = load_calibration(w.file(kCalibration));
+  if (table.model_fingerprint != w.fingerprint) {
+    throw Error(ErrorKind::kUsage, "QT-E144", "the calibration belongs to another model").hint("run `qtool calibrate` again");
+  }
+  return table;
+}
+
+}  // namespace pipeline
+
+namespace {
+
+using namespace pipeline;
+
+// A model that already carries Q/DQ has its numbers decided; quantizing it again is a mistake.
+void refuse_quantized(const Model& model) {
+  for (const Node& node : model.graph.nodes) {
+    if (is(node, "DequantizeLinear") || is(node, "QuantizeLinear") || is(node, "QLinearConv")) {
+      throw_model("QT-E334", cat("the model is quantized already: ", node_text(node)));
+    }
+  }
+}
+
+}  // namespace
+
+Calibrated run_calibrate(const CalibrateRequest& request) {
+  const double begin = now_seconds();
+  const Model model = load_model(request.model);
+  refuse_quantized(model);
+  const Model prepared = prepare(model);
+  const Sites sites = find_sites(prepared, *targets().front());
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  if (sites.layers.empty()) log(LogLevel::kWarning, "the model has no layer with weights to quantize");
+  const auto source = open_source(request.data, prepared);
+  Calibrated c;
+  c.data = source->describe();
+  c.table = calibrate(prepared, names, *source, {.threads = request.threads});
+  c.table.model_fingerprint = model.fingerprint;
+  c.table.random_data = request.data.random_samples > 0;
+  c.skipped = source->skipped();
+  Workspace& w = c.workspace;
+  w.root = request.workspace.value_or(fs::path(".qtool"));
+  w.model = fs::absolute(request.model);
+  w.fingerprint = model.fingerprint;
+  for (const fs::path& path : request.data.data) w.data.push_back(fs::absolute(path));
+  w.preprocess = resolve_preprocess(request.data, request.model);
+  w.data_options = request.data.options;
+  w.random_samples = request.data.random_samples;
+  w.seed = request.data.seed;
+  std::error_code failed;
+  fs::create_directories(w.root, failed);
+  if (failed) throw Error(ErrorKind::kInternal, "QT-E901", cat("cannot make the workspace ", printable(w.root.string()), ": ", failed.message()));
+  // Older plans and scores belong to other statistics.
+  for (const char* name : {kScores, kPlan}) fs::remove(w.file(name), failed);
+  save_calibration(c.table, w.file(kCalibration));
+  save_workspace(w);
+  c.seconds = now_seconds() - begin;
+  return c;
+}
+
+QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& request) {
+  const double begin = now_seconds();
+  Workspace w = workspace;
+  PlanRequest wanted = request.plan.value_or(PlanRequest{});
+  wanted.threads = request.threads;
+  // Without a plan the safest width: everything in 8 bits.
+  if (!request.plan && !fs::exists(w.file(kPlan))) wanted.uniform = "w8a8";
+  if (wanted.uniform || !wanted.budgets.empty()) run_search(w, wanted);
+  const Prepared p = load_prepared(w, wanted.target);
+  const CalibrationTable table = load_table(w);
+  QuantizeReport report;
+  report.plan = load_plan(w.file(kPlan), p.sites, w.fingerprint);
+  QuantizeOptions options;
+  options.threads = request.threads;
+  options.target = wanted.target;
+  options.optimizer = wanted.optimizer;
+  options.export_style = request.export_style;
+  options.bias_correction = request.bias_correction;
+  options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method, " target=", options.target,
+                           " export=", options.export_style, " bias_correction=", options.bias_correction ? "tried" : "off",
+                           table.random_data ? " random_data" : "");
+  report.output = request.output.empty() ? fs::path(w.model.stem().string() + ".q.onnx") : request.output;
+  if (fs::exists(report.output) && fs::equivalent(report.output, w.model)) {
+    throw Error(ErrorKind::kUsage, "QT-E128", "the output would replace the float model").hint("give another name with -o");
+  }
+  const auto source = source_of(w, p.model);
+  report.quantized = quantize_model(p.model, p.sites, report.plan, table, source.get(), options);
+  save_model(report.quantized.model, report.output);
+  report.size_bytes = static_cast<int64_t>(fs::file_size(report.output));
+  report.float_bytes = static_cast<int64_t>(fs::file_size(w.model));
+  w.quantized = fs::absolute(report.output);
+  save_workspace(w);
+  report.seconds = now_seconds() - begin;
+  return report;
+}
+
+}  // namespace qtool
