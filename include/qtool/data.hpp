@@ -66,11 +66,11 @@ struct Batch {
 
 struct DataOptions {
   int64_t limit = 0;                 // 0: all
-  std::optional<uint64_t> shuffle_seed;
+  std::optional<uint64_t> shuffle_seed = {};
   bool skip_bad = false;             // leave unreadable pictures out, counted
   int64_t chunk_samples = 0;         // 0: chosen from the input shapes alone
   // Inputs that the data does not hold, filled with one number in every feed ("sr": 16000).
-  std::map<std::string, double> constants;
+  std::map<std::string, double> constants = {};
 };
 
 // The kinds of DATA that open_data knows, for `qtool list readers`.
@@ -109,6 +109,7 @@ struct Image {
 // PNG, JPEG, BMP, PPM/PGM; EXIF orientation applied, alpha dropped, CMYK and 16 bits as Pillow's
 // convert('RGB') (16-bit colour keeps its high byte, 16-bit grey is cut at 255). Grey stays one channel.
 Image read_image(const std::filesystem::path& path);
+Image parse_image(std::string_view bytes, const std::string& origin);
 // As Pillow's Image.resize to the last bit: "bicubic", "bilinear" (both antialiased), "nearest".
 Image resize(const Image& image, int64_t width, int64_t height, const std::string& interpolation);
 // Float tensor [1, C, H, W] or [1, H, W, C]; grey pictures get three channels unless `p` asks for grey.
