@@ -137,6 +137,9 @@ void rename_value(Graph& graph, ValueId id, std::string name);
 // A replaced output has the name of `to`: keep outputs where the model's interface matters.
 enum class OutputUses { kReplace, kKeep };
 void replace_uses(Graph& graph, ValueId from, ValueId to, OutputUses outputs = OutputUses::kReplace);
+// The same for many values in one pass over the graph; chains (a becomes b, b becomes c) are followed.
+void replace_uses(Graph& graph, const std::map<ValueId, ValueId>& becomes,
+                  OutputUses outputs = OutputUses::kReplace);
 // A node made of parts, its name unique; append to graph.nodes and call sort_nodes.
 Node make_node(Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,
                std::vector<ValueId> outputs, std::vector<Attribute> attributes = {});

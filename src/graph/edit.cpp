@@ -33,6 +33,15 @@ Needed needed_by_outputs(const Graph& graph, const Uses& uses) {
   return needed;
 }
 
+ValueId end_of_chain(const std::map<ValueId, ValueId>& becomes, ValueId id) {
+  for (size_t steps = 0; steps <= becomes.size(); ++steps) {
+    const auto next = becomes.find(id);
+    if (next == becomes.end() || next->second == id) return id;
+    id = next->second;
+  }
+  throw_internal("replace_uses: values become each other");
+}
+
 }  // namespace
 
 ValueId add_value(Graph& graph, std::string name, DType dtype, std::optional<Shape> shape) {
@@ -62,15 +71,29 @@ void rename_value(Graph& graph, ValueId id, std::string name) {
 }
 
 void replace_uses(Graph& graph, ValueId from, ValueId to, OutputUses outputs) {
-  if (from == to) return;
-  const std::string from_name = graph.value(from).name, to_name = graph.value(to).name;
+  if (from != to) replace_uses(graph, {{from, to}}, outputs);
+}
+
+void replace_uses(Graph& graph, const std::map<ValueId, ValueId>& becomes, OutputUses outputs) {
+  std::map<ValueId, ValueId> last;
+  std::unordered_map<std::string, ValueId> by_name;
+  for (const auto& [from, to] : becomes) {
+    last[from] = end_of_chain(becomes, from);
+    by_name.emplace(graph.value(from).name, from);
+  }
+  const auto replace = [&](std::vector<ValueId>& ids) {
+    for (ValueId& id : ids) {
+      if (const auto found = last.find(id); found != last.end()) id = found->second;
+    }
+  };
   for (Node& node : graph.nodes) {
-    std::replace(node.inputs.begin(), node.inputs.end(), from, to);
-    rename_captures(node, from_name, to_name);
+    replace(node.inputs);
+    for (const std::string& name : captured_names(node)) {
+      const auto from = by_name.find(name);
+      if (from != by_name.end()) rename_captures(node, name, graph.value(last.at(from->second)).name);
+    }
   }
-  if (outputs == OutputUses::kReplace) {
-    std::replace(graph.outputs.begin(), graph.outputs.end(), from, to);
-  }
+  if (outputs == OutputUses::kReplace) replace(graph.outputs);
 }
 
 Node make_node(Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,

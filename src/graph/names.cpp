@@ -41,7 +41,7 @@ std::string with_suffix(NameIndex& names, std::string name, const IsTaken& is_ta
   if (!is_taken(name)) return name;
   int64_t& suffix = names.suffixes[name];
   while (true) {
-    std::string candidate = cat(name, "_", ++suffix);
+    std::string candidate = name + "_" + std::to_string(++suffix);
     if (!is_taken(candidate)) return candidate;
   }
 }

@@ -35,10 +35,10 @@ class Verifier {
     return cat("value '", printable(graph_.value(id).name), "'");
   }
 
-  void check_id(ValueId id, const std::string& what) const {
-    if (index(id) >= graph_.values.size()) {
-      fail(cat(what, " refers to value ", static_cast<int32_t>(id), " of ", graph_.values.size()));
-    }
+  void check_id(ValueId id, const char* what, const Node* node = nullptr) const {
+    if (index(id) < graph_.values.size()) return;
+    fail(cat(node ? node_text(*node) : std::string(what), " refers to value ", static_cast<int32_t>(id),
+             " of ", graph_.values.size()));
   }
 
   void define(ValueId id) {
@@ -73,13 +73,13 @@ class Verifier {
   void check_node(const Node& node) {
     for (const ValueId id : node.inputs) {
       if (id == ValueId::kNone) continue;
-      check_id(id, node_text(node));
+      check_id(id, "", &node);
       if (!defined_[index(id)]) fail(cat(node_text(node), " reads ", value_text(id), " before it is made"));
     }
     for (const Graph* const graph : subgraphs_of(node)) check_subgraph(node, *graph);
     for (const ValueId id : node.outputs) {
       if (id == ValueId::kNone) continue;
-      check_id(id, node_text(node));
+      check_id(id, "", &node);
       define(id);
     }
   }
