@@ -128,27 +128,29 @@ template <typename T, typename E>
 T power(T base, E exponent) {
   if constexpr (std::is_integral_v<T> && std::is_integral_v<E>) {
     return integer_power(base, exponent);
-  } else if constexpr (std::is_integral_v<T>) {
-    return to_element<T>(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
   } else if constexpr (std::is_same_v<T, E>) {
     return exponent == 2 ? base * base : std::pow(base, exponent);
   } else {
-    return static_cast<T>(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
+    return to_element<T>(std::pow(static_cast<double>(base), static_cast<double>(exponent)));
   }
 }
 
-// The result has the type of the base; the exponent may have any.
+// The result has the type of the base; the exponent may have any, and is widened unless it is the same.
 std::vector<Tensor> eval_pow(const Call& call) {
   auto [a, b] = broadcast_inputs(call);
   const DType type = a.dtype();
+  if (!is_real(b.dtype()) && !is_integer(b.dtype())) unsupported_type(call, b.dtype());
   if (is_half(type)) a = cast(a, DType::kFloat);
-  if (is_half(b.dtype())) b = cast(b, DType::kFloat);
+  const bool whole = is_integer(b.dtype());
+  const bool single = a.dtype() == DType::kFloat && (is_half(b.dtype()) || b.dtype() == DType::kFloat);
+  b = cast(b, whole ? DType::kInt64 : single ? DType::kFloat : DType::kDouble);
   const Tensor out = with_number(call, a.dtype(), [&](auto base) {
-    return with_number(call, b.dtype(), [&](auto exponent) {
-      using T = decltype(base);
-      using E = decltype(exponent);
-      return zip<T, E, T>(a, b, [](T x, E y) { return power(x, y); });
-    });
+    using T = decltype(base);
+    if (whole) return zip<T, int64_t, T>(a, b, power<T, int64_t>);
+    if constexpr (std::is_same_v<T, float>) {
+      if (single) return zip<T, float, T>(a, b, power<T, float>);
+    }
+    return zip<T, double, T>(a, b, power<T, double>);
   });
   return {cast(out, type)};
 }
