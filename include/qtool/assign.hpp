@@ -1,4 +1,4 @@
-// Search layer, second half: from prices and limits to a plan. The solvers behind it are search.hpp's.
+// Search layer, second half (layer search): from prices and limits to a plan. The solvers behind it are search.hpp's.
 //
 //   Assignment a = assign(prepared, sites, scores, {.limits = parse_budget("4.5bits")});
 //   save_plan(a.plan, ".qtool/plan.json");

@@ -26,6 +26,9 @@ struct ExecutionOptions {
 // residual sums into their producers (attributes "activation", "residual_input").
 Model prepare_for_execution(const Model& model, const ExecutionOptions& options);
 
+// The first node that is part of an already quantized model (Q, DQ, integer operators); nullptr: none.
+const Node* quantized_node(const Graph& graph);
+
 // How one layer of a QDQ model runs.
 struct LayerStatus {
   std::string name, type;

@@ -26,6 +26,8 @@ struct LayerSite {
   std::string type;
   std::string input, output;           // activation value names; output is behind a folded activation
   std::string weight, bias;            // initializer names; bias may be empty
+  bool takes_bias = false;             // the operator has a bias input
+  bool dense = false;                  // channels are the last axis of its input and output (Gemm, MatMul)
   int64_t channel_axis = 0;            // of the weight
   int64_t channels = 0;
   int64_t weights = 0;                 // elements
@@ -62,7 +64,8 @@ struct Sites {
 // What a runtime accepts (docs/export.md): src/plan/targets/<t>.cpp.
 struct Target {
   std::string_view name, summary;
-  bool (*runs_on_codes)(const Node& node, const QuantRule& rule);   // an integer kernel exists
+  std::span<const std::string_view> integer_types;   // operators with an integer kernel; data movement has one always
+  bool runs_on_codes(const Node& node, const QuantRule& rule) const;
 };
 std::span<const Target* const> targets();
 const Target& find_target(std::string_view name);

@@ -14,6 +14,15 @@ void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
 }
 }  // namespace
 
+const Node* quantized_node(const Graph& graph) {
+  static constexpr std::string_view kTypes[] = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul",
+                                                "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"};
+  for (const Node& node : graph.nodes) {
+    for (std::string_view type : kTypes) if (is(node, type)) return &node;
+  }
+  return nullptr;
+}
+
 Model prepare(const Model& model) {
   Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
   run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers, passes::remove_identities});

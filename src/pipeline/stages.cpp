@@ -47,10 +47,8 @@ using namespace pipeline;
 
 // A model that already carries Q/DQ has its numbers decided; quantizing it again is a mistake.
 void refuse_quantized(const Model& model) {
-  for (const Node& node : model.graph.nodes) {
-    if (is(node, "DequantizeLinear") || is(node, "QuantizeLinear") || is(node, "QLinearConv")) {
-      throw_model("QT-E334", cat("the model is quantized already: ", node_text(node)));
-    }
+  if (const Node* node = quantized_node(model.graph)) {
+    throw_model("QT-E334", cat("the model is quantized already: ", node_text(*node)));
   }
 }
 

@@ -66,8 +66,7 @@ class Finder {
     if (site.reason.empty()) {
       activation(node.inputs[0]);
       // The target makes floats of a last dense layer's sums: one rounding less.
-      const bool dense = !is(node, "Conv");
-      if (!(dense && uses_.is_output[index(behind_activation(node.outputs[0]))])) activation(behind_activation(node.outputs[0]));
+      if (!(site.dense && uses_.is_output[index(behind_activation(node.outputs[0]))])) activation(behind_activation(node.outputs[0]));
     }
     sites_.layers.push_back(std::move(site));
   }
@@ -76,12 +75,13 @@ class Finder {
     site.weight = g_.value(weight_id).name;
     site.weights = weight.size();
     site.channel_axis = op.quant.weight_axis ? op.quant.weight_axis(node) : 0;
+    if (site.channel_axis < 0) site.channel_axis += weight.rank();
+    site.takes_bias = op.quant.bias_input >= 0;
+    site.dense = weight.rank() <= 2;
     site.channels = weight.dim(site.channel_axis);
     if (weight.size() == 0) site.reason = "its weight is empty";
-    if (weight.rank() > 2 && !is(node, "Conv")) site.reason = "its weight has more than two dimensions";
-    if (is(node, "Gemm") && (attr_float(node, "alpha", 1) != 1 || attr_float(node, "beta", 1) != 1 || attr_int(node, "transA", 0))) {
-      site.reason = "its alpha, beta or transA is not the default";
-    }
+    if (weight.rank() > 2 && site.channel_axis == weight.rank() - 1) site.reason = "its weight is a stack of matrices";
+    if (op.quant.blocked && !op.quant.blocked(node).empty()) site.reason = op.quant.blocked(node);
     const auto slot = static_cast<size_t>(std::max(op.quant.bias_input, 0));
     if (op.quant.bias_input >= 0 && slot < node.inputs.size() && node.inputs[slot] != ValueId::kNone) {
       const Tensor* bias = g_.constant(node.inputs[slot]);
@@ -130,7 +130,7 @@ class Finder {
     }
     if (movement) {
       if (!known_.contains(node.inputs[0])) return "its input is not quantized";
-      if (is(node, "Pad") && !pads_with_zero(node)) return "it pads with something other than zero";
+      if (!brings_in_zeros_only(node)) return "it brings in values other than zero";
       for (ValueId v : node.outputs) {
         if (v == ValueId::kNone || uses_.is_output[index(v)]) return "its result is a graph output";
       }
@@ -142,10 +142,18 @@ class Finder {
     return "";
   }
 
-  bool pads_with_zero(const Node& node) const {
-    if (attr_string(node, "mode", "constant") != "constant" || node.inputs.size() < 3 || node.inputs[2] == ValueId::kNone) return true;
-    const Tensor* value = g_.constant(node.inputs[2]);
-    return value && value->size() == 1 && value->number(0) == 0;
+  // Further float operands of data movement (the value that Pad fills in) must be a zero, which every
+  // quantizer represents.
+  bool brings_in_zeros_only(const Node& node) const {
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == ValueId::kNone) continue;
+      const Tensor* value = g_.constant(node.inputs[i]);
+      if (value ? value->dtype() == DType::kFloat && (value->size() != 1 || value->number(0) != 0)
+                : g_.value(node.inputs[i]).dtype == DType::kFloat) {
+        return false;
+      }
+    }
+    return true;
   }
 
   // The value behind a chain of Relu and Clip that alone read `v`.

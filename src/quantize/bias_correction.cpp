@@ -66,7 +66,7 @@ LayerResults corrected_biases(const Model& model, const Sites& sites, const Acti
   std::vector<const LayerSite*> order;
   ExecOptions float_options, quantized_options;
   for (const LayerSite& site : sites.layers) {
-    if (!layers.contains(site.name) || (site.type != "Conv" && site.type != "Gemm")) continue;
+    if (!layers.contains(site.name) || !site.takes_bias) continue;
     order.push_back(&site);
     float_options.observe.insert(raw_output(model, site.name));
     quantized_options.observe.insert(raw_output(quantized, site.name));
@@ -81,7 +81,7 @@ LayerResults corrected_biases(const Model& model, const Sites& sites, const Acti
   });
   LayerResults corrected = layers;
   for (const LayerSite* site : order) {
-    const bool dense = site->type != "Conv";
+    const bool dense = site->dense;
     const std::string want_name = raw_output(model, site->name), have_name = raw_output(quantized, site->name);
     std::vector<ChannelSums> want(count), have(count);
     parallel_for(threads, chunks, [&](int64_t c, int) {

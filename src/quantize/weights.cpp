@@ -10,8 +10,7 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
   if (it == table.values.end()) return {};
   const ValueStats& stats = it->second;
   // Statistics per channel are along axis 1: the columns of Conv, and of a matrix's rows.
-  const bool dense = site.type != "Conv";
-  if (stats.channel_sum_squares.empty() || (dense && stats.shape.size() != 2)) return {};
+  if (stats.channel_sum_squares.empty() || (site.dense && stats.shape.size() != 2)) return {};
   const double each = static_cast<double>(stats.count) / static_cast<double>(stats.channel_sum_squares.size());
   std::vector<double> mean;
   for (double s : stats.channel_sum_squares) mean.push_back(s / std::max(each, 1.0));

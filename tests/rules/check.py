@@ -31,6 +31,7 @@ INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 OP_NAME = r'"(?:[A-Z]\w*[a-z]\w*|LSTM|GRU|RNN|LRN|DFT|STFT)"'
 OP_TYPE = re.compile(rf'\b\w*(?:type|op)_?(?:\(\))?\s*[!=]=\s*{OP_NAME}|{OP_NAME}\s*[!=]=\s*[\w.>()-]*(?:type|op)_?\b'
                      rf'|\bis\([^()"]*(?:\([^()]*\)[^()"]*)?,\s*{OP_NAME}')
+QDQ_NAME = re.compile(r'"(?:Quantize|Dequantize)Linear"')   # what the quantize layer inserts and checks
 MACHINE_PATH = re.compile(r'(?<![\w.$}/~-])/(?:work|root|home|farm|Users)/')
 LEFT_FOR_LATER = re.compile(r'\b(?:TOD[O]|FIXM[E])\b')
 
@@ -125,7 +126,7 @@ class Checker:
             if match := INCLUDE.match(line):
                 self.counts['includes'] += 1
                 self.check_include(path, number, layer, *match.groups())
-            elif layer not in OP_TYPE_LAYERS and OP_TYPE.search(line.split('//')[0]):
+            elif layer not in OP_TYPE_LAYERS and OP_TYPE.search(QDQ_NAME.sub('""', line.split('//')[0]) if layer == 'quantize' else line.split('//')[0]):
                 self.error(path, number, 'compares an op type with a literal: ask its OpDef instead')
 
     def layer_of(self, path):
