@@ -1,0 +1,116 @@
+#include <climits>
+
+#include "google/protobuf/unknown_field_set.h"
+#include "onnx/checks.hpp"
+#include "onnx/defs/parser.h"
+#include "onnx/external_data.hpp"
+#include "onnx/reader.hpp"
+#include "qtool/onnx.hpp"
+
+namespace qtool {
+namespace {
+
+using namespace onnx_detail;
+
+void parse_message(std::string_view bytes, google::protobuf::MessageLite& proto) {
+  if (bytes.size() > INT_MAX)
+    throw Error(ErrorKind::kModel, "QT-E302",
+                cat("the file has ", human_bytes(static_cast<double>(bytes.size())),
+                    ", more than Protobuf's 2 GB"))
+        .hint("export the model with its weights as external data");
+  // ParseFromArray bounds the depth of messages (100) and with it every recursion below.
+  if (proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  const std::string kind = recognised_kind(bytes);
+  throw Error(ErrorKind::kModel, "QT-E302",
+              kind.empty() ? cat("the ", bytes.size(),
+                                 " bytes cannot be read as an ONNX model: damaged, cut off or "
+                                 "another format")
+                           : cat("this is no ONNX model but ", kind))
+      .hint("give the path of a complete .onnx file");
+}
+
+Model model_from_bytes(std::string_view bytes, const TensorSource& source) {
+  onnx::ModelProto proto;
+  parse_message(bytes, proto);
+  Model model = read_model(proto, source);
+  model.fingerprint = sha256_hex(bytes);
+  return model;
+}
+
+[[noreturn]] void rethrow_for(Error error, const std::string& origin) {
+  error.context(cat("while loading ", in_quotes(origin)));
+  throw error;
+}
+
+// ONNX's other containers share file names with tensors; their fields do not fit TensorProto.
+bool is_sequence_or_optional(const onnx::TensorProto& proto, std::string_view bytes) {
+  // Field 1 is text in a SequenceProto (its name) and a number in a TensorProto (a dimension).
+  const bool starts_with_text = !bytes.empty() && bytes[0] == 0x0a;
+  const auto& unknown = proto.GetReflection()->GetUnknownFields(proto);
+  return starts_with_text || proto.has_segment() || !unknown.empty();
+}
+
+NamedTensor tensor_from_bytes(std::string_view bytes) {
+  onnx::TensorProto proto;
+  const bool parsed =
+      bytes.size() <= INT_MAX && proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  if ((!parsed && !bytes.empty() && bytes[0] == 0x0a) ||
+      (parsed && is_sequence_or_optional(proto, bytes)))
+    throw_data(std::string(kUnsupportedCode),
+               "it holds a sequence or an optional value; only tensors are supported");
+  if (!parsed)
+    throw_data("QT-E401",
+               "it cannot be read as an ONNX tensor: damaged, cut off or another format");
+  std::string name = proto.name();
+  return {std::move(name), take_tensor(proto, no_external_data())};
+}
+
+}  // namespace
+
+Model load_model(const std::filesystem::path& path) {
+  try {
+    const auto file = map_model_file(path);
+    ExternalFolder folder(path.parent_path());
+    Model model = model_from_bytes(
+        file->bytes(), [&](const onnx::TensorProto& proto, DType type, const Shape& shape) {
+          return folder.read(proto, type, shape);
+        });
+    model.path = path;
+    if (!folder.record().empty())
+      model.fingerprint = sha256_hex(model.fingerprint + '\n' + folder.record());
+    return model;
+  } catch (const Error& error) {
+    rethrow_for(error, path.string());
+  }
+}
+
+Model parse_model(std::string_view bytes, const std::string& origin) {
+  try {
+    if (bytes.empty()) throw_model("QT-E301", "there are no bytes");
+    return model_from_bytes(bytes, no_external_data());
+  } catch (const Error& error) {
+    rethrow_for(error, origin);
+  }
+}
+
+Model model_from_text(std::string_view text) {
+  onnx::ModelProto proto;
+  const auto status = onnx::OnnxParser::Parse(proto, text);
+  if (!status.IsOK())
+    throw_model("QT-E302", cat("ONNX text: ", printable(status.ErrorMessage(), 1000)));
+  return model_from_bytes(proto.SerializeAsString(), no_external_data());
+}
+
+NamedTensor load_tensor_pb(const std::filesystem::path& path) {
+  try {
+    return tensor_from_bytes(read_file(path, ErrorKind::kData));
+  } catch (const Error& error) {
+    // Tensors are checked as those of a model; here the file is data.
+    const bool file_error = error.kind() != ErrorKind::kModel && error.kind() != ErrorKind::kData;
+    Error result(file_error ? error.kind() : ErrorKind::kData, error.code(),
+                 cat("tensor file ", in_quotes(path.string()), ": ", error.message()));
+    throw result.hint(error.hint_text());
+  }
+}
+
+}  // namespace qtool

@@ -1,0 +1,52 @@
+#include "onnx/defs/schema.h"
+
+#include "onnx/checker.h"
+#include "onnx/writer.hpp"
+#include "qtool/onnx.hpp"
+
+namespace qtool {
+namespace {
+
+using namespace onnx_detail;
+
+// Weights from this size on are shown to the checker by type and shape alone.
+constexpr int64_t kLargeWeight = int64_t{1} << 20;
+
+// Large initializers become plain inputs: everything but their bytes is still checked, none is
+// copied.
+Model without_large_weights(const Model& model) {
+  Model light = model;
+  Graph& graph = light.graph;
+  for (const auto& [id, initializer] : model.graph.initializers) {
+    if (initializer.data.bytes() < kLargeWeight) continue;
+    graph.initializers.erase(id);
+    graph.value(id).dtype = initializer.data.dtype();
+    graph.value(id).shape = initializer.data.shape();
+    if (std::find(graph.inputs.begin(), graph.inputs.end(), id) == graph.inputs.end())
+      graph.inputs.push_back(id);
+  }
+  return light;
+}
+
+}  // namespace
+
+void check_model(const Model& model) {
+  try {
+    onnx::checker::check_model(write_model(without_large_weights(model)), true);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::kModel, "QT-E330",
+                cat("ONNX's checker: ", printable(error.what(), 2000)));
+  }
+}
+
+Schema schema_of(const std::string& type, const std::string& domain, int64_t opset) {
+  const auto* schema = onnx::OpSchemaRegistry::Schema(
+      type, static_cast<int>(std::min<int64_t>(opset, INT32_MAX)), domain);
+  if (!schema || schema->Deprecated()) return Schema::kUnknown;
+  return schema->HasFunction() || schema->HasContextDependentFunction() ? Schema::kFunction
+                                                                        : Schema::kPrimitive;
+}
+
+}  // namespace qtool
