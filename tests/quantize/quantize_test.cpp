@@ -1,0 +1,156 @@
+#include "qtool/quantize.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+#include "quantize/internal.hpp"
+
+namespace qtool {
+namespace {
+
+// A residual block with random weights and its calibration on random data.
+struct Fixture {
+  Model model;
+  Sites sites;
+  CalibrationTable table;
+  std::unique_ptr<SampleSource> source;
+
+  Fixture() {
+    model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 4, 3, 3] w2, float[5, 4] w3, float[5] b3) => (float[n, 5] y)
+{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)  [conv2] c2 = Conv <pads = [1, 1, 1, 1]> (r1, w2)
+  [add] s = Add(c2, r1)  [relu2] r2 = Relu(s)  [pool] p = GlobalAveragePool(r2)  [flatten] f = Flatten(p)
+  [dense] y = Gemm <transB = 1> (f, w3, b3) })");
+    Rng rng(7);
+    for (ValueId v : std::vector<ValueId>(model.graph.inputs)) {
+      const Value& value = model.graph.value(v);
+      if (value.name == "x") continue;
+      Tensor t(DType::kFloat, *value.shape);
+      for (float& w : t.mutable_data<float>()) w = static_cast<float>(rng.normal() * 0.3);
+      model.graph.initializers[v].data = t;
+    }
+    model = prepare(model);
+    sites = find_sites(model, find_target("ort-cpu"));
+    source = random_data(64, 1, {{"x", DType::kFloat, {-1, 3, 6, 6}}}, 1);
+    std::vector<std::string> names;
+    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+    table = calibrate(model, names, *source, {});
+  }
+};
+
+double sqnr_db(const Model& reference, const Model& model, const SampleSource& source) {
+  return -10 * std::log10(qdq::output_distance(reference, model, source, 0, source.chunk_count(), 1));
+}
+
+TEST(Quantize, EightBitsStayCloseToFloat) {
+  Fixture f;
+  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, f.source.get(), {});
+  EXPECT_EQ(q.layers.size(), 3u);
+  EXPECT_GT(sqnr_db(f.model, q.model, *f.source), 25);   // KL of class distributions
+  EXPECT_DOUBLE_EQ(q.mean_weight_bits, 8);
+}
+
+TEST(Quantize, EveryNodeRunsOnCodes) {
+  Fixture f;
+  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, nullptr, {});
+  for (const LayerStatus& layer : lower_qdq(q.model).layers) {
+    EXPECT_TRUE(layer.integer) << layer.name << ": " << layer.reason;
+  }
+  EXPECT_TRUE(q.float_layers.empty());
+}
+
+TEST(Quantize, NarrowCodesStayInTheirRange) {
+  Fixture f;
+  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {3, 4}), f.table, f.source.get(), {});
+  const Tensor& codes = *q.model.graph.constant(q.model.graph.find("w2_quantized"));
+  for (int8_t c : codes.data<int8_t>()) {
+    EXPECT_GE(c, -4);
+    EXPECT_LE(c, 3);
+  }
+  EXPECT_NE(q.model.graph.find("r1_clipped"), ValueId::kNone);
+}
+
+TEST(Quantize, WeightOnlyLeavesActivationsAlone) {
+  Fixture f;
+  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {4, kFloatBits}), f.table, f.source.get(), {});
+  for (const Node& node : q.model.graph.nodes) EXPECT_NE(node.type, "QuantizeLinear");
+  EXPECT_NE(q.model.graph.find("w1_quantized"), ValueId::kNone);
+}
+
+TEST(Quantize, SameBytesForAnyNumberOfThreads) {
+  Fixture f;
+  QuantizeOptions one, two;
+  two.threads = 2;
+  const QuantPlan plan = uniform_plan(f.sites, {4, 8});
+  EXPECT_EQ(serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), one).model),
+            serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), two).model));
+}
+
+TEST(Quantize, GraphOutputsKeepTheirNames) {
+  Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 2, 4, 4] x, float[2, 2, 1, 1] w) => (float[1, 2, 4, 4] y) { [conv] y = Conv(x, w) })");
+  model.graph.initializers[model.graph.find("w")].data = Tensor::of<float>({2, 2, 1, 1}, {1, 2, 3, -4});
+  model = prepare(model);
+  const Sites sites = find_sites(model, find_target("ort-cpu"));
+  const auto source = random_data(4, 1, {{"x", DType::kFloat, {1, 2, 4, 4}}}, 1);
+  const CalibrationTable table = calibrate(model, {"x", "y"}, *source, {});
+  const Quantized q = quantize_model(model, sites, uniform_plan(sites, {8, 8}), table, source.get(), {});
+  EXPECT_EQ(q.model.graph.value(q.model.graph.outputs[0]).name, "y");
+  EXPECT_EQ(q.model.graph.nodes.back().type, "DequantizeLinear");
+}
+
+TEST(Rtn, ReproducesWeightsThatLieOnTheGrid) {
+  std::vector<float> values;
+  for (int i = -8; i < 8; ++i) values.push_back(static_cast<float>(i) * 0.25f);
+  const Tensor weight = Tensor::of<float>({1, 16}, values);
+  const WeightCodes codes = find_optimizer("rtn").optimize({weight, 0, 4, {}, 1, false});
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_LE(std::abs(codes.codes.data<int8_t>()[i] * codes.scales[0] - values[i]), 0.15f);
+}
+
+TEST(Rtn, EightBitPairsNeverOverflowInt16) {
+  Rng rng(5);
+  Tensor weight(DType::kFloat, {16, 3, 3, 3});
+  for (float& w : weight.mutable_data<float>()) w = static_cast<float>(rng.normal());
+  const WeightCodes codes = find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true});
+  Tensor real(DType::kFloat, weight.shape());
+  for (int64_t i = 0; i < real.size(); ++i) real.set_number(i, codes.codes.number(i));
+  const std::vector<float> rows = qdq::rows_of(real, 0);
+  for (size_t r = 0; r < 16; ++r) {
+    std::vector<int8_t> row(rows.begin() + static_cast<long>(r * 27), rows.begin() + static_cast<long>((r + 1) * 27));
+    EXPECT_TRUE(qdq::pairs_fit(row, 3));
+  }
+}
+
+TEST(Rtn, ZeroRowsGetAUsableScale) {
+  const Tensor weight(DType::kFloat, {2, 4});
+  for (float s : find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true}).scales) EXPECT_TRUE(std::isnormal(s));
+}
+
+TEST(Rows, RoundTrip) {
+  Tensor weight(DType::kFloat, {2, 3, 2, 2});
+  for (int64_t i = 0; i < weight.size(); ++i) weight.set_number(i, static_cast<double>(i));
+  const std::vector<float> rows = qdq::rows_of(weight, 0);
+  EXPECT_EQ(rows[1], 4);   // the next input channel at the same kernel position
+  const std::vector<int8_t> codes(rows.begin(), rows.end());
+  const Tensor back = qdq::from_rows(codes, weight.shape(), 0);
+  for (int64_t i = 0; i < back.size(); ++i) EXPECT_EQ(back.number(i), static_cast<double>(i));
+}
+
+TEST(Bias, ThatWouldOverflowWidensItsChannel) {
+  const LayerSite site{.name = "l", .type = "Gemm", .input = {}, .output = {}, .weight = {}, .bias = {}, .channels = 1, .weights = 2, .reason = {}};
+  const Tensor weight = Tensor::of<float>({1, 2}, {1e-7f, -1e-7f});
+  qdq::LayerResult layer;
+  layer.weight = find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, false});
+  layer.bias = {100.f};
+  QParams input;
+  input.scale = {1e-3f};
+  EXPECT_EQ(qdq::repair_bias_overflow(layer, site, weight, input), 1);
+  EXPECT_LT(100.0 / (1e-3 * layer.weight.scales[0]), 2147483648.0 / 2 * 1.001);
+  EXPECT_NE(layer.note, "");
+}
+
+}  // namespace
+}  // namespace qtool
