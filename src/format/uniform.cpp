@@ -35,9 +35,11 @@ void store_codes(const int32_t* codes, Elements out, int64_t begin, int64_t coun
     case DType::kInt8: return narrow<int8_t>(codes, out.bytes, begin, count);
     case DType::kUint16: return narrow<uint16_t>(codes, out.bytes, begin, count);
     case DType::kInt16: return narrow<int16_t>(codes, out.bytes, begin, count);
-    default:
-      for (int64_t i = 0; i < count; ++i) set_packed_code(out, begin + i, codes[i]);
+    default: break;
   }
+  std::array<int8_t, kMaxRun> bytes;
+  narrow<int8_t>(codes, bytes.data(), 0, count);
+  pack_run(bytes.data(), begin, count, out);
 }
 
 template <typename T>
@@ -52,9 +54,11 @@ void load_codes(ConstElements in, int64_t begin, int64_t count, int32_t* codes) 
     case DType::kInt8: return widen<int8_t>(in.bytes, begin, count, codes);
     case DType::kUint16: return widen<uint16_t>(in.bytes, begin, count, codes);
     case DType::kInt16: return widen<int16_t>(in.bytes, begin, count, codes);
-    default:
-      for (int64_t i = 0; i < count; ++i) codes[i] = packed_code(in, begin + i);
+    default: break;
   }
+  std::array<int8_t, kMaxRun> bytes;
+  unpack_run(in, begin, count, bytes.data());
+  widen<int8_t>(bytes.data(), 0, count, codes);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "tensor/cast_strings.hpp"
 #include "tensor/elements.hpp"
+#include "tensor/half.hpp"
 #include "tensor/small_float.hpp"
 
 namespace qtool {
@@ -102,12 +103,19 @@ struct Run {
 Run native_run(ConstElements in, int64_t begin, int64_t count, std::array<double, kChunk>& scratch) {
   if (is_native(in.type)) return {in, begin};
   if (is_packed(in.type) && is_integer(in.type)) {
-    auto* const whole = reinterpret_cast<int64_t*>(scratch.data());
-    read_int64s(in, begin, count, whole);
-    return {{DType::kInt64, whole}, 0};
+    auto* const codes = reinterpret_cast<int8_t*>(scratch.data());
+    unpack_run(in, begin, count, codes);
+    return {{DType::kInt8, codes}, 0};
   }
   auto* const floats = reinterpret_cast<float*>(scratch.data());
-  for (int64_t i = 0; i < count; ++i) floats[i] = decode_small_float(in, begin + i);
+  const auto* const halves = static_cast<const uint16_t*>(in.bytes) + begin;
+  if (in.type == DType::kFloat16) {
+    for (int64_t i = 0; i < count; ++i) floats[i] = widen_half(halves[i]);
+  } else if (in.type == DType::kBfloat16) {
+    for (int64_t i = 0; i < count; ++i) floats[i] = widen_bfloat16(halves[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) floats[i] = decode_small_float(in, begin + i);
+  }
   return {{DType::kFloat, floats}, 0};
 }
 
@@ -117,9 +125,9 @@ void encode_run(ConstElements in, int64_t begin, Elements out, int64_t to, int64
   if (in.type == DType::kFloat && (out.type == DType::kFloat16 || out.type == DType::kBfloat16)) {
     const float* const floats = static_cast<const float*>(in.bytes) + begin;
     if (out.type == DType::kFloat16) {
-      for (int64_t i = 0; i < count; ++i) halves[i] = float_to_half(floats[i]);
+      for (int64_t i = 0; i < count; ++i) halves[i] = narrow_to_half(floats[i]);
     } else {
-      for (int64_t i = 0; i < count; ++i) halves[i] = float_to_bfloat16(floats[i]);
+      for (int64_t i = 0; i < count; ++i) halves[i] = narrow_to_bfloat16(floats[i]);
     }
     return;
   }
@@ -137,8 +145,7 @@ void cast_run(ConstElements in, Elements out, int64_t begin, int64_t count, Smal
   if (is_packed(out.type)) {
     std::array<int8_t, kChunk> codes;
     convert_native(run.elements, run.begin, {DType::kInt8, codes.data()}, count);
-    for (int64_t i = 0; i < count; ++i) set_packed_code(out, begin + i, codes[static_cast<size_t>(i)]);
-    return;
+    return pack_run(codes.data(), begin, count, out);
   }
   auto* const bytes = static_cast<uint8_t*>(out.bytes) + begin * (dtype_bits(out.type) / 8);
   convert_native(run.elements, run.begin, {out.type, bytes}, count);

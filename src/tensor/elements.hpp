@@ -34,6 +34,9 @@ void copy_element(ConstElements in, int64_t from, Elements out, int64_t to);
 // The code at `i` of a type of 2 or 4 bits, sign-extended when the type is signed.
 int packed_code(ConstElements in, int64_t i);
 void set_packed_code(Elements out, int64_t i, int code);
+// Runs of codes with one byte each; unsigned codes fit an int8 as well.
+void unpack_run(ConstElements in, int64_t begin, int64_t count, int8_t* codes);
+void pack_run(const int8_t* codes, int64_t begin, int64_t count, Elements out);
 inline bool is_packed(DType type) { return dtype_bits(type) == 4 || dtype_bits(type) == 2; }
 
 }  // namespace qtool

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "tensor/half.hpp"
+
 namespace qtool {
 namespace {
 
@@ -130,40 +132,10 @@ Table make_table(const Layout& f) {
 
 }  // namespace
 
-float half_to_float(uint16_t bits) {
-  const uint32_t sign = uint32_t{bits & 0x8000u} << 16;
-  const uint32_t magnitude = bits & 0x7fffu;
-  // Shifted into place the exponent lacks 127 − 15; multiplying repairs subnormals as well.
-  const float finite = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  const uint32_t special = 0x7f800000u | magnitude << 13;
-  return std::bit_cast<float>(sign | (magnitude >= 0x7c00u ? special : std::bit_cast<uint32_t>(finite)));
-}
-
-uint16_t float_to_half(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-  uint32_t code = 0;
-  if (magnitude > 0x7f800000u) {
-    code = 0x7e00u | (magnitude >> 13 & 0x3ffu);  // keeps the payload, quiets it
-  } else if (magnitude >= 0x477ff000u) {          // rounds to 65536 or is infinite
-    code = 0x7c00u;
-  } else if (magnitude < 0x38800000u) {           // subnormal: the sum rounds at 2^-24
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    code = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f);
-  } else {
-    const uint32_t odd = magnitude >> 13 & 1;
-    code = (magnitude - 0x38000000u + 0xfffu + odd) >> 13;
-  }
-  return static_cast<uint16_t>(sign | code);
-}
-
-float bfloat16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-
-uint16_t float_to_bfloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
-}
+float half_to_float(uint16_t bits) { return widen_half(bits); }
+uint16_t float_to_half(float value) { return narrow_to_half(value); }
+float bfloat16_to_float(uint16_t bits) { return widen_bfloat16(bits); }
+uint16_t float_to_bfloat16(float value) { return narrow_to_bfloat16(value); }
 
 float float8_to_float(uint8_t bits, DType type) {
   static const Table e4m3fn = make_table(kE4M3FN), e4m3fnuz = make_table(kE4M3FNUZ),

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/sha256.hpp"
 #include "qtool/base.hpp"
 
 namespace qtool {
@@ -19,6 +20,17 @@ TEST(Sha256, PadsEveryLength) {
   std::string all;
   for (size_t n = 0; n < 130; ++n) all += sha256_hex(std::string(n, 'a'));
   EXPECT_EQ(sha256_hex(all), "c665ed20ef30f158e90c7e921d8182bc0943c4b087a82f64a18d417bcdfadce7");
+}
+
+TEST(Sha256, BothWaysToCompressAgree) {
+  Rng rng(1);
+  std::array<unsigned char, 64 * 5> blocks;
+  for (auto& byte : blocks) byte = static_cast<unsigned char>(rng.next());
+  Sha256State a, b;
+  for (size_t i = 0; i < a.size(); ++i) a[i] = b[i] = static_cast<uint32_t>(rng.next());
+  add_sha256_blocks(a, blocks.data(), 5);
+  add_sha256_blocks_portably(b, blocks.data(), 5);
+  EXPECT_EQ(a, b);
 }
 
 TEST(Fnv1a, KnownAnswers) {
