@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "report/json_text.hpp"
+#include "report/stages.hpp"
+
+namespace qtool {
+
+using namespace report;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+Json ports(const std::vector<Inspection::Port>& list) {
+  Json out = Json::array();
+  for (const auto& p : list) out.push_back({{"name", p.name}, {"type", p.type}, {"shape", p.shape_known ? Json(p.shape) : Json()}});
+  return out;
+}
+
+Json reason_of(const std::string& reason) { return reason.empty() ? Json() : Json(reason); }
+
+Json reasons(const std::vector<std::pair<std::string, std::string>>& list) {
+  Json out = Json::array();
+  for (const auto& [name, reason] : list) out.push_back({{"name", name}, {"reason", reason}});
+  return out;
+}
+
+Json pairs(const std::vector<std::pair<std::string, std::string>>& list) {
+  Json out = Json::object();
+  for (const auto& [key, value] : list) out[key] = value;
+  return out;
+}
+
+Json tensors(const CalibrationTable& table) {
+  Json out = Json::array();
+  for (const auto& [name, v] : table.values) {
+    const double count = v.count ? static_cast<double>(v.count) : 1;
+    const double mean = v.sum / count;
+    out.push_back({{"name", name},
+                   {"shape", v.shape},
+                   {"count", v.count},
+                   {"min", v.min},
+                   {"max", v.max},
+                   {"mean", mean},
+                   {"std", std::sqrt(std::max(0.0, v.sum_squares / count - mean * mean))},
+                   {"channels", v.channel_min.size()}});
+  }
+  return out;
+}
+
+Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shares) {
+  Json out = Json::array();
+  for (const LayerChoice& layer : plan.layers) {
+    Json row = {{"name", layer.name}, {"weight_bits", layer.weight_bits}, {"activation_bits", layer.activation_bits}, {"method", layer.method}};
+    if (const LayerSite* site = sites.layer(layer.name)) {
+      row["op"] = site->type;
+      row["weights"] = site->weights;
+      row["macs"] = site->macs;
+    }
+    if (const auto share = shares.find(layer.name); share != shares.end()) row["loss_share"] = share->second;
+    if (!layer.reason.empty()) row["reason"] = layer.reason;
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string inspect_json(const Inspection& in) {
+  Json layers = Json::array(), nodes = Json::array();
+  for (const LayerSite& l : in.layers) {
+    layers.push_back({{"name", l.name}, {"op", l.type}, {"macs", l.macs}, {"weights", l.weights}, {"quantizable", l.reason.empty()}, {"reason", reason_of(l.reason)}});
+  }
+  for (const NodeSite& n : in.nodes) nodes.push_back({{"name", n.name}, {"op", n.type}, {"quantizable", n.reason.empty()}, {"reason", reason_of(n.reason)}});
+  const Json json = {{"schema", "qtool.inspect/1"},
+                     {"model",
+                      {{"path", in.path},
+                       {"sha256", in.sha256},
+                       {"ir_version", in.ir_version},
+                       {"opset", in.opset},
+                       {"inputs", ports(in.inputs)},
+                       {"outputs", ports(in.outputs)},
+                       {"parameters", in.parameters},
+                       {"macs", in.macs},
+                       {"operators", in.operators}}},
+                     {"layers", layers},
+                     {"nodes", nodes}};
+  return json_text(json);
+}
+
+std::string calibrate_json(const CalibrateSummary& s) {
+  const Json json = {{"schema", "qtool.calibrate/1"},
+                     {"workspace", s.workspace},
+                     {"data", s.data},
+                     {"random_data", s.table.random_data},
+                     {"samples", s.table.samples},
+                     {"skipped", s.skipped},
+                     {"seconds", s.seconds},
+                     {"samples_per_second", s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0.0},
+                     {"peak_rss_bytes", peak_rss_bytes()},
+                     {"tensors", tensors(s.table)}};
+  return json_text(json);
+}
+
+std::string search_json(const SearchSummary& s) {
+  const Assignment& a = s.assignment;
+  const bool scored = !s.scores.groups.empty();
+  Json json = {{"schema", "qtool.search/1"},
+               {"source", a.plan.source},
+               {"plan_file", s.plan_file},
+               {"random_data", s.random_data},
+               {"plan", plan_rows(a.plan, s.sites, loss_shares(a.plan, s.scores))},
+               {"mean_weight_bits", a.cost.mean_weight_bits},
+               {"mean_activation_bits", a.cost.mean_activation_bits},
+               {"bpw", a.cost.bits_per_weight},
+               {"size_bytes", a.cost.size_bytes},
+               {"bops", a.cost.bops},
+               {"loss", scored ? Json(a.loss) : Json()},
+               {"bound", scored ? Json(a.bound) : Json()},
+               {"gap", scored ? Json(a.gap) : Json()},
+               {"status", a.status},
+               {"solver", a.solver},
+               {"predicted", Json::object()},
+               {"measured", Json()},
+               {"pareto", Json::array()}};
+  if (scored) json["predicted"] = {{"relative_noise", a.loss}, {"sqnr_db", relative_noise_db(a.loss)}, {"score", s.scores.method}, {"samples", s.scores.samples}};
+  json["seconds"] = s.seconds;
+  json["peak_rss_bytes"] = peak_rss_bytes();
+  return json_text(json);
+}
+
+std::string quantize_json(const QuantizeSummary& s) {
+  Json layers = Json::array();
+  for (const QuantizedLayer& l : s.quantized.layers) {
+    layers.push_back({{"name", l.name},
+                      {"op", l.type},
+                      {"method", l.method},
+                      {"weight_bits", l.weight_bits},
+                      {"activation_bits", l.activation_bits},
+                      {"sqnr_db", l.sqnr_db},
+                      {"bias_corrected", l.bias_corrected},
+                      {"note", reason_of(l.note)}});
+  }
+  const Json json = {{"schema", "qtool.quantize/1"},
+                     {"output", s.output},
+                     {"source", s.plan.source},
+                     {"random_data", s.random_data},
+                     {"size_bytes", s.size_bytes},
+                     {"float_bytes", s.float_bytes},
+                     {"mean_weight_bits", s.quantized.mean_weight_bits},
+                     {"bpw", s.quantized.bits_per_weight},
+                     {"layers", layers},
+                     {"float_layers", reasons(s.quantized.float_layers)},
+                     {"fused_prediction", s.quantized.fused_nodes},
+                     {"seconds", s.seconds},
+                     {"peak_rss_bytes", peak_rss_bytes()}};
+  return json_text(json);
+}
+
+std::string dry_run_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& steps) {
+  const Json json = {{"schema", cat("qtool.", command, "/1")}, {"dry_run", true}, {"steps", pairs(steps)}};
+  return json_text(json);
+}
+
+std::string joined_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& parts) {
+  Json json = {{"schema", cat("qtool.", command, "/1")}};
+  for (const auto& [name, part] : parts) json[name] = Json::parse(part);
+  return json_text(json);
+}
+
+std::string error_json(const Error& error) {
+  const Json json = {{"schema", "qtool.error/1"},
+                     {"code", error.code()},
+                     {"message", printable(error.message(), 4000)},
+                     {"context", error.context_lines()},
+                     {"hint", error.hint_text()},
+                     {"exit_code", static_cast<int>(error.kind())}};
+  return json_text(json);
+}
+
+std::string report_json(const WorkspaceReport& r, const std::string& output) {
+  Json json = {{"schema", "qtool.report/1"},
+               {"model", r.model},
+               {"model_fingerprint", r.fingerprint},
+               {"data", r.data},
+               {"output", output.empty() ? Json() : Json(output)},
+               {"calibration", Json()},
+               {"plan", Json()},
+               {"evaluation", Json()}};
+  if (r.calibration) json["calibration"] = {{"samples", r.calibration->samples}, {"random_data", r.calibration->random_data}, {"tensors", tensors(*r.calibration)}};
+  if (r.plan) {
+    json["plan"] = {{"source", r.plan->source},
+                    {"mean_weight_bits", r.cost.mean_weight_bits},
+                    {"mean_activation_bits", r.cost.mean_activation_bits},
+                    {"bpw", r.cost.bits_per_weight},
+                    {"size_bytes", r.cost.size_bytes},
+                    {"bops", r.cost.bops},
+                    {"layers", plan_rows(*r.plan, r.sites, {})}};
+  }
+  if (r.evaluation) json["evaluation"] = Json::parse(eval_json(*r.evaluation));
+  return json_text(json);
+}
+
+}  // namespace qtool
