@@ -90,7 +90,7 @@ Range choose(const ValueStats& stats, const QuantSpec& spec) {
   const int64_t last = stats.max <= 0 ? Histogram::kHalf + 1 : Histogram::kHalf + static_cast<int64_t>(std::floor(stats.max / width)) + 1;
   return search_clip(stats, spec, [&](const Grid& grid) {
     const auto low = std::clamp(static_cast<int64_t>(std::floor(grid.low())) + Histogram::kHalf, first, last - 1);
-    const auto high = std::clamp(static_cast<int64_t>(std::ceil(grid.high())) + Histogram::kHalf, low + 1, last);
+    const auto high = std::clamp(static_cast<int64_t>(std::floor(grid.high())) + 1 + Histogram::kHalf, low + 1, last);
     // Fewer bins than codes: the histogram cannot tell what such a grid loses.
     const bool enough = high - low >= grid.highest - grid.lowest + 1;
     if (!enough && (low > first || high < last)) return std::numeric_limits<double>::infinity();

@@ -41,8 +41,8 @@ Range choose(const ValueStats& stats, const QuantSpec& spec) {
     const double hi = (quantile(counts, (1 - kTail) * total) - Histogram::kHalf) * width;
     r = {std::clamp(lo, all.lo, 0.0), std::clamp(hi, 0.0, all.hi)};
   }
-  // Nearly all zeros: clipping the few others away would leave nothing.
-  return r.lo == 0 && r.hi == 0 ? all : r;
+  // Nearly all zeros, as far as the bins can tell: clipping the few others away would leave nothing.
+  return r.lo >= -width && r.hi <= width ? all : r;
 }
 
 }  // namespace

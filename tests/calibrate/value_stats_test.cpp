@@ -1,0 +1,163 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "qtool/calibrate.hpp"
+
+namespace qtool {
+namespace {
+
+Tensor normals(Shape shape, uint64_t seed) {
+  Rng rng(seed);
+  Tensor t(DType::kFloat, std::move(shape));
+  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
+  return t;
+}
+
+// Samples [begin, end) of a tensor.
+Tensor slice(const Tensor& t, int64_t begin, int64_t end) {
+  Shape shape = t.shape();
+  const int64_t each = t.size() / shape[0];
+  shape[0] = end - begin;
+  const auto data = t.data<float>();
+  return Tensor::of<float>(shape, {data.begin() + begin * each, data.begin() + end * each});
+}
+
+void expect_equal(const ValueStats& a, const ValueStats& b) {
+  EXPECT_EQ(a.count, b.count);
+  EXPECT_EQ(a.samples, b.samples);
+  EXPECT_EQ(a.min, b.min);
+  EXPECT_EQ(a.max, b.max);
+  EXPECT_EQ(a.sum, b.sum);
+  EXPECT_EQ(a.sum_squares, b.sum_squares);
+  EXPECT_EQ(a.histogram.counts(), b.histogram.counts());
+  EXPECT_EQ(a.channel_min, b.channel_min);
+  EXPECT_EQ(a.channel_max, b.channel_max);
+  EXPECT_EQ(a.channel_sum, b.channel_sum);
+  EXPECT_EQ(a.channel_sum_squares, b.channel_sum_squares);
+}
+
+class Shapes : public ::testing::TestWithParam<Shape> {};
+
+TEST_P(Shapes, AgreeWithPlainLoops) {
+  const Tensor x = normals(GetParam(), 7);
+  ValueStats s;
+  s.observe(x, x.dim(0));
+  const int64_t channels = x.dim(1), inner = x.size() / (x.dim(0) * channels);
+  std::vector<double> low(channels, 1e9), high(channels, -1e9), sum(channels), squares(channels);
+  double all = 0, all_squares = 0;
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const size_t c = static_cast<size_t>(i / inner % channels);
+    const double v = x.number(i);
+    low[c] = std::min(low[c], v);
+    high[c] = std::max(high[c], v);
+    sum[c] += v;
+    squares[c] += v * v;
+    all += v;
+    all_squares += v * v;
+  }
+  EXPECT_EQ(s.channel_min, low);
+  EXPECT_EQ(s.channel_max, high);
+  EXPECT_EQ(s.min, *std::min_element(low.begin(), low.end()));
+  EXPECT_EQ(s.max, *std::max_element(high.begin(), high.end()));
+  EXPECT_NEAR(s.sum, all, 1e-9 * all_squares);
+  EXPECT_NEAR(s.sum_squares, all_squares, 1e-12 * all_squares);
+  for (size_t c = 0; c < sum.size(); ++c) {
+    EXPECT_NEAR(s.channel_sum[c], sum[c], 1e-9);
+    EXPECT_NEAR(s.channel_sum_squares[c], squares[c], 1e-9);
+  }
+  EXPECT_EQ(s.count, x.size());
+  EXPECT_EQ(s.samples, x.dim(0));
+  EXPECT_EQ(s.elements_per_sample(), x.size() / x.dim(0));
+  EXPECT_EQ(s.shape, x.shape());
+}
+
+INSTANTIATE_TEST_SUITE_P(ValueStats, Shapes,
+                         ::testing::Values(Shape{1, 1}, Shape{5, 10}, Shape{4, 3, 2, 2}, Shape{2, 16, 9, 7}, Shape{3, 4, 40},
+                                           Shape{1, 2, 3, 4, 5}, Shape{2, 3, 33, 33}));
+
+TEST(ValueStats, AreTheSameForAnyBatchSize) {
+  const Tensor x = normals({12, 5, 6, 6}, 11);
+  ValueStats whole;
+  whole.observe(x, 12);
+  for (int64_t batch : {1, 3, 4, 5}) {
+    ValueStats pieces;
+    for (int64_t s = 0; s < 12; s += batch) pieces.observe(slice(x, s, std::min<int64_t>(12, s + batch)), std::min<int64_t>(batch, 12 - s));
+    expect_equal(pieces, whole);
+  }
+}
+
+TEST(ValueStats, MergeToTheWhole) {
+  const Tensor x = normals({6, 4, 5}, 13);
+  ValueStats whole, left, right, empty;
+  whole.observe(x, 6);
+  left.observe(slice(x, 0, 4), 4);
+  right.observe(slice(x, 4, 6), 2);
+  ValueStats all = left;
+  all.merge(right);
+  all.merge(empty);
+  EXPECT_EQ(all.count, whole.count);
+  EXPECT_EQ(all.samples, 6);
+  EXPECT_EQ(all.histogram.counts(), whole.histogram.counts());
+  EXPECT_EQ(all.channel_min, whole.channel_min);
+  EXPECT_NEAR(all.sum, whole.sum, 1e-9);
+  EXPECT_NEAR(all.channel_sum_squares[3], whole.channel_sum_squares[3], 1e-9);
+  empty.merge(left);
+  expect_equal(empty, left);
+}
+
+TEST(ValueStats, KeepNoChannelsWithoutAxisOneOrWhenItsLengthVaries) {
+  ValueStats flat, scalar, varying, other;
+  flat.observe(Tensor::of<float>({3}, {1, 2, 3}), 3);
+  EXPECT_TRUE(flat.channel_min.empty());
+  EXPECT_EQ(flat.sum, 6);
+  scalar.observe(Tensor::scalar(2.f), 1);
+  EXPECT_EQ(scalar.max, 2);
+  for (int64_t length : {4, 5, 4}) varying.observe(normals({1, length, 2}, 1), 1);
+  EXPECT_TRUE(varying.channel_min.empty());
+  EXPECT_TRUE(varying.channel_sum.empty());
+  other.observe(normals({1, 3}, 1), 1);
+  ValueStats four;
+  four.observe(normals({1, 4}, 1), 1);
+  other.merge(four);
+  EXPECT_TRUE(other.channel_max.empty());
+  EXPECT_TRUE(other.channel_sum.empty());
+}
+
+TEST(ValueStats, IgnoreOtherTypesAndEmptyTensors) {
+  ValueStats s;
+  s.observe(Tensor::of<int64_t>({2}, {1, 2}), 1);
+  s.observe(Tensor(DType::kFloat, {2, 0}), 2);
+  EXPECT_EQ(s.count, 0);
+  EXPECT_TRUE(s.histogram.empty());
+  EXPECT_EQ(s.elements_per_sample(), 0);
+}
+
+TEST(ValueStats, RefuseNaNAndCountInfinitiesAsZero) {
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  ValueStats s;
+  s.observe(Tensor::of<float>({1, 2, 2}, {1, -kInfinite, 3, kInfinite}), 1);
+  EXPECT_EQ(s.infinite, 2);
+  EXPECT_EQ(s.min, 0);
+  EXPECT_EQ(s.max, 3);
+  EXPECT_EQ(s.sum, 4);
+  EXPECT_EQ(s.count, 4);
+  try {
+    s.observe(Tensor::of<float>({1, 2}, {1, std::nanf("")}), 1);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), "QT-E460");
+  }
+}
+
+TEST(ValueStats, TakeTheWholeValueWhereTheBatchIsNotAxisZero) {
+  ValueStats s;
+  s.observe(normals({3, 4}, 1), 2);
+  EXPECT_EQ(s.samples, 2);
+  EXPECT_EQ(s.count, 12);
+  EXPECT_EQ(s.channel_min.size(), 4u);
+}
+
+}  // namespace
+}  // namespace qtool
