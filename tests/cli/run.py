@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+"""Transcripts of the program on the bundled model: exit codes, JSON keys, gates, determinism, atomicity.
+
+The program is named by $QTOOL. Standard library only.
+"""
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+QTOOL = os.path.abspath(os.environ.get('QTOOL') or 'qtool')
+MODEL = ROOT / 'models' / 'digits.onnx'
+CALIB = ROOT / 'calibration' / 'unlabeled.npz'
+TEST = ROOT / 'calibration' / 'test.npz'
+COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'list']
+
+
+def clean_environment(**more):
+    env = {k: v for k, v in os.environ.items() if not k.startswith('QTOOL')}
+    return {**env, **more}
+
+
+def run(*arguments, cwd=None, env=None, timeout=120):
+    return subprocess.run([QTOOL, *map(str, arguments)], cwd=cwd, env=env or clean_environment(), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, check=False, text=True)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.dir = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def ok(self, *arguments, **kw):
+        r = run(*arguments, cwd=kw.pop('cwd', self.dir), **kw)
+        self.assertEqual(r.returncode, 0, f'{arguments}\n{r.stdout[-500:]}\n{r.stderr[-2000:]}')
+        self.assertNotIn('\x1b', r.stdout + r.stderr)
+        return r
+
+    def json(self, *arguments, keys=(), **kw):
+        value = json.loads(self.ok(*arguments, '--json', **kw).stdout)
+        self.assertEqual(value['schema'], f'qtool.{arguments[0]}/1')
+        for key in keys:
+            self.assertIn(key, value)
+        return value
+
+    def fails(self, code, *arguments, says='', **kw):
+        r = run(*arguments, cwd=kw.pop('cwd', self.dir), **kw)
+        self.assertEqual(r.returncode, code, f'{arguments}\n{r.stdout[-500:]}\n{r.stderr[-2000:]}')
+        self.assertIn(says, r.stderr)
+        self.assertTrue(r.stderr.strip())
+        return r
+
+
+class Calling(Case):
+    def test_version_and_help(self):
+        self.assertRegex(self.ok('--version').stdout, r'^qtool \d+\.\d+\.\d+\n$')
+        overview = self.ok('--help').stdout
+        for command in COMMANDS:
+            self.assertIn(command, overview)
+            text = self.ok(command, '--help').stdout
+            self.assertIn('Example', text)
+            self.assertIn('--json', text)
+
+    def test_starts_at_once(self):
+        times = []
+        for _ in range(5):
+            begin = time.monotonic()
+            self.ok('--version')
+            times.append(time.monotonic() - begin)
+        self.assertLess(min(times), 0.5)
+
+    def test_unknown_words_are_usage_errors_with_a_suggestion(self):
+        self.fails(2)
+        self.fails(2, '--nothing')
+        self.fails(2, 'calibrat', says='qtool calibrate')
+        self.fails(2, 'search', '--budgett', '4bits', says='--budget')
+        self.fails(2, 'list', 'rangs', says='ranges')
+        self.fails(2, 'inspect')
+        self.fails(2, 'inspect', MODEL, '--threads', 'many')
+
+    def test_errors_are_json_when_asked(self):
+        r = self.fails(2, 'search', '--budget', '4.5bits', '--json', says='QT-E140')
+        error = json.loads(r.stdout)
+        self.assertEqual(error['schema'], 'qtool.error/1')
+        for key in ('code', 'message', 'context', 'hint'):
+            self.assertIn(key, error)
+        self.assertEqual(self.fails(2, 'search').stdout, '')
+
+    def test_features_that_are_not_there_are_refused_by_name(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '8')
+        for flags in (['--granularity', 'filter'], ['--format', 'kmeans'], ['--formats', 'uniform,ternary'], ['--weight-scale', 'block:32'], ['--activation-mode', 'dynamic'],
+                      ['--export', 'packed'], ['--score', 'fisher'], ['--effort', 'best'], ['--optimizer', 'adaround'], ['--target', 'npu'], ['--range', 'magic'],
+                      ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
+            for command in ('search', 'quantize'):
+                self.fails(2, command, '--budget', '6bits', *flags, says='QT-E1')
+        self.assertFalse(list(self.dir.glob('*.onnx')))
+
+    def test_configuration_file_and_environment(self):
+        config = self.dir / 'config.json'
+        config.write_text('{"budget": ["6bits"], "threads": 3, "signed-activations": true, "limit": 5}')
+        shown = json.loads(self.ok('search', '--config', config, '--print-config').stdout)
+        self.assertEqual((shown['budget'], shown['threads'], shown['signed-activations']), ('6bits', '3', True))
+        shown = json.loads(self.ok('search', '--config', config, '--print-config', env=clean_environment(QTOOL_THREADS='2')).stdout)
+        self.assertEqual(shown['threads'], '2')
+        shown = json.loads(self.ok('search', '--config', config, '--print-config', '--threads', '1', env=clean_environment(QTOOL_THREADS='2')).stdout)
+        self.assertEqual(shown['threads'], '1')
+        config.write_text('{"bugdet": "6bits"}')
+        self.fails(2, 'search', '--config', config, says="did you mean 'budget'")
+        config.write_text('{"budget": ')
+        self.fails(2, 'search', '--config', config)
+        config.write_text('{"budget": {"bits": 4}}')
+        self.fails(2, 'search', '--config', config)
+        self.fails(2, 'search', '--config', self.dir / 'nothing.json')
+
+    def test_lists_are_made_from_records(self):
+        lists = self.json('list', keys=['lists'])['lists']
+        for kind in ('ranges', 'scores', 'solvers', 'formats', 'optimizers', 'exports', 'targets', 'metrics', 'readers'):
+            self.assertTrue(lists[kind], kind)
+        ops = {row['name'] for row in self.json('list', 'ops')['lists']['ops']}
+        self.assertTrue({'Conv', 'Gemm', 'Add', 'QuantizeLinear'} <= ops)
+        self.assertIn('Conv', self.ok('list', 'ops').stdout)
+
+
+class Stages(Case):
+    def test_inspect(self):
+        found = self.json('inspect', MODEL, keys=['model', 'layers'])
+        for key in ('path', 'sha256', 'ir_version', 'opset', 'inputs', 'outputs', 'parameters', 'macs'):
+            self.assertIn(key, found['model'])
+        for key in ('name', 'op', 'macs', 'weights', 'quantizable', 'reason'):
+            self.assertIn(key, found['layers'][0])
+        self.assertGreater(found['model']['macs'], 0)
+        text = self.ok('inspect', MODEL).stdout
+        for layer in found['layers']:
+            self.assertIn(layer['name'], text)
+
+    def test_the_main_job(self):
+        calibrated = self.json('calibrate', MODEL, CALIB, keys=['samples', 'seconds', 'samples_per_second', 'peak_rss_bytes', 'tensors'])
+        self.assertGreater(calibrated["samples"], 10)
+        for key in ('name', 'min', 'max'):
+            self.assertIn(key, calibrated['tensors'][0])
+        searched = self.json('search', '--budget', '4.5bits',
+                             keys=['plan', 'mean_weight_bits', 'mean_activation_bits', 'bpw', 'size_bytes', 'bops', 'loss', 'bound', 'gap', 'predicted', 'measured', 'pareto',
+                                   'seconds', 'peak_rss_bytes'])
+        self.assertLessEqual(searched['mean_weight_bits'], 4.5)
+        self.assertLessEqual(searched['bound'], searched['loss'] * (1 + 1e-9))
+        quantized = self.json('quantize', '-o', 'q.onnx',
+                              keys=['output', 'size_bytes', 'mean_weight_bits', 'bpw', 'layers', 'float_layers', 'fused_prediction', 'seconds', 'peak_rss_bytes'])
+        self.assertEqual(quantized['size_bytes'], (self.dir / 'q.onnx').stat().st_size)
+        self.assertAlmostEqual(quantized['mean_weight_bits'], searched['mean_weight_bits'], 6)
+        result = self.json('eval', 'q.onnx', TEST,
+                           keys=['samples', 'top1', 'top5', 'reference', 'agreement', 'agreement_ci', 'sqnr_db', 'kernels', 'integer_layers', 'float_layers', 'samples_per_second',
+                                 'peak_rss_bytes'])
+        self.assertGreater(result['top1'], 0.95)
+        self.assertGreater(result['reference']['top1'], 0.98)
+        self.assertGreater(result['integer_layers'], 0)
+        text = self.ok('eval').stdout  # the workspace's model and its sidecar's test set
+        self.assertIn(f"{100 * result['top1']:.2f} %", text)
+        self.assertIn(f"{100 * result['agreement']:.2f} %", text)
+        self.report()
+        self.gates(result)
+
+    def report(self):
+        report = self.json('report', '-o', 'report.html')
+        self.assertEqual(report['evaluation']['schema'], 'qtool.eval/1')
+        page = (self.dir / 'report.html').read_text()
+        self.assertNotIn('<script', page)
+        self.assertIn('</html>', page)
+
+    def gates(self, result):
+        (self.dir / 'before.json').write_text(json.dumps(result))
+        self.ok('eval', 'q.onnx', TEST, '--min-top1', '95%', '--max-drop', '5%', '--min-agreement', '0.9', '--min-sqnr', '1', '--max-size', '1MB', '--baseline', 'before.json')
+        self.fails(6, 'eval', 'q.onnx', TEST, '--min-top1', '100%', says='--min-top1')
+        r = self.fails(6, 'eval', 'q.onnx', TEST, '--min-sqnr', '200', '--max-size', '1kB', '--json', says='--min-sqnr')
+        self.assertIn('--max-size', r.stderr)
+        self.assertEqual([g['passed'] for g in json.loads(r.stdout)['gates']], [False, False])
+        result['top1'] = 1.0
+        (self.dir / 'before.json').write_text(json.dumps(result))
+        self.fails(6, 'eval', 'q.onnx', TEST, '--baseline', 'before.json', says='baseline top1')
+        self.fails(2, 'eval', 'q.onnx', TEST, '--min-top1', '200%', says='98%')
+        self.fails(2, 'eval', 'q.onnx', CALIB, '--min-top1', '50%', says='labelled')
+
+    def test_auto_is_the_same_job(self):
+        result = self.json('auto', MODEL, CALIB, '--budget', '4.5bits', '-o', 'auto.onnx', '--test', TEST, '-w', 'ws', keys=['calibrate', 'search', 'quantize', 'eval'])
+        self.assertGreater(result['eval']['top1'], 0.95)
+        self.ok('calibrate', MODEL, CALIB)
+        self.ok('search', '--budget', '4.5bits')
+        self.ok('quantize', '-o', 'q.onnx')
+        self.assertEqual((self.dir / 'q.onnx').read_bytes(), (self.dir / 'auto.onnx').read_bytes())
+        self.fails(6, 'auto', MODEL, CALIB, '-o', 'auto8.onnx', '--min-agreement', '100%', '--max-size', '1kB', says='--max-size')
+
+    def test_bytes_depend_on_no_thread_count(self):
+        files = []
+        for threads in (1, 2, 1):
+            work = self.dir / f'{len(files)}'
+            work.mkdir()
+            self.ok('calibrate', MODEL, CALIB, '--threads', threads, '--limit', '100', cwd=work)
+            self.ok('search', '--budget', '4.5bits', '--threads', threads, cwd=work)
+            self.ok('quantize', '-o', 'q.onnx', '--threads', threads, cwd=work)
+            files.append([(work / name).read_bytes() for name in ('.qtool/plan.json', '.qtool/calibration.json', '.qtool/scores.json', 'q.onnx')])
+        self.assertEqual(files[0], files[1])
+        self.assertEqual(files[0], files[2])
+
+    def test_a_plan_can_be_edited_and_is_kept(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '50')
+        self.ok('search', '--uniform', 'w8a8')
+        path = self.dir / '.qtool' / 'plan.json'
+        plan = json.loads(path.read_text())
+        plan['layers'][0]['weight_bits'] = 4
+        path.write_text(json.dumps(plan))
+        quantized = self.json('quantize', '-o', 'q.onnx')
+        self.assertEqual(sorted({layer['weight_bits'] for layer in quantized['layers']}), [4, 8])
+        self.fails(2, 'quantize', '-o', 'q.onnx', '--keep', 'first=w8a8', says='--keep')
+        plan['layers'][0]['weight_bitts'] = 4
+        path.write_text(json.dumps(plan))
+        self.fails(2, 'quantize', '-o', 'q.onnx', says='weight_bits')
+
+    def test_bench(self):
+        result = self.json('bench', MODEL, '--batch', '4', '--threads', '2', '--kernels', 'float', '--seconds', '0.05',
+                           keys=['batch', 'threads', 'kernels', 'samples_per_second', 'latency_ms', 'layers'])
+        self.assertEqual((result['batch'], result['threads'], result['kernels'], result['random_data']), (4, 2, 'float', True))
+        for key in ('name', 'op', 'ms', 'kernel'):
+            self.assertIn(key, result['layers'][0])
+        self.assertGreater(result['latency_ms']['median'], 0)
+        self.assertIn('samples/s', self.ok('bench', MODEL, CALIB, '--seconds', '0.05').stdout)
+
+    def test_compare(self):
+        same = self.json('compare', MODEL, MODEL, CALIB, '--limit', '4', keys=['tensors', 'first_divergence'])
+        self.assertIsNone(same['first_divergence'])
+        self.assertTrue(same['tensors'])
+        self.ok('auto', MODEL, CALIB, '--limit', '20', '--uniform', 'w2a4', '-o', 'q.onnx')
+        other = self.json('compare', MODEL, 'q.onnx', CALIB, '--limit', '4')
+        self.assertIsNotNone(other['first_divergence'])
+
+    def test_random_data_is_said(self):
+        result = self.json('calibrate', MODEL, '--random-data', '4')
+        self.assertTrue(result['random_data'])
+        self.ok('quantize', '-o', 'q.onnx')
+        self.assertIn('random data', self.ok('eval').stdout)
+
+    def test_dry_run_writes_nothing(self):
+        self.json('calibrate', MODEL, CALIB, '--dry-run', keys=['dry_run', 'steps'])
+        self.ok('auto', MODEL, CALIB, '--budget', '4bits', '-o', 'q.onnx', '--dry-run')
+        self.assertEqual(list(self.dir.iterdir()), [])
+
+    def test_save_outputs(self):
+        self.ok('auto', MODEL, CALIB, '--limit', '20', '-o', 'q.onnx')
+        self.ok('eval', 'q.onnx', TEST, '--limit', '10', '--save-outputs', 'out.npz')
+        self.assertTrue((self.dir / 'out.npz').read_bytes().startswith(b'PK'))
+
+
+class ExitCodes(Case):
+    def test_model_errors_are_3(self):
+        (self.dir / 'empty.onnx').write_bytes(b'')
+        (self.dir / 'cut.onnx').write_bytes(MODEL.read_bytes()[:1000])
+        for name in ('empty.onnx', 'cut.onnx', 'nowhere.onnx', '.'):
+            self.fails(3, 'inspect', name, says='QT-E3')
+
+    def test_data_errors_are_4(self):
+        (self.dir / 'bad.npy').write_bytes(b'hello')
+        (self.dir / 'folder').mkdir()
+        for name in ('bad.npy', 'folder', 'nowhere'):
+            self.fails(4, 'calibrate', MODEL, name, says='QT-E4')
+        self.fails(4, 'verify', 'folder', says='no test case')
+
+    def test_infeasible_is_5(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '20')
+        self.fails(5, 'search', '--budget', '1bits', says='QT-E5')
+
+    def test_verification_missed_is_6(self):
+        (self.dir / 'cases' / 'broken').mkdir(parents=True)
+        (self.dir / 'cases' / 'broken' / 'model.onnx').write_bytes(b'no model')
+        r = self.fails(6, 'verify', 'cases', '--json')
+        result = json.loads(r.stdout)
+        self.assertEqual((result['passed'], result['failed'], result['unsupported']), (0, 1, 0))
+        self.assertEqual(result['cases'][0]['status'], 'failed')
+
+    def test_a_changed_model_is_refused(self):
+        shutil.copy(MODEL, self.dir / 'm.onnx')
+        shutil.copy(MODEL.with_suffix('.json'), self.dir / 'm.json')
+        self.ok('calibrate', 'm.onnx', CALIB, '--limit', '8')
+        data = bytearray((self.dir / 'm.onnx').read_bytes())
+        data[-200] ^= 1
+        (self.dir / 'm.onnx').write_bytes(data)
+        self.assertIn(run('quantize', cwd=self.dir).returncode, (2, 3))
+
+    def test_a_folder_that_takes_no_file_gets_none(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '8')
+        self.fails(1, 'quantize', '-o', 'nowhere/q.onnx')
+        locked = self.dir / 'locked'
+        locked.mkdir()
+        locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        r = run('quantize', '-o', locked / 'q.onnx', cwd=self.dir)
+        if os.geteuid() != 0:  # root may write everywhere
+            self.assertEqual(r.returncode, 1)
+            self.assertEqual(list(locked.iterdir()), [])
+        locked.chmod(stat.S_IRWXU)
+
+    def test_the_float_model_is_never_replaced(self):
+        shutil.copy(MODEL, self.dir / 'm.onnx')
+        shutil.copy(MODEL.with_suffix('.json'), self.dir / 'm.json')
+        self.fails(2, 'auto', 'm.onnx', CALIB, '--limit', '8', '-o', 'm.onnx')
+        self.assertEqual((self.dir / 'm.onnx').read_bytes(), MODEL.read_bytes())
+
+    def test_interruption_is_130_and_says_how_to_go_on(self):
+        p = subprocess.Popen([QTOOL, 'bench', str(MODEL), '--seconds', '60'], cwd=self.dir, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 130)
+        self.assertIn('qtool bench', err)
+
+    def test_a_closed_stdout_is_an_error(self):
+        with open('/dev/full', 'w') as full:
+            r = subprocess.run([QTOOL, 'list'], stdout=full, stderr=subprocess.PIPE, env=clean_environment(), text=True, check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn('stdout', r.stderr)
+
+
+if __name__ == '__main__':
+    sys.exit(0 if unittest.main(exit=False, verbosity=1).result.wasSuccessful() else 1)
