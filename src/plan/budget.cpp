@@ -46,6 +46,10 @@ Parts take_apart(std::string_view text) {
   }
   if (const size_t equals = rest.find('='); equals != std::string_view::npos) {
     parts.key = lower(trim(rest.substr(0, equals)));
+    if (parts.key.empty()) {
+      fail("QT-E110", cat("budget '", printable(text), "': nothing stands before '='"),
+           std::string(kExample));
+    }
     rest = rest.substr(equals + 1);
   }
   rest = trim(rest);
