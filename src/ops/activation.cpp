@@ -13,14 +13,15 @@ constexpr QuantRule kSmooth{.reason = "a smooth activation without an integer ke
 
 template <typename T>
 T relu(T x) {
-  return x < 0 ? T(0) : x;   // keeps NaN
+  return x < 0 ? T(0) : x;  // keeps NaN
 }
 
 // x · Φ(x), or its tanh approximation.
 auto make_gelu(const Call& call, auto zero) {
   using T = decltype(zero);
   const std::string mode = call.text("approximate", "none");
-  require(mode == "none" || mode == "tanh", call, "approximate '", printable(mode), "' is not known");
+  require(mode == "none" || mode == "tanh", call, "approximate '", printable(mode),
+          "' is not known");
   return [exact = mode == "none"](T x) {
     if (exact) return x / 2 * (1 + std::erf(x / std::numbers::sqrt2_v<T>));
     const T inner = std::sqrt(2 / std::numbers::pi_v<T>) * (x + T(0.044715) * x * x * x);
@@ -112,8 +113,10 @@ extern const OpDef kRelu = number_op<[](auto x) { return relu(x); }>("Relu", kFo
 extern const OpDef kSigmoid = float_op<[](auto x) { return sigmoid(x); }>("Sigmoid", kKnownRange);
 extern const OpDef kTanh = float_op<[](auto x) { return std::tanh(x); }>("Tanh", kSmooth);
 extern const OpDef kSoftplus = float_op<[](auto x) { return softplus(x); }>("Softplus", kSmooth);
-extern const OpDef kSoftsign = float_op<[](auto x) { return x / (1 + std::abs(x)); }>("Softsign", kSmooth);
-extern const OpDef kMish = float_op<[](auto x) { return x * std::tanh(softplus(x)); }>("Mish", kSmooth);
+extern const OpDef kSoftsign =
+    float_op<[](auto x) { return x / (1 + std::abs(x)); }>("Softsign", kSmooth);
+extern const OpDef kMish =
+    float_op<[](auto x) { return x * std::tanh(softplus(x)); }>("Mish", kSmooth);
 extern const OpDef kHardSwish = float_op<[](auto x) {
   using T = decltype(x);
   return x * std::max<T>(0, std::min<T>(1, x / 6 + T(0.5)));
@@ -127,10 +130,11 @@ extern const OpDef kCelu =
 extern const OpDef kSelu =
     attribute_op<[](const Call& c, auto z) { return make_selu(c, z); }>("Selu", kSmooth);
 extern const OpDef kHardSigmoid =
-    attribute_op<[](const Call& c, auto z) { return make_hard_sigmoid(c, z); }>("HardSigmoid", kSmooth);
-extern const OpDef kThresholdedRelu = attribute_op<[](const Call& c, auto z) {
-  return make_thresholded_relu(c, z);
-}>("ThresholdedRelu", kSmooth);
+    attribute_op<[](const Call& c, auto z) { return make_hard_sigmoid(c, z); }>("HardSigmoid",
+                                                                                kSmooth);
+extern const OpDef kThresholdedRelu =
+    attribute_op<[](const Call& c, auto z) { return make_thresholded_relu(c, z); }>(
+        "ThresholdedRelu", kSmooth);
 extern const OpDef kSwish =
     attribute_op<[](const Call& c, auto z) { return make_swish(c, z); }>("Swish", kSmooth);
 extern const OpDef kGelu =

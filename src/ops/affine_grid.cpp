@@ -29,12 +29,14 @@ Tensor affine_grid(const Call& call, const std::vector<int64_t>& size, bool alig
       for (int64_t b = 0; b < extent[1]; ++b) {
         for (int64_t c = 0; c < extent[2]; ++c) {
           // x first, as the rows of theta want it.
-          const std::array<double, 3> at{base_coordinate(c, extent[2], align_corners),
-                                         base_coordinate(b, extent[1], align_corners),
-                                         dims == 3 ? base_coordinate(a, extent[0], align_corners) : 0};
+          const std::array<double, 3> at{
+              base_coordinate(c, extent[2], align_corners),
+              base_coordinate(b, extent[1], align_corners),
+              dims == 3 ? base_coordinate(a, extent[0], align_corners) : 0};
           for (int64_t row = 0; row < dims; ++row) {
             double sum = theta[row * (dims + 1) + dims];
-            for (int64_t k = 0; k < dims; ++k) sum += theta[row * (dims + 1) + k] * at[static_cast<size_t>(k)];
+            for (int64_t k = 0; k < dims; ++k)
+              sum += theta[row * (dims + 1) + k] * at[static_cast<size_t>(k)];
             *y++ = static_cast<T>(sum);
           }
         }
@@ -46,24 +48,26 @@ Tensor affine_grid(const Call& call, const std::vector<int64_t>& size, bool alig
 
 std::vector<Tensor> eval_affine_grid(const Call& call) {
   const std::vector<int64_t> size = index_data(call, 1);
-  require(size.size() == 4 || size.size() == 5, call, "size has ", size.size(), " entries, expected 4 or 5");
+  require(size.size() == 4 || size.size() == 5, call, "size has ", size.size(),
+          " entries, expected 4 or 5");
   const auto dims = static_cast<int64_t>(size.size()) - 2;
   require(call.in(0).shape() == Shape{size[0], dims, dims + 1}, call, "theta is ",
           shape_text(call.in(0).shape()), ", expected ", shape_text({size[0], dims, dims + 1}));
   const bool align_corners = call.integer("align_corners", 0) != 0;
   for (size_t d = 2; d < size.size(); ++d) {
-    refuse(align_corners && size[d] == 1, call, "aligned corners of a dimension of one are not defined");
+    refuse(align_corners && size[d] == 1, call,
+           "aligned corners of a dimension of one are not defined");
   }
-  return {with_float(call, call.in(0).dtype(),
-                     [&](auto zero) { return affine_grid<decltype(zero)>(call, size, align_corners); })};
+  return {with_float(call, call.in(0).dtype(), [&](auto zero) {
+    return affine_grid<decltype(zero)>(call, size, align_corners);
+  })};
 }
 
 }  // namespace
 
-extern const OpDef kAffineGrid{
-    .type = "AffineGrid",
-    .since = 20,
-    .eval = half_as_float<eval_affine_grid>,
-    .quant = {.reason = "the output is coordinates, not activations"}};
+extern const OpDef kAffineGrid{.type = "AffineGrid",
+                               .since = 20,
+                               .eval = half_as_float<eval_affine_grid>,
+                               .quant = {.reason = "the output is coordinates, not activations"}};
 
 }  // namespace qtool

@@ -14,22 +14,28 @@ using Wrapping = std::conditional_t<(sizeof(T) < 8), uint32_t, uint64_t>;
 struct Plus {
   template <typename T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(Wrapping<T>(a) + Wrapping<T>(b));
-    else return a + b;
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(Wrapping<T>(a) + Wrapping<T>(b));
+    else
+      return a + b;
   }
 };
 struct Minus {
   template <typename T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(Wrapping<T>(a) - Wrapping<T>(b));
-    else return a - b;
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(Wrapping<T>(a) - Wrapping<T>(b));
+    else
+      return a - b;
   }
 };
 struct Times {
   template <typename T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(Wrapping<T>(a) * Wrapping<T>(b));
-    else return a * b;
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(Wrapping<T>(a) * Wrapping<T>(b));
+    else
+      return a * b;
   }
 };
 
@@ -79,8 +85,10 @@ struct FloorMod {
 struct TruncatedMod {
   template <typename T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) return overflows(a, b) ? T(0) : static_cast<T>(a % b);
-    else return std::fmod(a, b);
+    if constexpr (std::is_integral_v<T>)
+      return overflows(a, b) ? T(0) : static_cast<T>(a % b);
+    else
+      return std::fmod(a, b);
   }
 };
 
@@ -107,7 +115,8 @@ std::vector<Tensor> eval_division(const Call& call) {
 }
 
 std::vector<Tensor> eval_mod(const Call& call) {
-  return call.integer("fmod", 0) ? eval_division<TruncatedMod>(call) : eval_division<FloorMod>(call);
+  return call.integer("fmod", 0) ? eval_division<TruncatedMod>(call)
+                                 : eval_division<FloorMod>(call);
 }
 
 // base^exponent, both whole, wrapping.
@@ -135,14 +144,16 @@ T power(T base, E exponent) {
   }
 }
 
-// The result has the type of the base; the exponent may have any, and is widened unless it is the same.
+// The result has the type of the base; the exponent may have any, and is widened unless it is the
+// same.
 std::vector<Tensor> eval_pow(const Call& call) {
   auto [a, b] = broadcast_inputs(call);
   const DType type = a.dtype();
   if (!is_real(b.dtype()) && !is_integer(b.dtype())) unsupported_type(call, b.dtype());
   if (is_half(type)) a = cast(a, DType::kFloat);
   const bool whole = is_integer(b.dtype());
-  const bool single = a.dtype() == DType::kFloat && (is_half(b.dtype()) || b.dtype() == DType::kFloat);
+  const bool single =
+      a.dtype() == DType::kFloat && (is_half(b.dtype()) || b.dtype() == DType::kFloat);
   b = cast(b, whole ? DType::kInt64 : single ? DType::kFloat : DType::kDouble);
   const Tensor out = with_number(call, a.dtype(), [&](auto base) {
     using T = decltype(base);

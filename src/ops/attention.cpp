@@ -14,7 +14,7 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 // Shapes of one call, with the past in front of the new keys.
 struct Geometry {
   int64_t batch, heads, kv_heads, queries, keys, past, total, head_size, value_size;
-  bool flat;   // inputs are [batch, sequence, heads · size]
+  bool flat;  // inputs are [batch, sequence, heads · size]
 };
 
 // One of Q, K and V: rank 4, or rank 3 with its heads told by an attribute.
@@ -23,7 +23,8 @@ struct Heads {
 };
 Heads split_heads(const Call& call, size_t i, std::string_view attribute) {
   const Tensor& t = call.in(i);
-  require(t.rank() == 3 || t.rank() == 4, call, "input ", i, " is ", shape_text(t.shape()), ", expected rank 3 or 4");
+  require(t.rank() == 3 || t.rank() == 4, call, "input ", i, " is ", shape_text(t.shape()),
+          ", expected rank 3 or 4");
   if (t.rank() == 4) return {t.dim(1), t.dim(2), t.dim(3)};
   const int64_t heads = call.integer(attribute, 0);
   require(heads >= 1 && t.dim(2) % heads == 0, call, t.dim(2), " features in ", heads, " heads");
@@ -35,13 +36,15 @@ Geometry resolve(const Call& call) {
               v = split_heads(call, 2, "kv_num_heads");
   const Tensor& query = call.in(0);
   for (size_t i : {1, 2}) {
-    require(call.in(i).rank() == query.rank() && call.in(i).dim(0) == query.dim(0), call, "input ", i, " is ",
-            shape_text(call.in(i).shape()), " beside Q ", shape_text(query.shape()));
+    require(call.in(i).rank() == query.rank() && call.in(i).dim(0) == query.dim(0), call, "input ",
+            i, " is ", shape_text(call.in(i).shape()), " beside Q ", shape_text(query.shape()));
   }
-  require(k.heads == v.heads && k.length == v.length && k.size == q.size && k.heads >= 1 && q.heads % k.heads == 0,
+  require(k.heads == v.heads && k.length == v.length && k.size == q.size && k.heads >= 1 &&
+              q.heads % k.heads == 0,
           call, "Q ", shape_text(query.shape()), ", K ", shape_text(call.in(1).shape()), " and V ",
           shape_text(call.in(2).shape()), " do not fit");
-  Geometry g{query.dim(0), q.heads, k.heads, q.length, k.length, 0, k.length, q.size, v.size, query.rank() == 3};
+  Geometry g{query.dim(0), q.heads, k.heads, q.length,         k.length, 0,
+             k.length,     q.size,  v.size,  query.rank() == 3};
   require(call.has(4) == call.has(5), call, "past_key and past_value go together");
   require(!call.has(4) || !call.has(6), call, "nonpad_kv_seqlen cannot go with a past");
   if (call.has(4)) {
@@ -50,13 +53,15 @@ Geometry resolve(const Call& call) {
     g.total += g.past;
     require(call.in(4).shape() == Shape{g.batch, g.kv_heads, g.past, g.head_size} &&
                 call.in(5).shape() == Shape{g.batch, g.kv_heads, g.past, g.value_size},
-            call, "past ", shape_text(call.in(4).shape()), " and ", shape_text(call.in(5).shape()), " do not fit K and V");
+            call, "past ", shape_text(call.in(4).shape()), " and ", shape_text(call.in(5).shape()),
+            " do not fit K and V");
   }
   return g;
 }
 
 // Element 0 of a vector of Q, K, V or Y.
-int64_t vector_at(bool flat, int64_t b, int64_t h, int64_t s, int64_t heads, int64_t length, int64_t size) {
+int64_t vector_at(bool flat, int64_t b, int64_t h, int64_t s, int64_t heads, int64_t length,
+                  int64_t size) {
   return (flat ? (b * length + s) * heads + h : (b * heads + h) * length + s) * size;
 }
 
@@ -83,8 +88,11 @@ Tensor present(const Call& call, const Geometry& g, size_t now, size_t past, int
 class Bias {
  public:
   Bias(const Call& call, const Geometry& g)
-      : causal_(call.integer("is_causal", 0) != 0), left_(call.integer("left_window_size", -1)),
-        right_(call.integer("right_window_size", -1)), past_(g.past), queries_(g.queries) {
+      : causal_(call.integer("is_causal", 0) != 0),
+        left_(call.integer("left_window_size", -1)),
+        right_(call.integer("right_window_size", -1)),
+        past_(g.past),
+        queries_(g.queries) {
     require(left_ >= -1 && right_ >= -1, call, "a window size is negative");
     if (call.has(6)) {
       require(call.in(6).shape() == Shape{g.batch} && call.in(6).dtype() == DType::kInt64, call,
@@ -103,20 +111,23 @@ class Bias {
     if (right_ >= 0 && j > position + right_) return kMinusInfinity;
     if (mask_.empty()) return 0;
     if (j >= mask_length_) return kMinusInfinity;
-    return mask_[static_cast<size_t>(b * strides_[0] + h * strides_[1] + i * strides_[2] + j * strides_[3])];
+    return mask_[static_cast<size_t>(b * strides_[0] + h * strides_[1] + i * strides_[2] +
+                                     j * strides_[3])];
   }
 
  private:
   void read_mask(const Call& call, const Geometry& g) {
     const Tensor& mask = call.in(3);
-    require(mask.rank() >= 1 && mask.dim(-1) <= g.total, call, "attn_mask is ", shape_text(mask.shape()));
+    require(mask.rank() >= 1 && mask.dim(-1) <= g.total, call, "attn_mask is ",
+            shape_text(mask.shape()));
     mask_length_ = mask.dim(-1);
     const Shape full{g.batch, g.heads, g.queries, mask_length_};
     require(broadcast(mask.shape(), full) == full, call, "attn_mask is ", shape_text(mask.shape()),
             ", expected to broadcast to ", shape_text(full));
     strides_ = broadcast_strides(mask.shape(), full);
     const bool truth = mask.dtype() == DType::kBool;
-    require(truth || mask.dtype() == call.in(0).dtype(), call, "attn_mask is ", dtype_name(mask.dtype()));
+    require(truth || mask.dtype() == call.in(0).dtype(), call, "attn_mask is ",
+            dtype_name(mask.dtype()));
     const Tensor wide = cast(mask, DType::kDouble);
     for (double v : wide.data<double>()) mask_.push_back(truth ? (v != 0 ? 0 : kMinusInfinity) : v);
   }
@@ -131,11 +142,13 @@ class Bias {
 
 struct Settings {
   double scale, softcap;
-  int64_t exposed;   // which intermediate the fourth output shows
+  int64_t exposed;  // which intermediate the fourth output shows
 };
 
-// Scores of one query turned into weights in place; `shown` gets the intermediate that was asked for.
-void attend(const Settings& s, const std::vector<double>& bias, std::vector<double>& scores, double* shown) {
+// Scores of one query turned into weights in place; `shown` gets the intermediate that was asked
+// for.
+void attend(const Settings& s, const std::vector<double>& bias, std::vector<double>& scores,
+            double* shown) {
   const auto show = [&](int64_t mode) {
     if (shown && mode == s.exposed) std::ranges::copy(scores, shown);
   };
@@ -160,16 +173,20 @@ void attend(const Settings& s, const std::vector<double>& bias, std::vector<doub
 
 template <typename T>
 std::vector<Tensor> attention(const Call& call, const Geometry& g, const Settings& s) {
-  const Tensor keys = present<T>(call, g, 1, 4, g.head_size), values = present<T>(call, g, 2, 5, g.value_size);
+  const Tensor keys = present<T>(call, g, 1, 4, g.head_size),
+               values = present<T>(call, g, 2, 5, g.value_size);
   const Bias bias(call, g);
-  Tensor y = Tensor::uninitialized(dtype_of<T>(), g.flat ? Shape{g.batch, g.queries, g.heads * g.value_size}
-                                                         : Shape{g.batch, g.heads, g.queries, g.value_size});
+  Tensor y = Tensor::uninitialized(dtype_of<T>(),
+                                   g.flat ? Shape{g.batch, g.queries, g.heads * g.value_size}
+                                          : Shape{g.batch, g.heads, g.queries, g.value_size});
   const bool expose = call.outputs() > 3;
   Tensor shown(DType::kDouble, expose ? Shape{g.batch, g.heads, g.queries, g.total} : Shape{0});
   double* show = expose ? shown.mutable_data<double>().data() : nullptr;
-  const T *query = input_data<T>(call, 0).data(), *key = keys.data<T>().data(), *value = values.data<T>().data();
+  const T *query = input_data<T>(call, 0).data(), *key = keys.data<T>().data(),
+          *value = values.data<T>().data();
   T* out = y.mutable_data<T>().data();
-  std::vector<double> scores(static_cast<size_t>(g.total)), added(scores.size()), sums(static_cast<size_t>(g.value_size));
+  std::vector<double> scores(static_cast<size_t>(g.total)), added(scores.size()),
+      sums(static_cast<size_t>(g.value_size));
   for (int64_t b = 0; b < g.batch; ++b) {
     for (int64_t h = 0; h < g.heads; ++h) {
       const int64_t first = (b * g.kv_heads + h / (g.heads / g.kv_heads)) * g.total;
@@ -191,7 +208,8 @@ std::vector<Tensor> attention(const Call& call, const Geometry& g, const Setting
           if (weight == 0) continue;
           for (int64_t d = 0; d < g.value_size; ++d) sums[static_cast<size_t>(d)] += weight * v[d];
         }
-        std::ranges::transform(sums, out + vector_at(g.flat, b, h, i, g.heads, g.queries, g.value_size),
+        std::ranges::transform(sums,
+                               out + vector_at(g.flat, b, h, i, g.heads, g.queries, g.value_size),
                                [](double v) { return static_cast<T>(v); });
       }
     }
@@ -201,10 +219,12 @@ std::vector<Tensor> attention(const Call& call, const Geometry& g, const Setting
 
 std::vector<Tensor> eval_attention(const Call& call) {
   const Geometry g = resolve(call);
-  Settings s{call.real("scale", static_cast<float>(1 / std::sqrt(static_cast<double>(g.head_size)))),
-             call.real("softcap", 0), call.integer("qk_matmul_output_mode", 0)};
+  Settings s{
+      call.real("scale", static_cast<float>(1 / std::sqrt(static_cast<double>(g.head_size)))),
+      call.real("softcap", 0), call.integer("qk_matmul_output_mode", 0)};
   require(s.exposed >= 0 && s.exposed <= 3, call, "qk_matmul_output_mode is ", s.exposed);
-  return with_float(call, call.in(0).dtype(), [&](auto zero) { return attention<decltype(zero)>(call, g, s); });
+  return with_float(call, call.in(0).dtype(),
+                    [&](auto zero) { return attention<decltype(zero)>(call, g, s); });
 }
 
 int64_t attention_macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
@@ -222,6 +242,7 @@ extern const OpDef kAttention{
     .since = 23,
     .eval = half_as_float<eval_attention>,
     .macs = attention_macs,
-    .quant = {.reason = "both factors are activations and a softmax lies between: no integer kernel"}};
+    .quant = {.reason =
+                  "both factors are activations and a softmax lies between: no integer kernel"}};
 
 }  // namespace qtool

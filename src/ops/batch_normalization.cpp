@@ -43,13 +43,15 @@ Statistics batch_statistics(const Tensor& x, const AxisView& view) {
 
 template <typename T>
 Tensor normalize(const Tensor& x, const AxisView& view, const Statistics& s,
-                 const std::vector<double>& scale, const std::vector<double>& bias, double epsilon) {
+                 const std::vector<double>& scale, const std::vector<double>& bias,
+                 double epsilon) {
   Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
   const T* in = x.data<T>().data();
   T* y = out.mutable_data<T>().data();
   for (int64_t o = 0; o < view.outer; ++o) {
     for (size_t c = 0; c < scale.size(); ++c) {
-      const double factor = scale[c] / std::sqrt(s.variance[c] + epsilon), mean = s.mean[c], b = bias[c];
+      const double factor = scale[c] / std::sqrt(s.variance[c] + epsilon), mean = s.mean[c],
+                   b = bias[c];
       for (int64_t i = 0; i < view.inner; ++i) *y++ = static_cast<T>((*in++ - mean) * factor + b);
     }
   }
@@ -57,17 +59,20 @@ Tensor normalize(const Tensor& x, const AxisView& view, const Statistics& s,
 }
 
 // running · momentum + current · (1 − momentum), in the type of the statistics that were given.
-Tensor blend(const std::vector<double>& running, const std::vector<double>& current, double momentum,
-             DType type) {
+Tensor blend(const std::vector<double>& running, const std::vector<double>& current,
+             double momentum, DType type) {
   std::vector<double> out(running.size());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = running[i] * momentum + current[i] * (1 - momentum);
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = running[i] * momentum + current[i] * (1 - momentum);
   return cast(Tensor::of<double>({static_cast<int64_t>(out.size())}, out), type);
 }
 
 void refuse_old_forms(const Call& call) {
   refuse(call.opset < 9 && call.integer("spatial", 1) == 0, call, "spatial=0 is not supported");
-  refuse(call.opset < 7 && call.integer("is_test", 0) == 0, call, "training (is_test=0) is not supported");
-  refuse(call.opset < 14 && call.outputs() > 1, call, "training outputs before opset 14 are not supported");
+  refuse(call.opset < 7 && call.integer("is_test", 0) == 0, call,
+         "training (is_test=0) is not supported");
+  refuse(call.opset < 14 && call.outputs() > 1, call,
+         "training outputs before opset 14 are not supported");
 }
 
 std::vector<Tensor> eval_batch_normalization(const Call& call) {
@@ -77,8 +82,10 @@ std::vector<Tensor> eval_batch_normalization(const Call& call) {
   const Tensor x = is_half(type) ? cast(call.in(0), DType::kFloat) : call.in(0);
   require(x.rank() >= 1, call, "a scalar has no channels");
   const AxisView view = x.rank() == 1 ? AxisView{x.dim(0), 1, 1} : view_axis(x.shape(), 1);
-  const auto scale = channel_values(call, 1, view.length), bias = channel_values(call, 2, view.length);
-  const Statistics given{channel_values(call, 3, view.length), channel_values(call, 4, view.length)};
+  const auto scale = channel_values(call, 1, view.length),
+             bias = channel_values(call, 2, view.length);
+  const Statistics given{channel_values(call, 3, view.length),
+                         channel_values(call, 4, view.length)};
   const double epsilon = call.real("epsilon", 1e-5f);
   const bool training = call.opset >= 14 && call.integer("training_mode", 0) != 0;
   return with_float(call, x.dtype(), [&](auto zero) {

@@ -21,8 +21,9 @@ Tensor equal_strings(const Tensor& a, const Tensor& b) {
   Tensor out(DType::kBool, shape);
   const auto result = out.mutable_data<bool>();
   const auto &x = a.string_data(), &y = b.string_data();
-  const LoopNest<3> nest{shape, {strides_of(shape), broadcast_strides(a.shape(), shape),
-                                 broadcast_strides(b.shape(), shape)}};
+  const LoopNest<3> nest{shape,
+                         {strides_of(shape), broadcast_strides(a.shape(), shape),
+                          broadcast_strides(b.shape(), shape)}};
   for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
     for (int64_t i = 0; i < count; ++i) {
       result[static_cast<size_t>(at[0] + i)] = x[static_cast<size_t>(at[1] + i * step[1])] ==
@@ -58,7 +59,8 @@ std::vector<Tensor> eval_bits(const Call& call) {
   })};
 }
 
-// Amounts outside [0, bits of T) shift everything out; a right shift of a signed number keeps its sign.
+// Amounts outside [0, bits of T) shift everything out; a right shift of a signed number keeps its
+// sign.
 template <typename T>
 T shift(T x, T amount, bool left) {
   constexpr T kBits = static_cast<T>(sizeof(T) * 8);

@@ -1,4 +1,5 @@
-// ConvInteger and QLinearConv: convolutions of 8-bit codes, summed in int32. Padding is the zero point.
+// ConvInteger and QLinearConv: convolutions of 8-bit codes, summed in int32. Padding is the zero
+// point.
 #include "ops/convolution.hpp"
 #include "ops/integer_codes.hpp"
 
@@ -29,28 +30,31 @@ std::vector<Tensor> eval_qlinear_conv(const Call& call) {
   std::span<const int32_t> bias;
   if (call.has(8)) {
     bias = input_data<int32_t>(call, 8);
-    require(call.in(8).shape() == Shape{c.out_channels}, call, "bias ", shape_text(call.in(8).shape()),
-            " for ", c.out_channels, " filters");
+    require(call.in(8).shape() == Shape{c.out_channels}, call, "bias ",
+            shape_text(call.in(8).shape()), " for ", c.out_channels, " filters");
   }
   return {with_code_type(call, 7, [&](auto code) {
     using T = decltype(code);
     const float zero = call.in(7).data<T>()[0];
     Tensor out = Tensor::uninitialized(dtype_of<T>(), c.shape);
     T* y = out.mutable_data<T>().data();
-    convolve<int32_t>(c, x.data(), w.data(), [&](int64_t, int64_t m, std::span<const int32_t> plane) {
-      const auto channel = static_cast<size_t>(m);
-      const float factor = x_scale * w_scale[channel] / y_scale;
-      const int32_t b = bias.empty() ? 0 : bias[channel];
-      for (int32_t sum : plane) *y++ = requantize<T>(sum + b, factor, zero);
-    });
+    convolve<int32_t>(c, x.data(), w.data(),
+                      [&](int64_t, int64_t m, std::span<const int32_t> plane) {
+                        const auto channel = static_cast<size_t>(m);
+                        const float factor = x_scale * w_scale[channel] / y_scale;
+                        const int32_t b = bias.empty() ? 0 : bias[channel];
+                        for (int32_t sum : plane) *y++ = requantize<T>(sum + b, factor, zero);
+                      });
     return out;
   })};
 }
 
-int64_t conv_integer_macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+int64_t conv_integer_macs(const Node&, std::span<const Shape> inputs,
+                          std::span<const Shape> outputs) {
   return convolution_macs(inputs, outputs, 1);
 }
-int64_t qlinear_conv_macs(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+int64_t qlinear_conv_macs(const Node&, std::span<const Shape> inputs,
+                          std::span<const Shape> outputs) {
   return convolution_macs(inputs, outputs, 3);
 }
 

@@ -7,13 +7,13 @@ namespace qtool {
 namespace {
 
 struct Geometry {
-  Window window;   // of the convolution whose gradient this is: `input` is this operator's input
+  Window window;  // of the convolution whose gradient this is: `input` is this operator's input
   int64_t groups, filters;
 };
 
 // One entry a spatial dimension, each at least `low`.
-std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t count, int64_t fallback,
-                             int64_t low) {
+std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t count,
+                             int64_t fallback, int64_t low) {
   std::vector<int64_t> v = call.integers(name);
   if (v.empty()) return std::vector<int64_t>(count, fallback);
   require(v.size() == count, call, "'", name, "' has ", v.size(), " entries, expected ", count);
@@ -31,13 +31,15 @@ void resolve_output(const Call& call, Window& w) {
   std::vector<int64_t> wanted = call.integers("output_shape");
   // Some exporters list batch and channels too.
   if (wanted.size() == dims + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);
-  require(wanted.empty() || wanted.size() == dims, call, "output_shape has ", wanted.size(), " entries");
+  require(wanted.empty() || wanted.size() == dims, call, "output_shape has ", wanted.size(),
+          " entries");
   const std::string auto_pad = call.text("auto_pad", "NOTSET");
   const bool upper = auto_pad == "SAME_UPPER", same = upper || auto_pad == "SAME_LOWER";
   require(same || auto_pad == "NOTSET" || auto_pad == "VALID", call, "auto_pad '",
           printable(auto_pad), "' is not known");
   for (size_t d = 0; d < dims; ++d) {
-    const int64_t full = w.strides[d] * (w.input[d] - 1) + extra[d] + (w.kernel[d] - 1) * w.dilations[d] + 1;
+    const int64_t full =
+        w.strides[d] * (w.input[d] - 1) + extra[d] + (w.kernel[d] - 1) * w.dilations[d] + 1;
     int64_t begin = 0, end = 0;
     if (!wanted.empty() || same) {
       const int64_t size = wanted.empty() ? w.input[d] * w.strides[d] : wanted[d];
@@ -60,8 +62,8 @@ Geometry resolve(const Call& call) {
           " and weight ", shape_text(weight.shape()), " must have the same rank, 3 or more");
   const int64_t groups = call.integer("group", 1);
   require(groups >= 1 && x.dim(1) == weight.dim(0) && x.dim(1) % groups == 0, call, "input ",
-          shape_text(x.shape()), " does not fit weight ", shape_text(weight.shape()), " in ", groups,
-          " groups");
+          shape_text(x.shape()), " does not fit weight ", shape_text(weight.shape()), " in ",
+          groups, " groups");
   Window w;
   w.kernel.assign(weight.shape().begin() + 2, weight.shape().end());
   require(call.integers("kernel_shape", w.kernel) == w.kernel, call,
@@ -75,7 +77,8 @@ Geometry resolve(const Call& call) {
 
 // Spreads one input plane over one output plane for one kernel element.
 template <typename T>
-void spread_tap(const Window3& w, const std::array<int64_t, 3>& tap, const T* x, double weight, double* acc) {
+void spread_tap(const Window3& w, const std::array<int64_t, 3>& tap, const T* x, double weight,
+                double* acc) {
   std::array<int64_t, 3> offset;
   std::array<Range, 3> range;
   for (size_t d = 0; d < 3; ++d) {
@@ -87,7 +90,8 @@ void spread_tap(const Window3& w, const std::array<int64_t, 3>& tap, const T* x,
       const int64_t row = (z * w.stride[0] + offset[0]) * w.out[1] + y * w.stride[1] + offset[1];
       double* to = acc + row * w.out[2] + offset[2];
       const T* from = x + (z * w.in[1] + y) * w.in[2];
-      for (int64_t i = range[2].low; i < range[2].high; ++i) to[i * w.stride[2]] += weight * from[i];
+      for (int64_t i = range[2].low; i < range[2].high; ++i)
+        to[i * w.stride[2]] += weight * from[i];
     }
   }
 }
@@ -134,8 +138,9 @@ Tensor transpose_convolve(const Call& call, const Geometry& g) {
 
 std::vector<Tensor> eval_conv_transpose(const Call& call) {
   const Geometry geometry = resolve(call);
-  return {with_float(call, call.in(0).dtype(),
-                     [&](auto zero) { return transpose_convolve<decltype(zero)>(call, geometry); })};
+  return {with_float(call, call.in(0).dtype(), [&](auto zero) {
+    return transpose_convolve<decltype(zero)>(call, geometry);
+  })};
 }
 
 int64_t conv_transpose_macs(const Node&, std::span<const Shape> inputs, std::span<const Shape>) {

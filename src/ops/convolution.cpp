@@ -7,15 +7,19 @@ Convolution resolve_convolution(const Call& call, const Tensor& input, const Ten
           shape_text(input.shape()), " and weight ", shape_text(weight.shape()),
           " must have the same rank, 3 or more");
   const std::vector<int64_t> kernel(weight.shape().begin() + 2, weight.shape().end());
-  require(call.integers("kernel_shape", kernel) == kernel, call, "kernel_shape is not that of the weight ",
-          shape_text(weight.shape()));
+  require(call.integers("kernel_shape", kernel) == kernel, call,
+          "kernel_shape is not that of the weight ", shape_text(weight.shape()));
   const int64_t groups = call.integer("group", 1);
-  require(groups >= 1 && groups <= input.dim(1) && input.dim(1) == weight.dim(1) * groups, call, "input ",
-          shape_text(input.shape()), " does not fit weight ", shape_text(weight.shape()), " in ",
-          groups, " groups");
+  require(groups >= 1 && groups <= input.dim(1) && input.dim(1) == weight.dim(1) * groups, call,
+          "input ", shape_text(input.shape()), " does not fit weight ", shape_text(weight.shape()),
+          " in ", groups, " groups");
   require(weight.dim(0) % groups == 0, call, weight.dim(0), " filters in ", groups, " groups");
   const Window window = resolve_window(call.node, input.shape(), kernel);
-  return {to_window3(call, window), input.dim(0), input.dim(1), weight.dim(0), groups,
+  return {to_window3(call, window),
+          input.dim(0),
+          input.dim(1),
+          weight.dim(0),
+          groups,
           spatial_shape(input.dim(0), weight.dim(0), window.output)};
 }
 

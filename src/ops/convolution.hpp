@@ -14,8 +14,10 @@ struct Convolution {
 };
 Convolution resolve_convolution(const Call& call, const Tensor& input, const Tensor& weight);
 
-// Multiply-accumulates of Conv and its integer forms; `weight` is the weight's place among the inputs.
-int64_t convolution_macs(std::span<const Shape> inputs, std::span<const Shape> outputs, size_t weight);
+// Multiply-accumulates of Conv and its integer forms; `weight` is the weight's place among the
+// inputs.
+int64_t convolution_macs(std::span<const Shape> inputs, std::span<const Shape> outputs,
+                         size_t weight);
 
 // Adds the products of one kernel element to one output plane `acc`.
 template <typename T, typename A>
@@ -33,7 +35,8 @@ void add_tap(const Window3& w, const std::array<int64_t, 3>& tap, const T* x, A 
       const T* from = x + row * w.in[2] + offset[2];
       A* to = acc + (z * w.out[1] + y) * w.out[2];
       if (step == 1) {
-        for (int64_t i = range[2].low; i < range[2].high; ++i) to[i] += weight * static_cast<A>(from[i]);
+        for (int64_t i = range[2].low; i < range[2].high; ++i)
+          to[i] += weight * static_cast<A>(from[i]);
       } else {
         for (int64_t i = range[2].low; i < range[2].high; ++i) {
           to[i] += weight * static_cast<A>(from[i * step]);
@@ -43,7 +46,8 @@ void add_tap(const Window3& w, const std::array<int64_t, 3>& tap, const T* x, A 
   }
 }
 
-// Calls finish(n, m, plane) with the sums of every output plane, without bias; A is what is summed in.
+// Calls finish(n, m, plane) with the sums of every output plane, without bias; A is what is summed
+// in.
 template <typename A, typename T, typename Finish>
 void convolve(const Convolution& c, const T* x, const T* weight, Finish&& finish) {
   const Window3& w = c.window;

@@ -42,8 +42,7 @@ template <bool product>
 std::vector<Tensor> eval_cumulative(const Call& call) {
   const Tensor &x = call.in(0), &axis = call.in(1);
   require(axis.size() == 1 && is_integer(axis.dtype()), call, "axis must be one whole number");
-  const AxisView view =
-      view_axis(x.shape(), normalize_axis(axis.integer(0), x.rank(), call.node));
+  const AxisView view = view_axis(x.shape(), normalize_axis(axis.integer(0), x.rank(), call.node));
   return {with_number(call, x.dtype(),
                       [&](auto zero) { return accumulate<product, decltype(zero)>(call, view); })};
 }

@@ -9,10 +9,12 @@ constexpr QuantRule kAlready{.reason = "already part of a quantized graph"};
 DType output_type(const Call& call) {
   const int64_t wanted = call.opset < 23 ? 0 : call.integer("output_dtype", 0);
   const DType scale = call.in(1).dtype();
-  require(wanted == 0 || is_known_dtype(static_cast<int>(wanted)), call, "output_dtype ", wanted, " is not known");
+  require(wanted == 0 || is_known_dtype(static_cast<int>(wanted)), call, "output_dtype ", wanted,
+          " is not known");
   const DType type = wanted == 0 ? scale : static_cast<DType>(wanted);
   if (type != DType::kFloat && !is_half(type)) unsupported_type(call, type);
-  if (scale != DType::kFloat && !is_half(scale) && scale != DType::kFloat8E8M0) unsupported_type(call, scale);
+  if (scale != DType::kFloat && !is_half(scale) && scale != DType::kFloat8E8M0)
+    unsupported_type(call, scale);
   return type;
 }
 
@@ -32,7 +34,9 @@ template <typename T>
 Tensor dequantize(const Call& call, const Granularity& g, const Tensor& codes) {
   using Difference = std::conditional_t<std::is_integral_v<T>, int64_t, float>;
   const std::vector<float> scales = float_values(call, 1);
-  const Tensor zero_points = call.has(2) ? wide_codes(call.in(2)) : Tensor(dtype_of<T>(), {static_cast<int64_t>(scales.size())});
+  const Tensor zero_points = call.has(2)
+                                 ? wide_codes(call.in(2))
+                                 : Tensor(dtype_of<T>(), {static_cast<int64_t>(scales.size())});
   const T *x = codes.data<T>().data(), *zero = zero_points.data<T>().data();
   Tensor out = Tensor::uninitialized(DType::kFloat, codes.shape());
   float* y = out.mutable_data<float>().data();
@@ -40,11 +44,13 @@ Tensor dequantize(const Call& call, const Granularity& g, const Tensor& codes) {
     if (step == 0 && count > 0) {
       const float scale = scales[static_cast<size_t>(p)];
       const Difference origin = static_cast<Difference>(zero[p]);
-      for (int64_t i = at; i < at + count; ++i) y[i] = static_cast<float>(static_cast<Difference>(x[i]) - origin) * scale;
+      for (int64_t i = at; i < at + count; ++i)
+        y[i] = static_cast<float>(static_cast<Difference>(x[i]) - origin) * scale;
       return;
     }
     for (int64_t i = 0; i < count; ++i) {
-      const auto difference = static_cast<Difference>(x[at + i]) - static_cast<Difference>(zero[p + i]);
+      const auto difference =
+          static_cast<Difference>(x[at + i]) - static_cast<Difference>(zero[p + i]);
       y[at + i] = static_cast<float>(difference) * scales[static_cast<size_t>(p + i)];
     }
   });
@@ -56,9 +62,11 @@ std::vector<Tensor> eval_dequantize(const Call& call) {
   check_codes(call, x.dtype());
   const DType type = output_type(call);
   const Granularity g = resolve_granularity(call);
-  require(!call.has(2) || call.in(2).dtype() == x.dtype(), call, "the zero point has another type than the input");
+  require(!call.has(2) || call.in(2).dtype() == x.dtype(), call,
+          "the zero point has another type than the input");
   const Tensor codes = wide_codes(x);
-  const Tensor out = with_number(call, codes.dtype(), [&](auto zero) { return dequantize<decltype(zero)>(call, g, codes); });
+  const Tensor out = with_number(
+      call, codes.dtype(), [&](auto zero) { return dequantize<decltype(zero)>(call, g, codes); });
   return {cast(out, type)};
 }
 

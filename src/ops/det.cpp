@@ -29,7 +29,8 @@ double determinant(std::vector<double> m, size_t n) {
 
 std::vector<Tensor> eval_det(const Call& call) {
   const Tensor& x = call.in(0);
-  require(x.rank() >= 2 && x.dim(-1) == x.dim(-2), call, shape_text(x.shape()), " is not square matrices");
+  require(x.rank() >= 2 && x.dim(-1) == x.dim(-2), call, shape_text(x.shape()),
+          " is not square matrices");
   const auto n = static_cast<size_t>(x.dim(-1));
   return {with_float(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,5 @@
-// From a run-time element type to a C++ type, and the checks that every operator makes of its inputs.
+// From a run-time element type to a C++ type, and the checks that every operator makes of its
+// inputs.
 //
 //   return with_float(call, x.dtype(), [&](auto zero) { using T = decltype(zero); ... });
 #pragma once
@@ -38,15 +39,24 @@ std::span<const T> input_data(const Call& call, size_t i) {
 template <typename Fn>
 auto with_integer(const Call& call, DType type, Fn&& fn) {
   switch (type) {
-    case DType::kInt8: return fn(int8_t{});
-    case DType::kInt16: return fn(int16_t{});
-    case DType::kInt32: return fn(int32_t{});
-    case DType::kInt64: return fn(int64_t{});
-    case DType::kUint8: return fn(uint8_t{});
-    case DType::kUint16: return fn(uint16_t{});
-    case DType::kUint32: return fn(uint32_t{});
-    case DType::kUint64: return fn(uint64_t{});
-    default: unsupported_type(call, type);
+    case DType::kInt8:
+      return fn(int8_t{});
+    case DType::kInt16:
+      return fn(int16_t{});
+    case DType::kInt32:
+      return fn(int32_t{});
+    case DType::kInt64:
+      return fn(int64_t{});
+    case DType::kUint8:
+      return fn(uint8_t{});
+    case DType::kUint16:
+      return fn(uint16_t{});
+    case DType::kUint32:
+      return fn(uint32_t{});
+    case DType::kUint64:
+      return fn(uint64_t{});
+    default:
+      unsupported_type(call, type);
   }
 }
 
@@ -54,9 +64,12 @@ auto with_integer(const Call& call, DType type, Fn&& fn) {
 template <typename Fn>
 auto with_float(const Call& call, DType type, Fn&& fn) {
   switch (type) {
-    case DType::kFloat: return fn(float{});
-    case DType::kDouble: return fn(double{});
-    default: unsupported_type(call, type);
+    case DType::kFloat:
+      return fn(float{});
+    case DType::kDouble:
+      return fn(double{});
+    default:
+      unsupported_type(call, type);
   }
 }
 
@@ -88,7 +101,8 @@ inline bool is_real(DType type) {
 
 using EvalFunction = std::vector<Tensor> (*)(const Call&);
 
-// Runs `eval` with 16-bit float inputs widened to float; float outputs are rounded back to that type.
+// Runs `eval` with 16-bit float inputs widened to float; float outputs are rounded back to that
+// type.
 std::vector<Tensor> eval_half_as_float(const Call& call, EvalFunction eval);
 // The same as a function for OpDef::eval.
 template <EvalFunction eval>

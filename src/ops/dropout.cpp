@@ -30,8 +30,7 @@ std::vector<Tensor> eval_dropout(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kDropout{.type = "Dropout",
-                            .eval = eval_dropout,
-                            .quant = {.kind = QuantKind::kMovement, .reason = ""}};
+extern const OpDef kDropout{
+    .type = "Dropout", .eval = eval_dropout, .quant = {.kind = QuantKind::kMovement, .reason = ""}};
 
 }  // namespace qtool

@@ -48,8 +48,9 @@ std::string implicit_output(const std::vector<std::string>& operands, size_t ell
 
 void check_output(const Call& call, const Equation& e) {
   for (size_t i = 0; i < e.output.size(); ++i) {
-    require(e.sizes.count(e.output[i]) && e.output.find(e.output[i], i + 1) == std::string::npos, call,
-            "the output's label '", printable(e.output.substr(i, 1)), "' is repeated or unknown");
+    require(e.sizes.count(e.output[i]) && e.output.find(e.output[i], i + 1) == std::string::npos,
+            call, "the output's label '", printable(e.output.substr(i, 1)),
+            "' is repeated or unknown");
   }
 }
 
@@ -66,14 +67,16 @@ Equation parse(const Call& call) {
     const auto rank = static_cast<size_t>(call.in(i).rank());
     const bool dots = terms[i].find("...") != std::string::npos;
     const size_t named = terms[i].size() - (dots ? 3 : 0);
-    require(dots ? named <= rank : named == rank, call, "term '", printable(terms[i]), "' for an input of rank ", rank);
+    require(dots ? named <= rank : named == rank, call, "term '", printable(terms[i]),
+            "' for an input of rank ", rank);
     require(rank - named < 'A', call, "an ellipsis of rank ", rank - named);
     widest = std::max(widest, rank - named);
     e.operands.push_back(expand(call, terms[i], rank - named));
     for (size_t d = 0; d < rank; ++d) {
       int64_t& size = e.sizes.try_emplace(e.operands[i][d], 1).first->second;
       const int64_t dim = call.in(i).shape()[d];
-      require(size == 1 || dim == 1 || size == dim, call, "sizes ", size, " and ", dim, " of one label");
+      require(size == 1 || dim == 1 || size == dim, call, "sizes ", size, " and ", dim,
+              " of one label");
       if (dim != 1) size = dim;
     }
   }
@@ -103,7 +106,8 @@ Shape steps(const Operand<A>& operand, const std::string& loop) {
 }
 
 template <typename A>
-Operand<A> contract(const Operand<A>& a, const Operand<A>& b, const std::string& kept, const Equation& e) {
+Operand<A> contract(const Operand<A>& a, const Operand<A>& b, const std::string& kept,
+                    const Equation& e) {
   Operand<A> out{kept, {}, {}};
   for (char c : kept) out.shape.push_back(e.sizes.at(c));
   std::string loop = kept;
@@ -128,7 +132,8 @@ std::string still_needed(const std::string& labels, const Equation& e, size_t ne
   std::string kept;
   for (char c : labels) {
     bool needed = e.output.find(c) != std::string::npos;
-    for (size_t i = next; i < e.operands.size(); ++i) needed |= e.operands[i].find(c) != std::string::npos;
+    for (size_t i = next; i < e.operands.size(); ++i)
+      needed |= e.operands[i].find(c) != std::string::npos;
     if (needed && kept.find(c) == std::string::npos) kept += c;
   }
   return kept;
@@ -142,10 +147,12 @@ Tensor einsum(const Call& call, const Equation& e) {
     const auto data = input_data<T>(call, i);
     const Operand<A> next{e.operands[i], call.in(i).shape(), {data.begin(), data.end()}};
     const bool last = i + 1 == call.inputs.size();
-    total = contract(total, next, last ? e.output : still_needed(total.labels + next.labels, e, i + 1), e);
+    total = contract(total, next,
+                     last ? e.output : still_needed(total.labels + next.labels, e, i + 1), e);
   }
   Tensor out = Tensor::uninitialized(dtype_of<T>(), total.shape);
-  std::ranges::transform(total.data, out.mutable_data<T>().begin(), [](A v) { return static_cast<T>(v); });
+  std::ranges::transform(total.data, out.mutable_data<T>().begin(),
+                         [](A v) { return static_cast<T>(v); });
   return out;
 }
 

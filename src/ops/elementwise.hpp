@@ -20,8 +20,9 @@ Tensor zip(const Tensor& a, const Tensor& b, Fn fn) {
   const A* pa = a.data<A>().data();
   const B* pb = b.data<B>().data();
   R* po = out.mutable_data<R>().data();
-  const LoopNest<3> nest{shape, {strides_of(shape), broadcast_strides(a.shape(), shape),
-                                 broadcast_strides(b.shape(), shape)}};
+  const LoopNest<3> nest{shape,
+                         {strides_of(shape), broadcast_strides(a.shape(), shape),
+                          broadcast_strides(b.shape(), shape)}};
   for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
     const A* x = pa + at[1];
     const B* y = pb + at[2];

@@ -33,7 +33,8 @@ Shape matrix_shape(const Call& call, size_t i, std::string_view attribute) {
 
 template <typename T>
 Tensor gemm(const Call& call) {
-  const MatrixProduct p = resolve_matmul(call, matrix_shape(call, 0, "transA"), matrix_shape(call, 1, "transB"));
+  const MatrixProduct p =
+      resolve_matmul(call, matrix_shape(call, 0, "transA"), matrix_shape(call, 1, "transB"));
   const std::vector<T> a = matrix<T>(call, 0, "transA"), b = matrix<T>(call, 1, "transB");
   const double alpha = call.real("alpha", 1), beta = call.real("beta", 1);
   std::span<const T> c;
@@ -49,7 +50,8 @@ Tensor gemm(const Call& call) {
   T* y = out.mutable_data<T>().data();
   multiply<double>(p, a.data(), b.data(), [&](int64_t i, std::span<const double> sums) {
     for (int64_t j = 0; j < p.columns; ++j) {
-      const double base = c.empty() ? 0 : c[static_cast<size_t>(i * c_strides[0] + j * c_strides[1])];
+      const double base =
+          c.empty() ? 0 : c[static_cast<size_t>(i * c_strides[0] + j * c_strides[1])];
       *y++ = to_element<T>(alpha * sums[static_cast<size_t>(j)] + (c.empty() ? 0 : beta * base));
     }
   });
@@ -57,7 +59,8 @@ Tensor gemm(const Call& call) {
 }
 
 std::vector<Tensor> eval_gemm(const Call& call) {
-  return {with_number(call, call.in(0).dtype(), [&](auto zero) { return gemm<decltype(zero)>(call); })};
+  return {
+      with_number(call, call.in(0).dtype(), [&](auto zero) { return gemm<decltype(zero)>(call); })};
 }
 
 int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape> outputs) {
@@ -71,20 +74,22 @@ int64_t macs(const Node& node, std::span<const Shape> inputs, std::span<const Sh
 std::string_view blocked(const Node& node) {
   const bool plain = attr_float(node, "alpha", 1) == 1 && attr_float(node, "beta", 1) == 1;
   if (!plain) return "alpha or beta is not 1: fold them into the weight and the bias first";
-  return attr_int(node, "transA", 0) ? "transA is set: no integer kernel reads a transposed input" : "";
+  return attr_int(node, "transA", 0) ? "transA is set: no integer kernel reads a transposed input"
+                                     : "";
 }
 
 }  // namespace
 
-extern const OpDef kGemm{
-    .type = "Gemm",
-    .eval = half_as_float<eval_gemm>,
-    .macs = macs,
-    .quant = {.kind = QuantKind::kLinear,
-              .weight_input = 1,
-              .bias_input = 2,
-              .weight_axis = [](const Node& n) -> int64_t { return attr_int(n, "transB", 0) ? 0 : 1; },
-              .reason = "",
-              .blocked = blocked}};
+extern const OpDef kGemm{.type = "Gemm",
+                         .eval = half_as_float<eval_gemm>,
+                         .macs = macs,
+                         .quant = {.kind = QuantKind::kLinear,
+                                   .weight_input = 1,
+                                   .bias_input = 2,
+                                   .weight_axis = [](const Node& n) -> int64_t {
+                                     return attr_int(n, "transB", 0) ? 0 : 1;
+                                   },
+                                   .reason = "",
+                                   .blocked = blocked}};
 
 }  // namespace qtool

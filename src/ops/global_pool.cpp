@@ -36,7 +36,8 @@ std::vector<Tensor> eval_average(const Call& call) {
 }
 
 std::vector<Tensor> eval_max(const Call& call) {
-  return pool_planes(call, [](auto plane) { return *std::max_element(plane.begin(), plane.end()); });
+  return pool_planes(call,
+                     [](auto plane) { return *std::max_element(plane.begin(), plane.end()); });
 }
 
 std::vector<Tensor> eval_lp(const Call& call) {

@@ -5,8 +5,9 @@ namespace qtool {
 Granularity resolve_granularity(const Call& call) {
   const Tensor &x = call.in(0), &scale = call.in(1);
   if (call.has(2)) {
-    require(call.in(2).shape() == scale.shape() || (call.in(2).size() == 1 && scale.size() == 1), call,
-            "zero point ", shape_text(call.in(2).shape()), " for scale ", shape_text(scale.shape()));
+    require(call.in(2).shape() == scale.shape() || (call.in(2).size() == 1 && scale.size() == 1),
+            call, "zero point ", shape_text(call.in(2).shape()), " for scale ",
+            shape_text(scale.shape()));
   }
   const int64_t block = call.opset < 21 ? 0 : call.integer("block_size", 0);
   require(block >= 0, call, "block_size is ", block);
@@ -16,14 +17,14 @@ Granularity resolve_granularity(const Call& call) {
   const int64_t axis = normalize_axis(call.integer("axis", 1), x.rank(), call.node);
   const AxisView view = view_axis(x.shape(), axis);
   if (block == 0) {
-    require(scale.shape() == Shape{view.length}, call, "scale ", shape_text(scale.shape()), " for axis ",
-            axis, " of ", shape_text(x.shape()));
+    require(scale.shape() == Shape{view.length}, call, "scale ", shape_text(scale.shape()),
+            " for axis ", axis, " of ", shape_text(x.shape()));
     return {view, 1, view.length, false};
   }
   Shape expected = x.shape();
   expected[static_cast<size_t>(axis)] = (view.length + block - 1) / block;
-  require(scale.shape() == expected, call, "scale ", shape_text(scale.shape()), " for blocks of ", block,
-          ", expected ", shape_text(expected));
+  require(scale.shape() == expected, call, "scale ", shape_text(scale.shape()), " for blocks of ",
+          block, ", expected ", shape_text(expected));
   return {view, block, expected[static_cast<size_t>(axis)], true};
 }
 

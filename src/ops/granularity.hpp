@@ -14,8 +14,8 @@ struct Granularity {
   bool per_element;  // blocked: scales vary along the inner dimensions too
 };
 
-// ONNX "QuantizeLinear": from the attributes `axis` and `block_size` and the scale's shape; checks the
-// zero point (input 2) against the scale (input 1).
+// ONNX "QuantizeLinear": from the attributes `axis` and `block_size` and the scale's shape; checks
+// the zero point (input 2) against the scale (input 1).
 Granularity resolve_granularity(const Call& call);
 
 // Calls fn(first element, count, first parameter, parameter step) for consecutive runs.
@@ -27,8 +27,10 @@ void for_each_scale_run(const Granularity& g, Fn&& fn) {
     for (int64_t k = 0; k < v.length; ++k) {
       const int64_t scale = k / g.block;
       const int64_t at = (o * v.length + k) * v.inner;
-      if (g.per_element) fn(at, v.inner, (o * g.scales + scale) * v.inner, int64_t{1});
-      else fn(at, v.inner, scale, int64_t{0});
+      if (g.per_element)
+        fn(at, v.inner, (o * g.scales + scale) * v.inner, int64_t{1});
+      else
+        fn(at, v.inner, scale, int64_t{0});
     }
   }
 }

@@ -10,7 +10,7 @@ namespace {
 enum class Padding { kZeros, kBorder, kReflection };
 
 struct Sampler {
-  std::string mode;        // nearest, linear, cubic
+  std::string mode;  // nearest, linear, cubic
   Padding padding;
   bool align_corners;
 };
@@ -23,9 +23,12 @@ Sampler resolve_sampler(const Call& call) {
   require(s.mode == "linear" || s.mode == "cubic" || s.mode == "nearest", call, "mode '",
           printable(s.mode), "' is not known");
   const std::string padding = call.text("padding_mode", "zeros");
-  if (padding == "border") s.padding = Padding::kBorder;
-  else if (padding == "reflection") s.padding = Padding::kReflection;
-  else require(padding == "zeros", call, "padding_mode '", printable(padding), "' is not known");
+  if (padding == "border")
+    s.padding = Padding::kBorder;
+  else if (padding == "reflection")
+    s.padding = Padding::kReflection;
+  else
+    require(padding == "zeros", call, "padding_mode '", printable(padding), "' is not known");
   return s;
 }
 
@@ -93,7 +96,8 @@ AxisTaps taps_of(const Sampler& s, float normalized, int64_t length) {
 }
 
 template <typename T>
-double weighted_sum(const T* plane, const std::array<AxisTaps, 3>& taps, const std::array<int64_t, 3>& size) {
+double weighted_sum(const T* plane, const std::array<AxisTaps, 3>& taps,
+                    const std::array<int64_t, 3>& size) {
   double sum = 0;
   for (size_t a = 0; a < taps[0].count; ++a) {
     for (size_t b = 0; b < taps[1].count; ++b) {
@@ -143,12 +147,14 @@ std::vector<Tensor> eval_grid_sample(const Call& call) {
   if (!is_real(call.in(1).dtype())) unsupported_type(call, call.in(1).dtype());
   const Tensor x = is_half(type) ? cast(call.in(0), DType::kFloat) : call.in(0);
   const Tensor grid = cast(call.in(1), DType::kFloat);
-  require(x.rank() >= 3 && grid.rank() == x.rank() && grid.dim(0) == x.dim(0) && grid.dim(-1) == x.rank() - 2,
+  require(x.rank() >= 3 && grid.rank() == x.rank() && grid.dim(0) == x.dim(0) &&
+              grid.dim(-1) == x.rank() - 2,
           call, "grid ", shape_text(grid.shape()), " for input ", shape_text(x.shape()));
   refuse(x.rank() > 5, call, "more than three spatial dimensions are not supported");
   Shape shape{x.dim(0), x.dim(1)};
   shape.insert(shape.end(), grid.shape().begin() + 1, grid.shape().end() - 1);
-  const Tensor out = with_float(call, x.dtype(), [&](auto zero) { return sample<decltype(zero)>(call, x, grid, shape); });
+  const Tensor out = with_float(
+      call, x.dtype(), [&](auto zero) { return sample<decltype(zero)>(call, x, grid, shape); });
   return {cast(out, type)};
 }
 

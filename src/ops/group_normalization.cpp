@@ -1,4 +1,5 @@
-// InstanceNormalization and GroupNormalization: over the elements of a group of channels of one sample.
+// InstanceNormalization and GroupNormalization: over the elements of a group of channels of one
+// sample.
 #include <cmath>
 
 #include "ops/dispatch.hpp"
@@ -7,9 +8,9 @@ namespace qtool {
 namespace {
 
 struct Groups {
-  int64_t count;          // groups a sample
-  int64_t channels;       // channels a sample
-  int64_t parameters;     // scales a sample: one a channel, or one a group
+  int64_t count;       // groups a sample
+  int64_t channels;    // channels a sample
+  int64_t parameters;  // scales a sample: one a channel, or one a group
 };
 
 template <typename T>
@@ -45,7 +46,8 @@ std::vector<Tensor> eval_instance(const Call& call) {
   const Tensor& x = call.in(0);
   require(x.rank() >= 3, call, "input ", shape_text(x.shape()), " has no spatial dimension");
   const Groups groups{x.dim(1), x.dim(1), x.dim(1)};
-  return {with_float(call, x.dtype(), [&](auto zero) { return normalize<decltype(zero)>(call, groups); })};
+  return {with_float(call, x.dtype(),
+                     [&](auto zero) { return normalize<decltype(zero)>(call, groups); })};
 }
 
 // Scale and bias are one a group in opset 18, one a channel since 21.
@@ -55,16 +57,16 @@ std::vector<Tensor> eval_group(const Call& call) {
   const int64_t count = call.integer("num_groups", 0);
   require(count >= 1 && x.dim(1) % count == 0, call, x.dim(1), " channels in ", count, " groups");
   const Groups groups{count, x.dim(1), call.opset < 21 ? count : x.dim(1)};
-  return {with_float(call, x.dtype(), [&](auto zero) { return normalize<decltype(zero)>(call, groups); })};
+  return {with_float(call, x.dtype(),
+                     [&](auto zero) { return normalize<decltype(zero)>(call, groups); })};
 }
 
 constexpr QuantRule kStatistics{.reason = "needs the statistics of every sample in float"};
 
 }  // namespace
 
-extern const OpDef kInstanceNormalization{.type = "InstanceNormalization",
-                                          .eval = half_as_float<eval_instance>,
-                                          .quant = kStatistics};
+extern const OpDef kInstanceNormalization{
+    .type = "InstanceNormalization", .eval = half_as_float<eval_instance>, .quant = kStatistics};
 extern const OpDef kGroupNormalization{.type = "GroupNormalization",
                                        .since = 18,
                                        .eval = half_as_float<eval_group>,

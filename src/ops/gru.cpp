@@ -33,8 +33,9 @@ std::vector<Tensor> eval_gru(const Call& call) {
   const auto nothing = [](int64_t, int64_t) {};
   return with_float(call, call.in(0).dtype(), [&](auto zero) {
     using T = decltype(zero);
-    return walk<T>(call, r, nothing,
-                   [&](const CellInput<T>& in) { advance(r, linear_before_reset, in); }, nothing);
+    return walk<T>(
+        call, r, nothing, [&](const CellInput<T>& in) { advance(r, linear_before_reset, in); },
+        nothing);
   });
 }
 

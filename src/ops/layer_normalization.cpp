@@ -21,7 +21,8 @@ std::vector<double> parameters(const Call& call, size_t i, const Shape& inner) {
   std::vector<double> out(static_cast<size_t>(element_count(inner)));
   const LoopNest<2> nest{inner, {strides_of(inner), broadcast_strides(t.shape(), inner)}};
   for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
-    for (int64_t k = 0; k < count; ++k) out[static_cast<size_t>(at[0] + k)] = from[at[1] + k * step[1]];
+    for (int64_t k = 0; k < count; ++k)
+      out[static_cast<size_t>(at[0] + k)] = from[at[1] + k * step[1]];
   });
   return out;
 }
@@ -55,7 +56,8 @@ std::vector<Tensor> eval_normalization(const Call& call) {
   call.in(1);
   const auto scale = parameters(call, 1, inner), bias = parameters(call, 2, inner);
   const double epsilon = call.real("epsilon", 1e-5f);
-  const auto count = static_cast<size_t>(element_count(kept)), length = static_cast<size_t>(element_count(inner));
+  const auto count = static_cast<size_t>(element_count(kept)),
+             length = static_cast<size_t>(element_count(inner));
   std::vector<double> means(count), inverses(count);
   Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
   with_float(call, x.dtype(), [&](auto zero) {

@@ -1,7 +1,8 @@
 // Loops over strided arrays: broadcasting, reductions, transposes and slices all run through these.
 //
-//   LoopNest<3> nest{shape, {strides_of(shape), broadcast_strides(a, shape), broadcast_strides(b, shape)}};
-//   for_each_run(simplified(nest), [&](const auto& offset, int64_t count, const auto& step) { ... });
+//   LoopNest<2> nest{shape, {strides_of(shape), broadcast_strides(a, shape)}};
+//   for_each_run(simplified(nest),
+//                [&](const auto& offset, int64_t count, const auto& step) { ... });
 #pragma once
 
 #include <array>
@@ -10,7 +11,8 @@
 
 namespace qtool {
 
-// A nest of loops over `shape`, row-major, with one step in elements a dimension for each of N arrays.
+// A nest of loops over `shape`, row-major, with one step in elements a dimension for each of N
+// arrays.
 template <size_t N>
 struct LoopNest {
   Shape shape;
@@ -21,8 +23,8 @@ struct LoopNest {
 // `from` must broadcast to `to`.
 Shape broadcast_strides(const Shape& from, const Shape& to);
 
-// Dimensions of one dropped, neighbours that every array walks as one merged. At least one dimension
-// remains; the order of visits is the same.
+// Dimensions of one dropped, neighbours that every array walks as one merged. At least one
+// dimension remains; the order of visits is the same.
 template <size_t N>
 LoopNest<N> simplified(const LoopNest<N>& nest) {
   LoopNest<N> out;

@@ -9,7 +9,8 @@ namespace {
 
 std::vector<Tensor> eval_lp_normalization(const Call& call) {
   const Tensor& x = call.in(0);
-  const AxisView view = view_axis(x.shape(), normalize_axis(call.integer("axis", -1), x.rank(), call.node));
+  const AxisView view =
+      view_axis(x.shape(), normalize_axis(call.integer("axis", -1), x.rank(), call.node));
   const int64_t p = call.integer("p", 2);
   require(p == 1 || p == 2, call, "p is ", p, ", expected 1 or 2");
   return {with_float(call, x.dtype(), [&](auto zero) {
@@ -38,7 +39,7 @@ std::vector<Tensor> eval_lp_normalization(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kLpNormalization{
-    .type = "LpNormalization", .eval = half_as_float<eval_lp_normalization>};
+extern const OpDef kLpNormalization{.type = "LpNormalization",
+                                    .eval = half_as_float<eval_lp_normalization>};
 
 }  // namespace qtool

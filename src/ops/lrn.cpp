@@ -14,7 +14,8 @@ std::vector<Tensor> eval_lrn(const Call& call) {
   const AxisView view = view_axis(x.shape(), 1);
   const int64_t size = call.integer("size", 0);
   require(size >= 1, call, "size is ", size);
-  const double alpha = call.real("alpha", 1e-4f), beta = call.real("beta", 0.75f), bias = call.real("bias", 1);
+  const double alpha = call.real("alpha", 1e-4f), beta = call.real("beta", 0.75f),
+               bias = call.real("bias", 1);
   return {with_float(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
@@ -41,8 +42,9 @@ std::vector<Tensor> eval_lrn(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kLRN{.type = "LRN",
-                        .eval = half_as_float<eval_lrn>,
-                        .quant = {.reason = "a power over neighbouring channels, no integer kernel"}};
+extern const OpDef kLRN{
+    .type = "LRN",
+    .eval = half_as_float<eval_lrn>,
+    .quant = {.reason = "a power over neighbouring channels, no integer kernel"}};
 
 }  // namespace qtool

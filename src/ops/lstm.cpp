@@ -6,14 +6,16 @@ namespace {
 
 // One step; `cell` is C(t−1) in and C(t) out, `peephole` holds P for i, o and f.
 template <typename T>
-void advance(const Recurrent& r, bool coupled, const T* peephole, std::vector<double>& cell, const CellInput<T>& in) {
+void advance(const Recurrent& r, bool coupled, const T* peephole, std::vector<double>& cell,
+             const CellInput<T>& in) {
   const auto n = static_cast<size_t>(r.hidden);
   std::vector<double> sums(in.from_x.begin(), in.from_x.end());
   add_product(in.recurrence, in.hidden, std::span(sums));
   for (size_t k = 0; k < sums.size(); ++k) sums[k] += in.bias_x[k] + in.bias_h[k];
   for (size_t k = 0; k < n; ++k) {
     const double i = in.functions[0](sums[k] + peephole[k] * cell[k]);
-    const double f = coupled ? 1 - i : in.functions[0](sums[2 * n + k] + peephole[2 * n + k] * cell[k]);
+    const double f =
+        coupled ? 1 - i : in.functions[0](sums[2 * n + k] + peephole[2 * n + k] * cell[k]);
     const double c = in.functions[1](sums[3 * n + k]);
     cell[k] = f * cell[k] + i * c;
     const double o = in.functions[0](sums[n + k] + peephole[n + k] * cell[k]);
@@ -36,10 +38,12 @@ std::vector<Tensor> lstm(const Call& call, const Recurrent& r) {
     peephole = peepholes.data() + d * 3 * r.hidden;
   };
   const auto end = [&](int64_t d, int64_t b) {
-    for (size_t k = 0; k < cell.size(); ++k) final_cell[r.state_at(d, b) + static_cast<int64_t>(k)] = static_cast<T>(cell[k]);
+    for (size_t k = 0; k < cell.size(); ++k)
+      final_cell[r.state_at(d, b) + static_cast<int64_t>(k)] = static_cast<T>(cell[k]);
   };
   std::vector<Tensor> out = walk<T>(
-      call, r, begin, [&](const CellInput<T>& in) { advance(r, coupled, peephole, cell, in); }, end);
+      call, r, begin, [&](const CellInput<T>& in) { advance(r, coupled, peephole, cell, in); },
+      end);
   out.push_back(last_cell);
   return out;
 }
@@ -48,7 +52,8 @@ std::vector<Tensor> eval_lstm(const Call& call) {
   const Recurrent r = resolve_recurrent(call, 4, {"Sigmoid", "Tanh", "Tanh"});
   // The standard does not say whether the cell state is clipped too.
   refuse(std::isfinite(r.clip), call, "clip is not supported");
-  return with_float(call, call.in(0).dtype(), [&](auto zero) { return lstm<decltype(zero)>(call, r); });
+  return with_float(call, call.in(0).dtype(),
+                    [&](auto zero) { return lstm<decltype(zero)>(call, r); });
 }
 
 }  // namespace

@@ -33,9 +33,8 @@ std::vector<Tensor> eval_number_map(const Call& call) {
 template <auto make>
 std::vector<Tensor> eval_attribute_map(const Call& call) {
   const Tensor& x = call.in(0);
-  return {with_float(call, x.dtype(), [&](auto zero) {
-    return map<decltype(zero)>(x, make(call, zero));
-  })};
+  return {with_float(call, x.dtype(),
+                     [&](auto zero) { return map<decltype(zero)>(x, make(call, zero)); })};
 }
 
 // Records of functions on floats, on all numbers, and on floats with attributes.

@@ -10,9 +10,9 @@ namespace qtool {
 // NumPy's matmul of two shapes: `batch` pairs of [rows, inner] × [inner, columns] matrices.
 struct MatrixProduct {
   int64_t rows, inner, columns;
-  Shape batch;                         // broadcast leading dimensions
-  Shape a_strides, b_strides;          // of the batch dimensions, in elements, 0 where repeated
-  Shape shape;                         // of the output
+  Shape batch;                 // broadcast leading dimensions
+  Shape a_strides, b_strides;  // of the batch dimensions, in elements, 0 where repeated
+  Shape shape;                 // of the output
 };
 // Throws Error{kModel} when the shapes do not fit.
 MatrixProduct resolve_matmul(const Call& call, const Shape& a, const Shape& b);
@@ -28,7 +28,8 @@ void multiply_row(const T* a, const T* b, std::span<A> sums, int64_t inner) {
   for (int64_t k = 0; k < inner; ++k) {
     const A left = static_cast<A>(a[k]);
     const T* row = b + k * columns;
-    for (int64_t j = 0; j < columns; ++j) sums[static_cast<size_t>(j)] += left * static_cast<A>(row[j]);
+    for (int64_t j = 0; j < columns; ++j)
+      sums[static_cast<size_t>(j)] += left * static_cast<A>(row[j]);
   }
 }
 

@@ -15,7 +15,8 @@ struct Pool {
 Pool resolve_pool(const Call& call) {
   const Tensor& x = call.in(0);
   const Window window = resolve_window(call.node, x.shape(), call.integers("kernel_shape"));
-  return {to_window3(call, window), x.dim(0) * x.dim(1), spatial_shape(x.dim(0), x.dim(1), window.output)};
+  return {to_window3(call, window), x.dim(0) * x.dim(1),
+          spatial_shape(x.dim(0), x.dim(1), window.output)};
 }
 
 // The part of the kernel that lies on the input, for the output position `at`: kernel steps
@@ -42,7 +43,8 @@ template <typename Fn>
 void for_each_covered(const Window3& w, const Cover& c, Fn&& fn) {
   for (int64_t a = c.steps[0].low; a < c.steps[0].high; ++a) {
     for (int64_t b = c.steps[1].low; b < c.steps[1].high; ++b) {
-      const int64_t row = ((c.origin[0] + a * w.dilation[0]) * w.in[1] + c.origin[1] + b * w.dilation[1]) * w.in[2];
+      const int64_t row =
+          ((c.origin[0] + a * w.dilation[0]) * w.in[1] + c.origin[1] + b * w.dilation[1]) * w.in[2];
       for (int64_t d = c.steps[2].low; d < c.steps[2].high; ++d) {
         fn(row + c.origin[2] + d * w.dilation[2]);
       }
@@ -68,7 +70,8 @@ void for_each_output(const Pool& p, Fn&& fn) {
 int64_t padded_count(const Window3& w, const Cover& c) {
   int64_t count = 1;
   for (size_t d = 0; d < 3; ++d) {
-    const Range r = valid_range(w.kernel[d], w.dilation[d], c.origin[d] + w.pad[d], w.in[d] + w.pad[d] + w.pad_end[d]);
+    const Range r = valid_range(w.kernel[d], w.dilation[d], c.origin[d] + w.pad[d],
+                                w.in[d] + w.pad[d] + w.pad_end[d]);
     count *= r.high - r.low;
   }
   return count;
@@ -97,7 +100,8 @@ std::vector<Tensor> eval_average_pool(const Call& call) {
 std::vector<Tensor> eval_lp_pool(const Call& call) {
   const Tensor& x = call.in(0);
   const Pool p = resolve_pool(call);
-  const double power = call.opset < 2 ? call.real("p", 2) : static_cast<double>(call.integer("p", 2));
+  const double power =
+      call.opset < 2 ? call.real("p", 2) : static_cast<double>(call.integer("p", 2));
   return {with_float(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     Tensor out = Tensor::uninitialized(x.dtype(), p.shape);
@@ -105,7 +109,8 @@ std::vector<Tensor> eval_lp_pool(const Call& call) {
     T* y = out.mutable_data<T>().data();
     for_each_output(p, [&](int64_t o, int64_t base, const Cover& c) {
       double sum = 0;
-      for_each_covered(p.window, c, [&](int64_t i) { sum += std::pow(std::abs(double(in[base + i])), power); });
+      for_each_covered(p.window, c,
+                       [&](int64_t i) { sum += std::pow(std::abs(double(in[base + i])), power); });
       y[o] = static_cast<T>(std::pow(sum, 1 / power));
     });
     return out;

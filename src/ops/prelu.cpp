@@ -24,8 +24,9 @@ std::vector<Tensor> eval_prelu(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kPRelu{.type = "PRelu",
-                          .eval = half_as_float<eval_prelu>,
-                          .quant = {.reason = "negative values are scaled, which no folded activation does"}};
+extern const OpDef kPRelu{
+    .type = "PRelu",
+    .eval = half_as_float<eval_prelu>,
+    .quant = {.reason = "negative values are scaled, which no folded activation does"}};
 
 }  // namespace qtool

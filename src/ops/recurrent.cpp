@@ -31,24 +31,30 @@ Activation activation(const Call& call, std::string name, Parameters& p) {
   if (name == "thresholdedrelu") return [a = p.alpha(1)](double x) { return x >= a ? x : 0; };
   if (name == "elu") return [a = p.alpha(1)](double x) { return x < 0 ? a * std::expm1(x) : x; };
   if (name == "affine") return [a = p.alpha(1), b = p.beta(0)](double x) { return a * x + b; };
-  if (name == "scaledtanh") return [a = p.alpha(1), b = p.beta(1)](double x) { return a * std::tanh(b * x); };
+  if (name == "scaledtanh")
+    return [a = p.alpha(1), b = p.beta(1)](double x) { return a * std::tanh(b * x); };
   if (name == "hardsigmoid") {
-    return [a = p.alpha(0.2), b = p.beta(0.5)](double x) { return std::clamp(a * x + b, 0.0, 1.0); };
+    return
+        [a = p.alpha(0.2), b = p.beta(0.5)](double x) { return std::clamp(a * x + b, 0.0, 1.0); };
   }
   throw_unsupported(cat(call.node.type, ": activation '", printable(name), "' is not known"));
 }
 
-std::vector<Activation> resolve_activations(const Call& call, const std::vector<std::string>& defaults, int64_t directions) {
+std::vector<Activation> resolve_activations(const Call& call,
+                                            const std::vector<std::string>& defaults,
+                                            int64_t directions) {
   std::vector<std::string> names;
   if (const Attribute* a = find_attribute(call.node, "activations")) {
     if (const auto* list = std::get_if<std::vector<std::string>>(&a->value)) names = *list;
   }
   if (names.empty()) {
-    for (int64_t d = 0; d < directions; ++d) names.insert(names.end(), defaults.begin(), defaults.end());
+    for (int64_t d = 0; d < directions; ++d)
+      names.insert(names.end(), defaults.begin(), defaults.end());
   }
   require(names.size() == defaults.size() * static_cast<size_t>(directions), call, names.size(),
           " activations for ", directions, " directions");
-  Parameters parameters{attr_floats(call.node, "activation_alpha"), attr_floats(call.node, "activation_beta")};
+  Parameters parameters{attr_floats(call.node, "activation_alpha"),
+                        attr_floats(call.node, "activation_beta")};
   std::vector<Activation> out;
   for (const std::string& name : names) out.push_back(activation(call, name, parameters));
   return out;
@@ -59,21 +65,24 @@ std::vector<int64_t> sequence_lengths(const Call& call, int64_t steps, int64_t b
   require(call.in(4).shape() == Shape{batch} && call.in(4).dtype() == DType::kInt32, call,
           "sequence_lens must be ", batch, " int32");
   const std::vector<int64_t> lengths = call.in(4).to_int64s();
-  for (int64_t n : lengths) require(n >= 0 && n <= steps, call, "a sequence of ", n, " in ", steps, " steps");
+  for (int64_t n : lengths)
+    require(n >= 0 && n <= steps, call, "a sequence of ", n, " in ", steps, " steps");
   return lengths;
 }
 
 }  // namespace
 
 Shape Recurrent::y_shape() const {
-  return batch_first ? Shape{batch, steps, directions, hidden} : Shape{steps, directions, batch, hidden};
+  return batch_first ? Shape{batch, steps, directions, hidden}
+                     : Shape{steps, directions, batch, hidden};
 }
 
 Shape Recurrent::state_shape() const {
   return batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
 }
 
-Recurrent resolve_recurrent(const Call& call, int64_t gates, const std::vector<std::string>& defaults) {
+Recurrent resolve_recurrent(const Call& call, int64_t gates,
+                            const std::vector<std::string>& defaults) {
   const Tensor &x = call.in(0), &w = call.in(1), &u = call.in(2);
   require(x.rank() == 3 && w.rank() == 3 && u.rank() == 3, call, "X, W and R must have rank 3");
   const std::string direction = call.text("direction", "forward");

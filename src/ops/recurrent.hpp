@@ -13,27 +13,32 @@ using Activation = std::function<double(double)>;
 // Checked inputs 0 to 5 of a recurrent node: X, W, R, B, sequence_lens, initial_h.
 struct Recurrent {
   int64_t steps, batch, input, hidden, directions, gates;
-  bool batch_first, reverse;             // reverse: the only direction runs backwards
-  std::vector<int64_t> lengths;          // of every sequence
-  std::vector<Activation> activations;   // functions of one direction, then of the other
-  double clip;                           // limit of what goes into an activation; infinity: none
+  bool batch_first, reverse;            // reverse: the only direction runs backwards
+  std::vector<int64_t> lengths;         // of every sequence
+  std::vector<Activation> activations;  // functions of one direction, then of the other
+  double clip;                          // limit of what goes into an activation; infinity: none
 
   // Where the vectors of a time step, a direction and a sequence begin, in elements.
-  int64_t x_at(int64_t t, int64_t b) const { return (batch_first ? b * steps + t : t * batch + b) * input; }
+  int64_t x_at(int64_t t, int64_t b) const {
+    return (batch_first ? b * steps + t : t * batch + b) * input;
+  }
   int64_t state_at(int64_t d, int64_t b) const {
     return (batch_first ? b * directions + d : d * batch + b) * hidden;
   }
   int64_t y_at(int64_t t, int64_t d, int64_t b) const {
-    return (batch_first ? (b * steps + t) * directions + d : (t * directions + d) * batch + b) * hidden;
+    return (batch_first ? (b * steps + t) * directions + d : (t * directions + d) * batch + b) *
+           hidden;
   }
   Shape y_shape() const;
   Shape state_shape() const;
   double clipped(double x) const { return x > clip ? clip : x < -clip ? -clip : x; }
   size_t functions() const { return activations.size() / static_cast<size_t>(directions); }
 };
-Recurrent resolve_recurrent(const Call& call, int64_t gates, const std::vector<std::string>& defaults);
+Recurrent resolve_recurrent(const Call& call, int64_t gates,
+                            const std::vector<std::string>& defaults);
 
-int64_t recurrent_macs(const Node& node, std::span<const Shape> inputs, std::span<const Shape> outputs);
+int64_t recurrent_macs(const Node& node, std::span<const Shape> inputs,
+                       std::span<const Shape> outputs);
 
 // sums[i] += Σ_k matrix[i, k] · x[k]
 template <typename T>
@@ -70,12 +75,14 @@ struct CellInput {
   std::vector<double>& hidden;            // H(t−1) in, H(t) out
 };
 
-// Walks every sequence in every direction. `cell(input)` advances the hidden state by one time step;
-// it is told of a new sequence by `begin(direction, batch)` and of its end by `end(direction, batch)`.
-// Returns Y and Y_h.
+// Walks every sequence in every direction. `cell(input)` advances the hidden state by one time
+// step; it is told of a new sequence by `begin(direction, batch)` and of its end by `end(direction,
+// batch)`. Returns Y and Y_h.
 template <typename T, typename Begin, typename Cell, typename End>
-std::vector<Tensor> walk(const Call& call, const Recurrent& r, Begin&& begin, Cell&& cell, End&& end) {
-  const T *x = input_data<T>(call, 0).data(), *w = input_data<T>(call, 1).data(), *u = input_data<T>(call, 2).data();
+std::vector<Tensor> walk(const Call& call, const Recurrent& r, Begin&& begin, Cell&& cell,
+                         End&& end) {
+  const T *x = input_data<T>(call, 0).data(), *w = input_data<T>(call, 1).data(),
+          *u = input_data<T>(call, 2).data();
   const auto bias = optional_input<T>(call, 3, {r.directions, 2 * r.gates * r.hidden});
   const auto initial = optional_input<T>(call, 5, r.state_shape());
   Tensor y(dtype_of<T>(), r.y_shape()), last(dtype_of<T>(), r.state_shape());
@@ -84,7 +91,8 @@ std::vector<Tensor> walk(const Call& call, const Recurrent& r, Begin&& begin, Ce
   std::vector<double> from_x(static_cast<size_t>(rows)), step_input(static_cast<size_t>(r.input));
   for (int64_t d = 0; d < r.directions; ++d) {
     const bool backwards = d == 1 || r.reverse;
-    const auto functions = std::span(r.activations).subspan(static_cast<size_t>(d) * r.functions(), r.functions());
+    const auto functions =
+        std::span(r.activations).subspan(static_cast<size_t>(d) * r.functions(), r.functions());
     const T* biases = bias.data() + d * 2 * rows;
     for (int64_t b = 0; b < r.batch; ++b) {
       const T* h0 = initial.data() + r.state_at(d, b);
@@ -96,10 +104,13 @@ std::vector<Tensor> walk(const Call& call, const Recurrent& r, Begin&& begin, Ce
         std::copy_n(x + r.x_at(t, b), r.input, step_input.begin());
         std::fill(from_x.begin(), from_x.end(), 0.0);
         add_product(w + d * rows * r.input, step_input, std::span(from_x));
-        cell(CellInput<T>{functions, from_x, u + d * rows * r.hidden, biases, biases + rows, hidden});
-        for (int64_t k = 0; k < r.hidden; ++k) out[r.y_at(t, d, b) + k] = static_cast<T>(hidden[static_cast<size_t>(k)]);
+        cell(CellInput<T>{functions, from_x, u + d * rows * r.hidden, biases, biases + rows,
+                          hidden});
+        for (int64_t k = 0; k < r.hidden; ++k)
+          out[r.y_at(t, d, b) + k] = static_cast<T>(hidden[static_cast<size_t>(k)]);
       }
-      for (int64_t k = 0; k < r.hidden; ++k) final_state[r.state_at(d, b) + k] = static_cast<T>(hidden[static_cast<size_t>(k)]);
+      for (int64_t k = 0; k < r.hidden; ++k)
+        final_state[r.state_at(d, b) + k] = static_cast<T>(hidden[static_cast<size_t>(k)]);
       end(d, b);
     }
   }

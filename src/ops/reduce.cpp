@@ -14,55 +14,97 @@ template <typename T>
 using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double,
                                        std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
 
-// A reduction: where it starts, what an element adds, how two partial results join, what is done last.
+// A reduction: where it starts, what an element adds, how two partial results join, what is done
+// last.
 struct SumFold {
-  template <typename A> static A start() { return 0; }
-  template <typename A> static A join(A a, A b) {
-    if constexpr (std::is_integral_v<A>) return static_cast<A>(uint64_t(a) + uint64_t(b));
-    else return a + b;
+  template <typename A>
+  static A start() {
+    return 0;
   }
-  template <typename A> static A element(A x) { return x; }
-  template <typename A> static double finish(A a, int64_t) { return static_cast<double>(a); }
+  template <typename A>
+  static A join(A a, A b) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(a) + uint64_t(b));
+    else
+      return a + b;
+  }
+  template <typename A>
+  static A element(A x) {
+    return x;
+  }
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return static_cast<double>(a);
+  }
 };
 struct L1Fold : SumFold {
-  template <typename A> static A element(A x) { return x < 0 ? -x : x; }
+  template <typename A>
+  static A element(A x) {
+    return x < 0 ? -x : x;
+  }
 };
 struct SquareFold : SumFold {
-  template <typename A> static A element(A x) {
-    if constexpr (std::is_integral_v<A>) return static_cast<A>(uint64_t(x) * uint64_t(x));
-    else return x * x;
+  template <typename A>
+  static A element(A x) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(x) * uint64_t(x));
+    else
+      return x * x;
   }
 };
 struct L2Fold : SquareFold {
-  template <typename A> static double finish(A a, int64_t) { return std::sqrt(static_cast<double>(a)); }
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return std::sqrt(static_cast<double>(a));
+  }
 };
 struct LogSumFold : SumFold {
-  template <typename A> static double finish(A a, int64_t) { return std::log(static_cast<double>(a)); }
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return std::log(static_cast<double>(a));
+  }
 };
 struct MeanFold : SumFold {
-  template <typename A> static double finish(A a, int64_t count) {
+  template <typename A>
+  static double finish(A a, int64_t count) {
     return static_cast<double>(a) / static_cast<double>(count);
   }
 };
 struct ProductFold : SumFold {
-  template <typename A> static A start() { return 1; }
-  template <typename A> static A join(A a, A b) {
-    if constexpr (std::is_integral_v<A>) return static_cast<A>(uint64_t(a) * uint64_t(b));
-    else return a * b;
+  template <typename A>
+  static A start() {
+    return 1;
+  }
+  template <typename A>
+  static A join(A a, A b) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(a) * uint64_t(b));
+    else
+      return a * b;
   }
 };
 // An empty set has the largest as its minimum and the lowest as its maximum; NaN wins over numbers.
 struct MaxFold : SumFold {
-  template <typename A> static A start() {
-    return std::is_integral_v<A> ? std::numeric_limits<A>::lowest() : -std::numeric_limits<A>::infinity();
+  template <typename A>
+  static A start() {
+    return std::is_integral_v<A> ? std::numeric_limits<A>::lowest()
+                                 : -std::numeric_limits<A>::infinity();
   }
-  template <typename A> static A join(A a, A b) { return b > a || b != b ? b : a; }
+  template <typename A>
+  static A join(A a, A b) {
+    return b > a || b != b ? b : a;
+  }
 };
 struct MinFold : SumFold {
-  template <typename A> static A start() {
-    return std::is_integral_v<A> ? std::numeric_limits<A>::max() : std::numeric_limits<A>::infinity();
+  template <typename A>
+  static A start() {
+    return std::is_integral_v<A> ? std::numeric_limits<A>::max()
+                                 : std::numeric_limits<A>::infinity();
   }
-  template <typename A> static A join(A a, A b) { return b < a || b != b ? b : a; }
+  template <typename A>
+  static A join(A a, A b) {
+    return b < a || b != b ? b : a;
+  }
 };
 
 // True when the result of the fold is taken as it is, not through `finish`.
@@ -72,14 +114,15 @@ constexpr bool kExact = std::is_same_v<Fold, SumFold> || std::is_same_v<Fold, L1
                         std::is_same_v<Fold, MaxFold> || std::is_same_v<Fold, MinFold>;
 
 struct Plan {
-  Shape kept;           // the output's shape with reduced dimensions of one
+  Shape kept;  // the output's shape with reduced dimensions of one
   Shape output;
-  int64_t count;        // elements that make one output element
+  int64_t count;  // elements that make one output element
 };
 
 Plan plan_reduction(const Call& call) {
   const Tensor& x = call.in(0);
-  std::vector<int64_t> axes = normalize_axes(call.integers_or_input("axes", 1), x.rank(), call.node);
+  std::vector<int64_t> axes =
+      normalize_axes(call.integers_or_input("axes", 1), x.rank(), call.node);
   if (axes.empty() && call.integer("noop_with_empty_axes", 0) == 0) {
     axes.resize(static_cast<size_t>(x.rank()));
     std::iota(axes.begin(), axes.end(), 0);
@@ -124,17 +167,18 @@ std::vector<Accumulator<T>> fold_all(const Tensor& x, const Shape& kept) {
   using A = Accumulator<T>;
   std::vector<A> out(static_cast<size_t>(element_count(kept)), Fold::template start<A>());
   const T* in = x.data<T>().data();
-  for_each_run(reduction_nest(x.shape(), kept), [&](const auto& at, int64_t count, const auto& step) {
-    A* into = out.data() + at[1];
-    const T* from = in + at[0];
-    if (step[1] == 0) {
-      *into = fold_run<Fold>(*into, from, count);
-    } else {
-      for (int64_t i = 0; i < count; ++i) {
-        into[i] = Fold::join(into[i], Fold::element(static_cast<A>(from[i])));
-      }
-    }
-  });
+  for_each_run(reduction_nest(x.shape(), kept),
+               [&](const auto& at, int64_t count, const auto& step) {
+                 A* into = out.data() + at[1];
+                 const T* from = in + at[0];
+                 if (step[1] == 0) {
+                   *into = fold_run<Fold>(*into, from, count);
+                 } else {
+                   for (int64_t i = 0; i < count; ++i) {
+                     into[i] = Fold::join(into[i], Fold::element(static_cast<A>(from[i])));
+                   }
+                 }
+               });
   return out;
 }
 
@@ -146,8 +190,10 @@ Tensor reduce(const Tensor& x, const Plan& plan) {
   for (size_t i = 0; i < y.size(); ++i) {
     if constexpr (kExact<Fold>) {
       // An empty set of a narrow type gets that type's limit, not the accumulator's.
-      if (std::is_integral_v<T> && plan.count == 0) y[i] = Fold::template start<T>();
-      else y[i] = static_cast<T>(folded[i]);
+      if (std::is_integral_v<T> && plan.count == 0)
+        y[i] = Fold::template start<T>();
+      else
+        y[i] = static_cast<T>(folded[i]);
     } else if (std::is_integral_v<T> && plan.count == 0) {
       y[i] = 0;
     } else {
@@ -160,9 +206,8 @@ Tensor reduce(const Tensor& x, const Plan& plan) {
 template <typename Fold>
 std::vector<Tensor> eval_reduce(const Call& call) {
   const Plan plan = plan_reduction(call);
-  return {with_number(call, call.in(0).dtype(), [&](auto zero) {
-    return reduce<Fold, decltype(zero)>(call.in(0), plan);
-  })};
+  return {with_number(call, call.in(0).dtype(),
+                      [&](auto zero) { return reduce<Fold, decltype(zero)>(call.in(0), plan); })};
 }
 
 // Extremes of truth values: any and all.
@@ -184,14 +229,15 @@ std::vector<Tensor> eval_log_sum_exp(const Call& call) {
     const auto in = x.data<T>();
     const auto peaks = fold_all<MaxFold, T>(x, plan.kept);
     std::vector<double> sums(peaks.size(), 0);
-    for_each_run(reduction_nest(x.shape(), plan.kept), [&](const auto& at, int64_t count, const auto& step) {
-      for (int64_t i = 0; i < count; ++i) {
-        const auto o = static_cast<size_t>(at[1] + i * step[1]);
-        const double peak = static_cast<double>(peaks[o]);
-        const double v = static_cast<double>(in[static_cast<size_t>(at[0] + i)]);
-        sums[o] += std::isinf(peak) ? std::exp(v) : std::exp(v - peak);
-      }
-    });
+    for_each_run(reduction_nest(x.shape(), plan.kept),
+                 [&](const auto& at, int64_t count, const auto& step) {
+                   for (int64_t i = 0; i < count; ++i) {
+                     const auto o = static_cast<size_t>(at[1] + i * step[1]);
+                     const double peak = static_cast<double>(peaks[o]);
+                     const double v = static_cast<double>(in[static_cast<size_t>(at[0] + i)]);
+                     sums[o] += std::isinf(peak) ? std::exp(v) : std::exp(v - peak);
+                   }
+                 });
     Tensor out = Tensor::uninitialized(x.dtype(), plan.output);
     const auto y = out.mutable_data<T>();
     for (size_t i = 0; i < y.size(); ++i) {

@@ -16,9 +16,9 @@ const OpDef* find_op(std::string_view type, std::string_view domain, int64_t ops
   if (domain == "ai.onnx") domain = "";
   static const std::vector<const OpDef*> sorted = all_ops();
   // The newest record of this operator that is not newer than `opset`.
-  const auto next = std::upper_bound(
-      sorted.begin(), sorted.end(), std::tuple(domain, type, opset),
-      [](const auto& wanted, const OpDef* op) { return wanted < key(op); });
+  const auto next =
+      std::upper_bound(sorted.begin(), sorted.end(), std::tuple(domain, type, opset),
+                       [](const auto& wanted, const OpDef* op) { return wanted < key(op); });
   if (next == sorted.begin()) return nullptr;
   const OpDef* op = *(next - 1);
   return op->domain == domain && op->type == type ? op : nullptr;
@@ -27,8 +27,7 @@ const OpDef* find_op(std::string_view type, std::string_view domain, int64_t ops
 std::vector<const OpDef*> all_ops() {
   const auto list = op_list();
   std::vector<const OpDef*> ops(list.begin(), list.end());
-  std::sort(ops.begin(), ops.end(),
-            [](const OpDef* a, const OpDef* b) { return key(a) < key(b); });
+  std::sort(ops.begin(), ops.end(), [](const OpDef* a, const OpDef* b) { return key(a) < key(b); });
   return ops;
 }
 
@@ -51,8 +50,8 @@ std::vector<int64_t> Call::integers_or_input(std::string_view name, size_t i,
 std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const Tensor> inputs) {
   const OpDef* op = find_op(node.type, node.domain, opset);
   if (!op || !op->eval) {
-    throw_unsupported(cat("operator ", printable(node.domain.empty() ? "ai.onnx" : node.domain), ".",
-                          printable(node.type), " of opset ", opset, " is not supported"));
+    throw_unsupported(cat("operator ", printable(node.domain.empty() ? "ai.onnx" : node.domain),
+                          ".", printable(node.type), " of opset ", opset, " is not supported"));
   }
   try {
     return op->eval(Call{node, opset, inputs});

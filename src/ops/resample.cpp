@@ -14,7 +14,8 @@ double cubic(double x, double a) {
 }
 
 // `length` is the output's length before it was cut to a whole number.
-double source_coordinate(const Call& call, const std::string& mode, const AxisResize& axis, double x) {
+double source_coordinate(const Call& call, const std::string& mode, const AxisResize& axis,
+                         double x) {
   const double input = static_cast<double>(axis.input), output = static_cast<double>(axis.output);
   const double length = axis.scale * input;
   if (mode == "half_pixel") return (x + 0.5) / axis.scale - 0.5;
@@ -25,14 +26,17 @@ double source_coordinate(const Call& call, const std::string& mode, const AxisRe
     return input / 2 * (1 - output / length) + (x + 0.5) / axis.scale - 0.5;
   }
   if (mode == "tf_half_pixel_for_nn") return (x + 0.5) / axis.scale;
-  require(mode == "tf_crop_and_resize", call, "coordinate_transformation_mode '", printable(mode), "' is not known");
-  const double start = axis.roi_start * (input - 1), span = (axis.roi_end - axis.roi_start) * (input - 1);
+  require(mode == "tf_crop_and_resize", call, "coordinate_transformation_mode '", printable(mode),
+          "' is not known");
+  const double start = axis.roi_start * (input - 1),
+               span = (axis.roi_end - axis.roi_start) * (input - 1);
   return axis.output > 1 ? start + x * span / (output - 1) : start + span / 2;
 }
 
 }  // namespace
 
-std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options, const AxisResize& axis) {
+std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options,
+                                       const AxisResize& axis) {
   std::vector<double> x(static_cast<size_t>(axis.output));
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = source_coordinate(call, options.coordinates, axis, static_cast<double>(i));
@@ -41,14 +45,20 @@ std::vector<double> source_coordinates(const Call& call, const ResampleOptions& 
   return x;
 }
 
-int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis, double x) {
+int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis,
+                      double x) {
   const std::string& mode = options.nearest;
   double at = 0;
-  if (mode == "round_prefer_floor") at = std::ceil(x - 0.5);
-  else if (mode == "round_prefer_ceil") at = std::floor(x + 0.5);
-  else if (mode == "floor") at = std::floor(x);
-  else if (mode == "ceil") at = std::ceil(x);
-  else require(false, call, "nearest_mode '", printable(mode), "' is not known");
+  if (mode == "round_prefer_floor")
+    at = std::ceil(x - 0.5);
+  else if (mode == "round_prefer_ceil")
+    at = std::floor(x + 0.5);
+  else if (mode == "floor")
+    at = std::floor(x);
+  else if (mode == "ceil")
+    at = std::ceil(x);
+  else
+    require(false, call, "nearest_mode '", printable(mode), "' is not known");
   return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(axis.input - 1)));
 }
 
@@ -61,7 +71,8 @@ Taps taps_at(const ResampleOptions& options, const AxisResize& axis, double x) {
   double total = 0;
   for (double i = std::floor(x - support) + 1; i < x + support; ++i) {
     const double d = (i - x) * shrink;
-    double weight = options.mode == Interpolation::kCubic ? cubic(d, options.cubic_a) : std::max(0.0, 1 - std::abs(d));
+    double weight = options.mode == Interpolation::kCubic ? cubic(d, options.cubic_a)
+                                                          : std::max(0.0, 1 - std::abs(d));
     if (options.exclude_outside && (i < 0 || i > last)) weight = 0;
     if (weight == 0) continue;
     taps.index.push_back(static_cast<int64_t>(std::clamp(i, 0.0, last)));

@@ -10,7 +10,7 @@ enum class Interpolation { kNearest, kLinear, kCubic };
 // What Resize's attributes say about every axis.
 struct ResampleOptions {
   Interpolation mode = Interpolation::kNearest;
-  std::string coordinates = "half_pixel";   // coordinate_transformation_mode
+  std::string coordinates = "half_pixel";  // coordinate_transformation_mode
   std::string nearest = "round_prefer_floor";
   double cubic_a = -0.75;
   bool antialias = false;
@@ -25,9 +25,11 @@ struct AxisResize {
 };
 
 // Coordinates in the input of every output element; throws Error{kModel} for an unknown mode.
-std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options, const AxisResize& axis);
+std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options,
+                                       const AxisResize& axis);
 // Index in the input that is nearest to a coordinate.
-int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis, double x);
+int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis,
+                      double x);
 
 // A weighted sum of input elements.
 struct Taps {

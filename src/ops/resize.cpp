@@ -1,4 +1,5 @@
-// Resize and Upsample: every resized axis is resampled in turn, as the interpolations are separable.
+// Resize and Upsample: every resized axis is resampled in turn, as the interpolations are
+// separable.
 #include <algorithm>
 #include <numeric>
 
@@ -10,13 +11,14 @@ namespace {
 
 struct Resizing {
   ResampleOptions options;
-  std::vector<AxisResize> axes;   // one a dimension of the input
+  std::vector<AxisResize> axes;  // one a dimension of the input
   double extrapolation = 0;
 };
 
 std::vector<double> numbers(const Call& call, size_t i) {
   const Tensor& t = call.in(i);
-  require(t.rank() <= 1 && (is_real(t.dtype()) || is_integer(t.dtype())), call, "input ", i, " must be a list of numbers");
+  require(t.rank() <= 1 && (is_real(t.dtype()) || is_integer(t.dtype())), call, "input ", i,
+          " must be a list of numbers");
   const Tensor wide = cast(t, DType::kDouble);
   const auto data = wide.data<double>();
   return {data.begin(), data.end()};
@@ -45,7 +47,8 @@ void apply_scale(const Call& call, AxisResize& axis, double scale) {
 }
 
 // Sizes, kept in proportion when keep_aspect_ratio_policy asks for it.
-void apply_sizes(const Call& call, Resizing& r, const std::vector<int64_t>& axes, const std::vector<int64_t>& sizes) {
+void apply_sizes(const Call& call, Resizing& r, const std::vector<int64_t>& axes,
+                 const std::vector<int64_t>& sizes) {
   const std::string policy = call.text("keep_aspect_ratio_policy", "stretch");
   require(policy == "stretch" || policy == "not_larger" || policy == "not_smaller", call,
           "keep_aspect_ratio_policy '", printable(policy), "' is not known");
@@ -55,11 +58,13 @@ void apply_sizes(const Call& call, Resizing& r, const std::vector<int64_t>& axes
     require(sizes[i] >= 0 && sizes[i] < (int64_t{1} << 53), call, "size ", sizes[i]);
     require(axis.input > 0 || sizes[i] == 0, call, "an empty dimension cannot be resized");
     axis.output = sizes[i];
-    axis.scale = axis.input > 0 ? static_cast<double>(sizes[i]) / static_cast<double>(axis.input) : 1;
+    axis.scale =
+        axis.input > 0 ? static_cast<double>(sizes[i]) / static_cast<double>(axis.input) : 1;
     ratios.push_back(axis.scale);
   }
   if (policy == "stretch" || axes.empty()) return;
-  const double scale = policy == "not_larger" ? *std::ranges::min_element(ratios) : *std::ranges::max_element(ratios);
+  const double scale = policy == "not_larger" ? *std::ranges::min_element(ratios)
+                                              : *std::ranges::max_element(ratios);
   for (int64_t a : axes) {
     AxisResize& axis = r.axes[static_cast<size_t>(a)];
     axis.scale = scale;
@@ -75,13 +80,15 @@ ResampleOptions resize_options(const Call& call) {
   o.cubic_a = call.real("cubic_coeff_a", -0.75f);
   o.antialias = call.integer("antialias", 0) != 0;
   o.exclude_outside = call.integer("exclude_outside", 0) != 0;
-  refuse(o.antialias && o.mode == Interpolation::kNearest, call, "antialias with nearest is not defined");
+  refuse(o.antialias && o.mode == Interpolation::kNearest, call,
+         "antialias with nearest is not defined");
   return o;
 }
 
 void apply_roi(const Call& call, Resizing& r, const std::vector<int64_t>& axes) {
   const std::vector<double> roi = numbers(call, 1);
-  require(roi.size() == 2 * axes.size(), call, "roi has ", roi.size(), " entries for ", axes.size(), " axes");
+  require(roi.size() == 2 * axes.size(), call, "roi has ", roi.size(), " entries for ", axes.size(),
+          " axes");
   for (size_t i = 0; i < axes.size(); ++i) {
     AxisResize& axis = r.axes[static_cast<size_t>(axes[i])];
     axis.roi_start = roi[i], axis.roi_end = roi[i + axes.size()];
@@ -105,9 +112,11 @@ Resizing resolve_resize(const Call& call) {
     apply_sizes(call, r, axes, sizes);
   } else {
     const std::vector<double> scales = numbers(call, 2);
-    require(scales.size() == axes.size(), call, scales.size(), " scales for ", axes.size(), " axes");
+    require(scales.size() == axes.size(), call, scales.size(), " scales for ", axes.size(),
+            " axes");
     refuse(crop, call, "tf_crop_and_resize with scales is not supported; give sizes");
-    for (size_t i = 0; i < axes.size(); ++i) apply_scale(call, r.axes[static_cast<size_t>(axes[i])], scales[i]);
+    for (size_t i = 0; i < axes.size(); ++i)
+      apply_scale(call, r.axes[static_cast<size_t>(axes[i])], scales[i]);
   }
   if (crop) apply_roi(call, r, axes);
   return r;
@@ -124,7 +133,8 @@ Resizing resolve_scales(const Call& call) {
   } else {
     scales = numbers(call, 1);
   }
-  require(static_cast<int64_t>(scales.size()) == x.rank(), call, scales.size(), " scales for rank ", x.rank());
+  require(static_cast<int64_t>(scales.size()) == x.rank(), call, scales.size(), " scales for rank ",
+          x.rank());
   Resizing r{{}, unchanged_axes(x.shape())};
   r.options.mode = interpolation(call, call.text("mode", "nearest"));
   r.options.coordinates = "asymmetric";
@@ -132,7 +142,8 @@ Resizing resolve_scales(const Call& call) {
   for (size_t d = 0; d < scales.size(); ++d) apply_scale(call, r.axes[d], scales[d]);
   // Opset 10 does not say how to round when it shrinks.
   const bool shrinks = std::ranges::any_of(scales, [](double s) { return s < 1; });
-  refuse(shrinks && r.options.mode == Interpolation::kNearest, call, "shrinking by nearest before opset 11 is not defined");
+  refuse(shrinks && r.options.mode == Interpolation::kNearest, call,
+         "shrinking by nearest before opset 11 is not defined");
   return r;
 }
 
@@ -169,8 +180,10 @@ Tensor resample(const Call& call, const Resizing& r, const Tensor& x, size_t d) 
   for (double at : source_coordinates(call, r.options, axis)) {
     const bool outside = crop && (at < 0 || at > static_cast<double>(axis.input - 1));
     Taps taps;
-    if (r.options.mode == Interpolation::kNearest) taps = {{nearest_index(call, r.options, axis, at)}, {1}};
-    else if (!outside) taps = taps_at(r.options, axis, at);
+    if (r.options.mode == Interpolation::kNearest)
+      taps = {{nearest_index(call, r.options, axis, at)}, {1}};
+    else if (!outside)
+      taps = taps_at(r.options, axis, at);
     for (int64_t o = 0; o < view.outer; ++o) {
       double* to = y + (o * axis.output + k) * view.inner;
       if (outside) std::fill(to, to + view.inner, r.extrapolation);
@@ -204,19 +217,20 @@ Tensor weighted(const Call& call, const Resizing& r) {
 std::vector<Tensor> eval_resize(const Call& call) {
   const bool old = call.node.type == "Upsample" || call.opset < 11;
   const Resizing r = old ? resolve_scales(call) : resolve_resize(call);
-  for (const AxisResize& a : r.axes) require(a.input > 0 || a.output == 0, call, "an empty dimension cannot be resized");
-  const bool moves = r.options.mode == Interpolation::kNearest && r.options.coordinates != "tf_crop_and_resize";
+  for (const AxisResize& a : r.axes)
+    require(a.input > 0 || a.output == 0, call, "an empty dimension cannot be resized");
+  const bool moves =
+      r.options.mode == Interpolation::kNearest && r.options.coordinates != "tf_crop_and_resize";
   return {moves ? nearest(call, r) : weighted(call, r)};
 }
 
 // Nearest only moves elements.
-constexpr QuantRule kRule{.kind = QuantKind::kMovement,
-                          .reason = "",
-                          .blocked = [](const Node& n) -> std::string_view {
-                            return attr_string(n, "mode", "nearest") == "nearest"
-                                       ? ""
-                                       : "interpolates in float: no integer kernel";
-                          }};
+constexpr QuantRule kRule{
+    .kind = QuantKind::kMovement, .reason = "", .blocked = [](const Node& n) -> std::string_view {
+      return attr_string(n, "mode", "nearest") == "nearest"
+                 ? ""
+                 : "interpolates in float: no integer kernel";
+    }};
 
 }  // namespace
 

@@ -9,13 +9,16 @@ std::vector<Tensor> eval_rnn(const Call& call) {
   const auto nothing = [](int64_t, int64_t) {};
   return with_float(call, call.in(0).dtype(), [&](auto zero) {
     using T = decltype(zero);
-    return walk<T>(call, r, nothing, [&](const CellInput<T>& in) {
-      std::vector<double> sums(in.from_x.begin(), in.from_x.end());
-      add_product(in.recurrence, in.hidden, std::span(sums));
-      for (size_t k = 0; k < sums.size(); ++k) {
-        in.hidden[k] = in.functions[0](r.clipped(sums[k] + in.bias_x[k] + in.bias_h[k]));
-      }
-    }, nothing);
+    return walk<T>(
+        call, r, nothing,
+        [&](const CellInput<T>& in) {
+          std::vector<double> sums(in.from_x.begin(), in.from_x.end());
+          add_product(in.recurrence, in.hidden, std::span(sums));
+          for (size_t k = 0; k < sums.size(); ++k) {
+            in.hidden[k] = in.functions[0](r.clipped(sums[k] + in.bias_x[k] + in.bias_h[k]));
+          }
+        },
+        nothing);
   });
 }
 

@@ -8,20 +8,27 @@ namespace qtool {
 namespace {
 
 struct Settings {
-  int64_t height, width, ratio;   // pooled size; samples a bin and dimension, 0: as many as it has pixels
+  int64_t height, width,
+      ratio;  // pooled size; samples a bin and dimension, 0: as many as it has pixels
   double scale, offset;
   bool average, at_least_one;
 };
 
 Settings resolve_settings(const Call& call) {
-  Settings s{call.integer("output_height", 1), call.integer("output_width", 1),
-             call.integer("sampling_ratio", 0), call.real("spatial_scale", 1), 0, true, true};
-  require(s.height >= 1 && s.width >= 1 && s.ratio >= 0 && s.ratio <= 4096, call, "an output size or sampling_ratio is out of range");
+  Settings s{call.integer("output_height", 1),
+             call.integer("output_width", 1),
+             call.integer("sampling_ratio", 0),
+             call.real("spatial_scale", 1),
+             0,
+             true,
+             true};
+  require(s.height >= 1 && s.width >= 1 && s.ratio >= 0 && s.ratio <= 4096, call,
+          "an output size or sampling_ratio is out of range");
   const std::string mode = call.text("mode", "avg");
   require(mode == "avg" || mode == "max", call, "mode '", printable(mode), "' is not known");
   s.average = mode == "avg";
-  const std::string coordinates =
-      call.text("coordinate_transformation_mode", call.opset < 16 ? "output_half_pixel" : "half_pixel");
+  const std::string coordinates = call.text("coordinate_transformation_mode",
+                                            call.opset < 16 ? "output_half_pixel" : "half_pixel");
   require(coordinates == "half_pixel" || coordinates == "output_half_pixel", call,
           "coordinate_transformation_mode '", printable(coordinates), "' is not known");
   const bool half_pixel = coordinates == "half_pixel";
@@ -48,14 +55,16 @@ struct AxisSamples {
   int64_t per_bin;
   std::vector<Pair> pairs;
 };
-AxisSamples sample_axis(const Call& call, const Settings& s, double start, double end, int64_t bins, int64_t length) {
+AxisSamples sample_axis(const Call& call, const Settings& s, double start, double end, int64_t bins,
+                        int64_t length) {
   start = start * s.scale - s.offset, end = end * s.scale - s.offset;
   double extent = end - start;
   if (s.at_least_one) extent = std::max(extent, 1.0);
   require(std::isfinite(extent) && std::isfinite(start), call, "a region is not finite");
   const double bin = extent / static_cast<double>(bins);
   refuse(s.ratio == 0 && bin > 4096, call, "a region of ", extent, " pixels is not supported");
-  AxisSamples out{s.ratio > 0 ? s.ratio : std::max<int64_t>(0, static_cast<int64_t>(std::ceil(bin))), {}};
+  AxisSamples out{
+      s.ratio > 0 ? s.ratio : std::max<int64_t>(0, static_cast<int64_t>(std::ceil(bin))), {}};
   for (int64_t b = 0; b < bins; ++b) {
     for (int64_t i = 0; i < out.per_bin; ++i) {
       const double step = (static_cast<double>(i) + 0.5) * bin / static_cast<double>(out.per_bin);
@@ -65,17 +74,20 @@ AxisSamples sample_axis(const Call& call, const Settings& s, double start, doubl
   return out;
 }
 
-// One bin of one plane. Maximum pooling takes the largest weighted corner, as ONNX's reference does.
+// One bin of one plane. Maximum pooling takes the largest weighted corner, as ONNX's reference
+// does.
 template <typename T>
-double pool_bin(const Settings& s, const T* plane, int64_t width, std::span<const Pair> rows, std::span<const Pair> columns) {
+double pool_bin(const Settings& s, const T* plane, int64_t width, std::span<const Pair> rows,
+                std::span<const Pair> columns) {
   double sum = 0, best = 0;
   bool first = true;
   for (const Pair& r : rows) {
     for (const Pair& c : columns) {
-      const std::array<double, 4> corner{r.weight_low * c.weight_low * plane[r.low * width + c.low],
-                                         r.weight_low * c.weight_high * plane[r.low * width + c.high],
-                                         r.weight_high * c.weight_low * plane[r.high * width + c.low],
-                                         r.weight_high * c.weight_high * plane[r.high * width + c.high]};
+      const std::array<double, 4> corner{
+          r.weight_low * c.weight_low * plane[r.low * width + c.low],
+          r.weight_low * c.weight_high * plane[r.low * width + c.high],
+          r.weight_high * c.weight_low * plane[r.high * width + c.low],
+          r.weight_high * c.weight_high * plane[r.high * width + c.high]};
       sum += corner[0] + corner[1] + corner[2] + corner[3];
       const double peak = *std::max_element(corner.begin(), corner.end());
       best = first ? peak : std::max(best, peak);
@@ -96,7 +108,8 @@ Tensor roi_align(const Call& call, const Settings& s) {
   require(height > 0 && width > 0, call, "the input has no pixels");
   T* y = out.mutable_data<T>().data();
   for (size_t n = 0; n < batches.size(); ++n, roi += 4) {
-    require(batches[n] >= 0 && batches[n] < x.dim(0), call, "batch index ", batches[n], " of ", x.dim(0));
+    require(batches[n] >= 0 && batches[n] < x.dim(0), call, "batch index ", batches[n], " of ",
+            x.dim(0));
     const AxisSamples columns = sample_axis(call, s, roi[0], roi[2], s.width, width);
     const AxisSamples rows = sample_axis(call, s, roi[1], roi[3], s.height, height);
     for (int64_t c = 0; c < channels; ++c) {
@@ -104,7 +117,8 @@ Tensor roi_align(const Call& call, const Settings& s) {
       for (int64_t i = 0; i < s.height; ++i) {
         for (int64_t j = 0; j < s.width; ++j) {
           const auto part = [](const AxisSamples& a, int64_t bin) {
-            return std::span(a.pairs).subspan(static_cast<size_t>(bin * a.per_bin), static_cast<size_t>(a.per_bin));
+            return std::span(a.pairs).subspan(static_cast<size_t>(bin * a.per_bin),
+                                              static_cast<size_t>(a.per_bin));
           };
           *y++ = static_cast<T>(pool_bin(s, plane, width, part(rows, i), part(columns, j)));
         }
@@ -118,9 +132,12 @@ std::vector<Tensor> eval_roi_align(const Call& call) {
   const Tensor& x = call.in(0);
   const Settings settings = resolve_settings(call);
   require(x.rank() == 4, call, "input ", shape_text(x.shape()), " is not a batch of images");
-  require(call.in(1).rank() == 2 && call.in(1).dim(1) == 4 && call.in(2).shape() == Shape{call.in(1).dim(0)},
-          call, "regions ", shape_text(call.in(1).shape()), " with batch indices ", shape_text(call.in(2).shape()));
-  return {with_float(call, x.dtype(), [&](auto zero) { return roi_align<decltype(zero)>(call, settings); })};
+  require(call.in(1).rank() == 2 && call.in(1).dim(1) == 4 &&
+              call.in(2).shape() == Shape{call.in(1).dim(0)},
+          call, "regions ", shape_text(call.in(1).shape()), " with batch indices ",
+          shape_text(call.in(2).shape()));
+  return {with_float(call, x.dtype(),
+                     [&](auto zero) { return roi_align<decltype(zero)>(call, settings); })};
 }
 
 }  // namespace

@@ -44,8 +44,10 @@ void normalize(const T* x, T* y, int64_t length, int64_t step) {
   }
   const T log_sum = static_cast<T>(std::log(sum));
   for (int64_t k = 0; k < length; ++k) {
-    if constexpr (kind == Kind::kSoftmax) y[k * step] = static_cast<T>(y[k * step] / sum);
-    else y[k * step] = x[k * step] - peak - log_sum;
+    if constexpr (kind == Kind::kSoftmax)
+      y[k * step] = static_cast<T>(y[k * step] / sum);
+    else
+      y[k * step] = x[k * step] - peak - log_sum;
   }
 }
 

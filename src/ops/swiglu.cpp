@@ -8,7 +8,8 @@ namespace {
 std::vector<Tensor> eval_swiglu(const Call& call) {
   const Tensor &a = call.in(0), &b = call.in(1);
   require_same_type(call, a, b);
-  require(a.shape() == b.shape(), call, "inputs are ", shape_text(a.shape()), " and ", shape_text(b.shape()));
+  require(a.shape() == b.shape(), call, "inputs are ", shape_text(a.shape()), " and ",
+          shape_text(b.shape()));
   return {with_float(call, a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T alpha = call.real("alpha", 1);

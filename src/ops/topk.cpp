@@ -1,4 +1,5 @@
-// TopK: the k largest or smallest elements along an axis and where they are; ties go to the lower index.
+// TopK: the k largest or smallest elements along an axis and where they are; ties go to the lower
+// index.
 #include <algorithm>
 #include <numeric>
 

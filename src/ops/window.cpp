@@ -10,8 +10,8 @@ void check(bool ok, const Node& node, const std::string& what) {
 }
 
 // The attribute's values, one a spatial dimension, each in [low, limit]; `fallback` when absent.
-std::vector<int64_t> spatial(const Node& node, std::string_view name, size_t count, int64_t fallback,
-                             int64_t low) {
+std::vector<int64_t> spatial(const Node& node, std::string_view name, size_t count,
+                             int64_t fallback, int64_t low) {
   std::vector<int64_t> v = attr_ints(node, name);
   if (v.empty()) return std::vector<int64_t>(count, fallback);
   check(v.size() == count, node, cat("'", name, "' has ", v.size(), " entries, expected ", count));
@@ -57,8 +57,9 @@ Window resolve_window(const Node& node, const Shape& input, std::vector<int64_t>
     } else {
       if (auto_pad == "NOTSET") begin = pads[d], end = pads[d + dims];
       const int64_t free = w.input[d] + begin + end - span;
-      check(free >= 0, node, cat("the kernel spans ", span, " elements of dimension ", d + 2,
-                                 ", which has ", w.input[d] + begin + end, " with padding"));
+      check(free >= 0, node,
+            cat("the kernel spans ", span, " elements of dimension ", d + 2, ", which has ",
+                w.input[d] + begin + end, " with padding"));
       out = (round_up ? ceil_div(free, stride) : free / stride) + 1;
       // A window that would begin in the padding behind the input is left out.
       if (round_up && (out - 1) * stride >= w.input[d] + begin) --out;

@@ -10,7 +10,7 @@ Window3 to_window3(const Call& call, const Window& window) {
     for (size_t d = 0; d < dims; ++d) out[3 - dims + d] = v[d];
     return out;
   };
-  return {widen(window.kernel, 1), widen(window.strides, 1), widen(window.dilations, 1),
+  return {widen(window.kernel, 1),     widen(window.strides, 1),  widen(window.dilations, 1),
           widen(window.pads_begin, 0), widen(window.pads_end, 0), widen(window.input, 1),
           widen(window.output, 1)};
 }

@@ -8,16 +8,20 @@ namespace qtool {
 TEST(Activation, ReluKeepsNanAndTypes) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   expect_tensor(run({"Relu", {floats({3}, {-1, nan, 2})}})[0], floats({3}, {0, nan, 2}));
-  expect_tensor(run({"Relu", {Tensor::of<int8_t>({2}, {-3, 3})}})[0], Tensor::of<int8_t>({2}, {0, 3}));
+  expect_tensor(run({"Relu", {Tensor::of<int8_t>({2}, {-3, 3})}})[0],
+                Tensor::of<int8_t>({2}, {0, 3}));
   EXPECT_EQ(error_code({"Relu", {Tensor::strings({1}, {"x"})}}), kUnsupportedCode);
 }
 
 TEST(Activation, ClipReadsAttributesThenInputs) {
   const Tensor x = floats({3}, {-1, 3, 9});
-  expect_tensor(run({"Clip", {x}, {attribute("min", 0.f), attribute("max", 6.f)}, 6})[0], floats({3}, {0, 3, 6}));
-  expect_tensor(run({"Clip", {x, Tensor::scalar(0.f), Tensor::scalar(6.f)}})[0], floats({3}, {0, 3, 6}));
+  expect_tensor(run({"Clip", {x}, {attribute("min", 0.f), attribute("max", 6.f)}, 6})[0],
+                floats({3}, {0, 3, 6}));
+  expect_tensor(run({"Clip", {x, Tensor::scalar(0.f), Tensor::scalar(6.f)}})[0],
+                floats({3}, {0, 3, 6}));
   expect_tensor(run({"Clip", {x, Tensor(), Tensor::scalar(2.f)}})[0], floats({3}, {-1, 2, 2}));
-  expect_tensor(run({"Clip", {x, Tensor::scalar(5.f), Tensor::scalar(1.f)}})[0], floats({3}, {1, 1, 1}));
+  expect_tensor(run({"Clip", {x, Tensor::scalar(5.f), Tensor::scalar(1.f)}})[0],
+                floats({3}, {1, 1, 1}));
   EXPECT_EQ(error_code({"Clip", {x, floats({2}, {0, 1})}}), "QT-E331");
 }
 
@@ -42,8 +46,10 @@ TEST(Activation, AttributesHaveTheirDefaults) {
 
 TEST(Activation, PReluBroadcastsItsSlope) {
   const Tensor x = floats({1, 2, 2}, {-1, 2, -3, 4});
-  expect_tensor(run({"PRelu", {x, floats({2, 1}, {0.5, 2})}})[0], floats({1, 2, 2}, {-0.5, 2, -6, 4}));
-  expect_tensor(run({"PRelu", {x, floats({2}, {0.5, 2})}, {}, 6})[0], floats({1, 2, 2}, {-0.5, 2, -6, 4}));
+  expect_tensor(run({"PRelu", {x, floats({2, 1}, {0.5, 2})}})[0],
+                floats({1, 2, 2}, {-0.5, 2, -6, 4}));
+  expect_tensor(run({"PRelu", {x, floats({2}, {0.5, 2})}, {}, 6})[0],
+                floats({1, 2, 2}, {-0.5, 2, -6, 4}));
   EXPECT_EQ(error_code({"PRelu", {floats({2}, {1, 2}), floats({2, 2}, {1, 2, 3, 4})}}), "QT-E331");
 }
 

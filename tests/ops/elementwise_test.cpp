@@ -19,7 +19,8 @@ TEST(Elementwise, BroadcastsLikeNumPy) {
 
 TEST(Elementwise, OldBroadcastAlignsAtAnAxis) {
   const Tensor a = floats({2, 2, 1}, {1, 2, 3, 4}), b = floats({2}, {10, 20});
-  const Run r{"Add", {a, b}, {attribute("broadcast", int64_t{1}), attribute("axis", int64_t{0})}, 6};
+  const Run r{
+      "Add", {a, b}, {attribute("broadcast", int64_t{1}), attribute("axis", int64_t{0})}, 6};
   expect_tensor(run(r)[0], floats({2, 2, 1}, {11, 12, 23, 24}));
 }
 
@@ -37,14 +38,18 @@ TEST(Elementwise, DivisionOfWholeNumbersTruncatesAndRefusesZero) {
   expect_tensor(run({"Div", {a, b}})[0], Tensor::of<int32_t>({2}, {-3, 3}));
   EXPECT_EQ(error_code({"Div", {a, Tensor::scalar<int32_t>(0)}}), "QT-E331");
   EXPECT_EQ(error_code({"Mod", {a, Tensor::scalar<int32_t>(0)}}), "QT-E331");
-  expect_tensor(run({"Div", {Tensor::scalar(1.f), Tensor::scalar(0.f)}})[0], Tensor::scalar(kInfinity));
+  expect_tensor(run({"Div", {Tensor::scalar(1.f), Tensor::scalar(0.f)}})[0],
+                Tensor::scalar(kInfinity));
 }
 
 TEST(Elementwise, ModTakesTheSignOfDivisorOrDividend) {
-  const Tensor a = Tensor::of<int32_t>({4}, {-7, 7, -7, 7}), b = Tensor::of<int32_t>({4}, {3, -3, -3, 3});
+  const Tensor a = Tensor::of<int32_t>({4}, {-7, 7, -7, 7}),
+               b = Tensor::of<int32_t>({4}, {3, -3, -3, 3});
   expect_tensor(run({"Mod", {a, b}})[0], Tensor::of<int32_t>({4}, {2, -2, -1, 1}));
-  expect_tensor(run({"Mod", {a, b}, {attribute("fmod", int64_t{1})}})[0], Tensor::of<int32_t>({4}, {-1, 1, -1, 1}));
-  expect_tensor(run({"Mod", {Tensor::scalar(-5.5f), Tensor::scalar(2.f)}, {}, 28})[0], Tensor::scalar(0.5f));
+  expect_tensor(run({"Mod", {a, b}, {attribute("fmod", int64_t{1})}})[0],
+                Tensor::of<int32_t>({4}, {-1, 1, -1, 1}));
+  expect_tensor(run({"Mod", {Tensor::scalar(-5.5f), Tensor::scalar(2.f)}, {}, 28})[0],
+                Tensor::scalar(0.5f));
 }
 
 TEST(Elementwise, PowKeepsTheTypeOfTheBase) {
@@ -62,7 +67,8 @@ TEST(Elementwise, NanWinsInMinAndMax) {
 }
 
 TEST(Elementwise, ShiftsBeyondTheWidthLeaveTheSign) {
-  const auto right = attribute("direction", std::string("RIGHT")), left = attribute("direction", std::string("LEFT"));
+  const auto right = attribute("direction", std::string("RIGHT")),
+             left = attribute("direction", std::string("LEFT"));
   const Tensor x = Tensor::of<int8_t>({3}, {-8, -8, 5}), n = Tensor::of<int8_t>({3}, {1, 9, 9});
   expect_tensor(run({"BitShift", {x, n}, {right}, 28})[0], Tensor::of<int8_t>({3}, {-4, -1, 0}));
   expect_tensor(run({"BitShift", {x, n}, {left}, 28})[0], Tensor::of<int8_t>({3}, {-16, 0, 0}));
@@ -87,7 +93,8 @@ TEST(Elementwise, ComparisonsAndLogicGiveTruthValues) {
 }
 
 TEST(Elementwise, HalvesAreComputedInFloatAndRounded) {
-  const Tensor a = cast(floats({2}, {1, 2048}), DType::kFloat16), b = cast(floats({2}, {0.0001f, 1}), DType::kFloat16);
+  const Tensor a = cast(floats({2}, {1, 2048}), DType::kFloat16),
+               b = cast(floats({2}, {0.0001f, 1}), DType::kFloat16);
   const Tensor sum = run({"Add", {a, b}})[0];
   EXPECT_EQ(sum.dtype(), DType::kFloat16);
   EXPECT_EQ(sum.number(0), 1);

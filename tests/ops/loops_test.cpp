@@ -8,7 +8,8 @@ TEST(Loops, NeighboursThatEveryArrayWalksAlikeAreMerged) {
   const Shape shape{2, 3, 4};
   const auto dense = simplified(LoopNest<2>{shape, {strides_of(shape), strides_of(shape)}});
   EXPECT_EQ(dense.shape, (Shape{24}));
-  const auto row = simplified(LoopNest<2>{shape, {strides_of(shape), broadcast_strides({4}, shape)}});
+  const auto row =
+      simplified(LoopNest<2>{shape, {strides_of(shape), broadcast_strides({4}, shape)}});
   EXPECT_EQ(row.shape, (Shape{6, 4}));
   EXPECT_EQ(row.strides[1], (Shape{0, 1}));
   EXPECT_EQ(simplified(LoopNest<1>{{}, {Shape{}}}).shape, (Shape{1}));
@@ -30,9 +31,8 @@ TEST(Loops, EveryElementIsVisitedOnceInOrder) {
 
 TEST(Loops, EmptyShapesHaveNoRuns) {
   const Shape shape{2, 0, 3};
-  for_each_run(simplified(LoopNest<1>{shape, {strides_of(shape)}}), [&](const auto&, int64_t count, const auto&) {
-    EXPECT_EQ(count, 0);
-  });
+  for_each_run(simplified(LoopNest<1>{shape, {strides_of(shape)}}),
+               [&](const auto&, int64_t count, const auto&) { EXPECT_EQ(count, 0); });
 }
 
 TEST(Loops, AxesAreSortedAndUnique) {

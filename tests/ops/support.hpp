@@ -27,10 +27,16 @@ inline std::vector<Tensor> run(const Run& r) {
   return eval_node(node, r.opset, r.inputs);
 }
 
-inline Attribute attribute(std::string name, AttributeValue value) { return {std::move(name), std::move(value), ""}; }
+inline Attribute attribute(std::string name, AttributeValue value) {
+  return {std::move(name), std::move(value), ""};
+}
 
-inline Tensor floats(Shape shape, std::vector<float> values) { return Tensor::of(std::move(shape), values); }
-inline Tensor int64s(Shape shape, std::vector<int64_t> values) { return Tensor::of(std::move(shape), values); }
+inline Tensor floats(Shape shape, std::vector<float> values) {
+  return Tensor::of(std::move(shape), values);
+}
+inline Tensor int64s(Shape shape, std::vector<int64_t> values) {
+  return Tensor::of(std::move(shape), values);
+}
 
 // Same type and shape, and every element within `tolerance`; NaN equals NaN.
 inline void expect_tensor(const Tensor& got, const Tensor& want, double tolerance = 1e-6) {
