@@ -16,8 +16,9 @@ bool is_npy(const fs::path& path) { return path.extension() == ".npy"; }
 
 std::unique_ptr<Reader> open_npy(const fs::path& path, const ReadContext& context) {
   if (context.inputs.size() != 1) {
-    throw Error(ErrorKind::kData, "QT-E432", cat("'", shown(path), "' feeds one input, the model has ", context.inputs.size(),
-                                                 ": ", input_names(context.inputs)))
+    throw Error(ErrorKind::kData, "QT-E432",
+                cat("'", shown(path), "' feeds one input, the model has ", context.inputs.size(),
+                    ": ", input_names(context.inputs)))
         .hint("use an .npz or a folder with one array per input name");
   }
   return open_arrays({path.string(), {{context.inputs[0].name, read_npy(path)}}, {}}, context);
@@ -27,12 +28,14 @@ bool is_npz(const fs::path& path) { return path.extension() == ".npz"; }
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += cat(text.empty() ? "" : ", ", "'", printable(name), "'");
+  for (const std::string& name : names)
+    text += cat(text.empty() ? "" : ", ", "'", printable(name), "'");
   return text.empty() ? "nothing numeric" : text;
 }
 
 bool is_input(const ReadContext& context, const std::string& name) {
-  return std::ranges::any_of(context.inputs, [&](const InputSpec& input) { return input.name == name; });
+  return std::ranges::any_of(context.inputs,
+                             [&](const InputSpec& input) { return input.name == name; });
 }
 
 // The member that holds labels, unless an input has that name.
@@ -43,9 +46,12 @@ std::optional<std::string> label_member(const NpzFile& file, const ReadContext& 
   return std::nullopt;
 }
 
-// The samples of a model with one input when its name is not in the archive: 'x', 'images', or the only array.
-std::optional<std::string> sole_member(const NpzFile& file, const std::optional<std::string>& labels) {
-  for (const char* name : {"x", "images"}) if (file.contains(name)) return name;
+// The samples of a model with one input when its name is not in the archive: 'x', 'images', or the
+// only array.
+std::optional<std::string> sole_member(const NpzFile& file,
+                                       const std::optional<std::string>& labels) {
+  for (const char* name : {"x", "images"})
+    if (file.contains(name)) return name;
   std::vector<std::string> names = file.names();
   if (labels) std::erase(names, *labels);
   return names.size() == 1 ? std::optional(names[0]) : std::nullopt;
@@ -57,11 +63,14 @@ std::unique_ptr<Reader> open_npz(const fs::path& path, const ReadContext& contex
   std::optional<std::string> labels = label_member(file, context);
   for (const InputSpec& input : context.inputs) {
     std::optional<std::string> member;
-    if (file.contains(input.name)) member = input.name;
-    else if (context.inputs.size() == 1) member = sole_member(file, labels);
+    if (file.contains(input.name))
+      member = input.name;
+    else if (context.inputs.size() == 1)
+      member = sole_member(file, labels);
     if (!member) {
-      throw Error(ErrorKind::kData, "QT-E432", cat("'", shown(path), "' has no array '", printable(input.name), "'; it holds ",
-                                                   listed(file.names())))
+      throw Error(ErrorKind::kData, "QT-E432",
+                  cat("'", shown(path), "' has no array '", printable(input.name), "'; it holds ",
+                      listed(file.names())))
           .hint("save one array per graph input: np.savez(path, **{name: array})");
     }
     arrays.by_input.emplace(input.name, file.read(*member));
@@ -79,7 +88,9 @@ std::vector<std::string> npy_names(const fs::path& folder) {
   return names;
 }
 
-bool is_array_folder(const fs::path& path) { return fs::is_directory(path) && !npy_names(path).empty(); }
+bool is_array_folder(const fs::path& path) {
+  return fs::is_directory(path) && !npy_names(path).empty();
+}
 
 std::unique_ptr<Reader> open_array_folder(const fs::path& path, const ReadContext& context) {
   Arrays arrays{path.string(), {}, {}};
@@ -87,7 +98,8 @@ std::unique_ptr<Reader> open_array_folder(const fs::path& path, const ReadContex
   for (const InputSpec& input : context.inputs) {
     // The input's name is compared with names that are there, never made into a path.
     if (std::ranges::find(names, input.name) == names.end()) {
-      throw_data("QT-E432", cat("'", shown(path), "' has no '", printable(input.name), ".npy'; it holds ", listed(names)));
+      throw_data("QT-E432", cat("'", shown(path), "' has no '", printable(input.name),
+                                ".npy'; it holds ", listed(names)));
     }
     arrays.by_input.emplace(input.name, read_npy(path / (input.name + ".npy")));
   }
@@ -102,8 +114,13 @@ std::unique_ptr<Reader> open_array_folder(const fs::path& path, const ReadContex
 
 }  // namespace
 
-const ReaderDef kNpyReader = {"npy", "array file; axis 0 counts samples, or whole feeds with one axis more", is_npy, open_npy};
-const ReaderDef kNpzReader = {"npz", "one array per graph input, or a sole array x/images with labels y/labels", is_npz, open_npz};
-const ReaderDef kArrayFolderReader = {"npy-folder", "folder with one .npy per graph input", is_array_folder, open_array_folder};
+const ReaderDef kNpyReader = {
+    "npy", "array file; axis 0 counts samples, or whole feeds with one axis more", is_npy,
+    open_npy};
+const ReaderDef kNpzReader = {
+    "npz", "one array per graph input, or a sole array x/images with labels y/labels", is_npz,
+    open_npz};
+const ReaderDef kArrayFolderReader = {"npy-folder", "folder with one .npy per graph input",
+                                      is_array_folder, open_array_folder};
 
 }  // namespace qtool::data

@@ -8,9 +8,9 @@
 namespace qtool::data {
 
 struct Arrays {
-  std::string origin;                        // path of the file or folder
-  std::map<std::string, Tensor> by_input;    // one per input of the context
-  std::vector<int64_t> labels;               // one per sample, or empty
+  std::string origin;                      // path of the file or folder
+  std::map<std::string, Tensor> by_input;  // one per input of the context
+  std::vector<int64_t> labels;             // one per sample, or empty
 };
 
 // Checks every array against its input. Error{kData} when one does not fit or their counts differ.

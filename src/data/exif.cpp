@@ -45,7 +45,8 @@ Image apply_orientation(Image image, int orientation) {
   // Where the upright pixel (y, x) is stored: mirrored rows, mirrored columns.
   bool flip_rows = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   bool flip_columns = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-  Image out{swaps ? image.width : image.height, swaps ? image.height : image.width, image.channels, {}};
+  Image out{
+      swaps ? image.width : image.height, swaps ? image.height : image.width, image.channels, {}};
   out.pixels.resize(image.pixels.size());
   uint8_t* to = out.pixels.data();
   for (int64_t y = 0; y < out.height; ++y) {

@@ -80,15 +80,22 @@ namespace {
 
 uint64_t little_endian(std::string_view bytes, size_t offset, int width) {
   uint64_t value = 0;
-  for (int i = width - 1; i >= 0; --i) value = value << 8 | static_cast<uint8_t>(bytes[offset + static_cast<size_t>(i)]);
+  for (int i = width - 1; i >= 0; --i)
+    value = value << 8 | static_cast<uint8_t>(bytes[offset + static_cast<size_t>(i)]);
   return value;
 }
 
 }  // namespace
 
-uint16_t u16_le(std::string_view bytes, size_t offset) { return static_cast<uint16_t>(little_endian(bytes, offset, 2)); }
-uint32_t u32_le(std::string_view bytes, size_t offset) { return static_cast<uint32_t>(little_endian(bytes, offset, 4)); }
+uint16_t u16_le(std::string_view bytes, size_t offset) {
+  return static_cast<uint16_t>(little_endian(bytes, offset, 2));
+}
+uint32_t u32_le(std::string_view bytes, size_t offset) {
+  return static_cast<uint32_t>(little_endian(bytes, offset, 4));
+}
 uint64_t u64_le(std::string_view bytes, size_t offset) { return little_endian(bytes, offset, 8); }
-uint32_t u32_be(std::string_view bytes, size_t offset) { return __builtin_bswap32(u32_le(bytes, offset)); }
+uint32_t u32_be(std::string_view bytes, size_t offset) {
+  return __builtin_bswap32(u32_le(bytes, offset));
+}
 
 }  // namespace qtool::data

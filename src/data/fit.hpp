@@ -10,7 +10,8 @@ namespace qtool::data {
 // Axis 0 counts samples, so it may differ; or the tensor is a whole feed and every axis has to fit.
 enum class Axis0 { kSamples, kFixed };
 // Error{kData} that names expected and got.
-void check_shape(const InputSpec& input, const Shape& shape, Axis0 axis0, const std::string& origin);
+void check_shape(const InputSpec& input, const Shape& shape, Axis0 axis0,
+                 const std::string& origin);
 // Conversions that keep values: between float types, between integer types (bool is one of them).
 bool can_convert(DType from, DType to);
 void check_type(const InputSpec& input, DType type, const std::string& origin);

@@ -1,9 +1,12 @@
 // JPEG through libjpeg-turbo: the decoder that Pillow uses, so pixels are equal to the last bit.
+//
+// jpeglib.h needs what stands before it, and jerror.h needs jpeglib.h: no sorting here.
+// clang-format off
 #include <cstddef>
 #include <cstdio>
-
 #include <jpeglib.h>
 #include <jerror.h>
+// clang-format on
 
 #include <csetjmp>
 
@@ -16,7 +19,7 @@ namespace {
 constexpr int kMaxScans = 200;
 constexpr std::string_view kExifHeader{"Exif\0\0", 6};
 
-// One decoding. libjpeg reports errors by longjmp: a method that calls it holds trivial locals only.
+// One decoding. libjpeg reports errors by longjmp: methods that call it hold trivial locals only.
 class Decompressor {
  public:
   explicit Decompressor(std::string_view bytes) {
@@ -37,10 +40,18 @@ class Decompressor {
   bool start() {
     if (setjmp(jump_)) return false;
     switch (state_.num_components) {
-      case 1: state_.out_color_space = JCS_GRAYSCALE; break;
-      case 3: state_.out_color_space = JCS_RGB; break;
-      case 4: state_.out_color_space = JCS_CMYK; break;
-      default: std::snprintf(message_, sizeof message_, "%d colour components", state_.num_components); return false;
+      case 1:
+        state_.out_color_space = JCS_GRAYSCALE;
+        break;
+      case 3:
+        state_.out_color_space = JCS_RGB;
+        break;
+      case 4:
+        state_.out_color_space = JCS_CMYK;
+        break;
+      default:
+        std::snprintf(message_, sizeof message_, "%d colour components", state_.num_components);
+        return false;
     }
     state_.progress = &progress_;
     jpeg_start_decompress(&state_);
@@ -73,17 +84,20 @@ class Decompressor {
     return true;
   }
 
-  static Decompressor& self(j_common_ptr state) { return *static_cast<Decompressor*>(state->client_data); }
+  static Decompressor& self(j_common_ptr state) {
+    return *static_cast<Decompressor*>(state->client_data);
+  }
   [[noreturn]] static void on_error(j_common_ptr state) {
     Decompressor& d = self(state);
     state->err->format_message(state, d.message_);
     std::longjmp(d.jump_, 1);
   }
-  // Warnings after which libjpeg fills in pixels of its own are errors: a sample is whole or refused.
+  // Warnings after which libjpeg makes up pixels are errors: a sample is whole or refused.
   static void on_message(j_common_ptr state, int level) {
     if (level >= 0) return;
     int code = state->err->msg_code;
-    if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC) {
+    if (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE ||
+        code == JWRN_MUST_RESYNC) {
       on_error(state);
     }
   }
@@ -108,7 +122,8 @@ PictureInfo jpeg_info(std::string_view bytes, const std::string& origin) {
   if (!jpeg.ready()) bad_picture(origin, jpeg.message());
   const auto& state = jpeg.state();
   check_picture_size(state.image_height, state.image_width, origin);
-  return {state.image_height, state.image_width, state.num_components == 1 ? 1 : 3, jpeg.orientation()};
+  return {state.image_height, state.image_width, state.num_components == 1 ? 1 : 3,
+          jpeg.orientation()};
 }
 
 // Inverted CMYK (as Adobe writes it) to RGB, rounded as Pillow's convert does.
@@ -130,7 +145,8 @@ Image decode_jpeg(std::string_view bytes, const std::string& origin) {
   if (!jpeg.ready()) bad_picture(origin, jpeg.message());
   check_picture_size(jpeg.state().image_height, jpeg.state().image_width, origin);
   if (!jpeg.start()) bad_picture(origin, jpeg.message());
-  Image image{jpeg.state().output_height, jpeg.state().output_width, jpeg.state().output_components, {}};
+  Image image{
+      jpeg.state().output_height, jpeg.state().output_width, jpeg.state().output_components, {}};
   auto row_bytes = static_cast<size_t>(image.width * image.channels);
   image.pixels.resize(row_bytes * static_cast<size_t>(image.height));
   if (!jpeg.read_rows(image.pixels.data(), row_bytes)) bad_picture(origin, jpeg.message());

@@ -37,15 +37,19 @@ std::vector<LabelRow> read_labels(const std::filesystem::path& path) {
   bool first = true;
   for (const Line& line : read_lines(path)) {
     size_t comma = line.text.rfind(',');
-    std::string number = comma == std::string::npos ? "" : trimmed(std::string_view(line.text).substr(comma + 1));
+    std::string number =
+        comma == std::string::npos ? "" : trimmed(std::string_view(line.text).substr(comma + 1));
     int64_t label = -1;
     auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), label);
-    bool is_number = !number.empty() && error == std::errc() && end == number.data() + number.size();
+    bool is_number =
+        !number.empty() && error == std::errc() && end == number.data() + number.size();
     bool is_header = first && comma != std::string::npos && !is_number;
     first = false;
     if (is_header) continue;
     if (!is_number || label < 0) {
-      fail("QT-E440", path, cat("line ", line.number, " is not 'file,label_index': '", printable(line.text, 80), "'"));
+      fail("QT-E440", path,
+           cat("line ", line.number, " is not 'file,label_index': '", printable(line.text, 80),
+               "'"));
     }
     rows.push_back({trimmed(std::string_view(line.text).substr(0, comma)), label});
   }

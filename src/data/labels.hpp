@@ -8,11 +8,11 @@
 namespace qtool::data {
 
 struct LabelRow {
-  std::string file;                  // relative to the folder
+  std::string file;  // relative to the folder
   int64_t label = 0;
 };
-// Rows "file,label_index" in their order; a first row without a number is a header, '#' begins a comment.
-// Error{kData} with the line number when a row makes no sense.
+// Rows "file,label_index" in their order; a first row without a number is a header, '#' begins a
+// comment. Error{kData} with the line number when a row makes no sense.
 std::vector<LabelRow> read_labels(const std::filesystem::path& path);
 
 // Lines of a small text file without line ends; empty lines and '#' comments are kept out.

@@ -21,9 +21,18 @@ struct TypeCode {
   DType dtype;
 };
 constexpr std::array<TypeCode, 12> kTypeCodes = {{
-    {"f2", DType::kFloat16}, {"f4", DType::kFloat}, {"f8", DType::kDouble}, {"i1", DType::kInt8},
-    {"i2", DType::kInt16}, {"i4", DType::kInt32}, {"i8", DType::kInt64}, {"u1", DType::kUint8},
-    {"u2", DType::kUint16}, {"u4", DType::kUint32}, {"u8", DType::kUint64}, {"b1", DType::kBool},
+    {"f2", DType::kFloat16},
+    {"f4", DType::kFloat},
+    {"f8", DType::kDouble},
+    {"i1", DType::kInt8},
+    {"i2", DType::kInt16},
+    {"i4", DType::kInt32},
+    {"i8", DType::kInt64},
+    {"u1", DType::kUint8},
+    {"u2", DType::kUint16},
+    {"u4", DType::kUint32},
+    {"u8", DType::kUint64},
+    {"b1", DType::kBool},
 }};
 
 [[noreturn]] void bad_npy(const std::string& origin, std::string_view what) {
@@ -41,12 +50,19 @@ class HeaderParser {
     while (!accept('}')) {
       std::string key = quoted();
       expect(':');
-      if (key == "descr") header.descr = descr();
-      else if (key == "fortran_order") header.fortran_order = boolean();
-      else if (key == "shape") header.shape = tuple();
-      else bad_npy(origin_, cat("unknown header key '", printable(key), "'"));
+      if (key == "descr")
+        header.descr = descr();
+      else if (key == "fortran_order")
+        header.fortran_order = boolean();
+      else if (key == "shape")
+        header.shape = tuple();
+      else
+        bad_npy(origin_, cat("unknown header key '", printable(key), "'"));
       ++seen;
-      if (!accept(',')) { expect('}'); break; }
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
     }
     if (seen != 3 || header.descr.empty()) bad_npy(origin_, "its header is not complete");
   }
@@ -95,10 +111,14 @@ class HeaderParser {
       skip_space();
       int64_t dim = 0;
       auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), dim);
-      if (error != std::errc() || dim < 0 || shape.size() == kMaxRank) bad_npy(origin_, "its shape makes no sense");
+      if (error != std::errc() || dim < 0 || shape.size() == kMaxRank)
+        bad_npy(origin_, "its shape makes no sense");
       at_ = static_cast<size_t>(end - text_.data());
       shape.push_back(dim);
-      if (!accept(',')) { expect(')'); break; }
+      if (!accept(',')) {
+        expect(')');
+        break;
+      }
     }
     return shape;
   }
@@ -112,7 +132,9 @@ void read_type(NpyHeader& header, const std::string& origin) {
   const std::string& descr = header.descr;
   size_t skip = descr.find_first_of("<>|=") == 0 ? 1 : 0;
   if (descr.substr(skip, 1) == "O") {
-    throw Error(ErrorKind::kData, "QT-E421", cat("'", printable(origin), "' holds pickled Python objects, which are never loaded"))
+    throw Error(
+        ErrorKind::kData, "QT-E421",
+        cat("'", printable(origin), "' holds pickled Python objects, which are never loaded"))
         .hint("save a numeric array: np.save(path, np.stack(list).astype(np.float32))");
   }
   header.swapped = descr[0] == '>';
@@ -126,7 +148,8 @@ int64_t checked_bytes(const NpyHeader& header, const std::string& origin) {
   bool empty = std::ranges::find(header.shape, 0) != header.shape.end();
   if (empty) return 0;
   for (int64_t dim : header.shape) {
-    if (__builtin_mul_overflow(bytes, dim, &bytes)) bad_npy(origin, cat("its shape ", shape_text(header.shape), " is too large"));
+    if (__builtin_mul_overflow(bytes, dim, &bytes))
+      bad_npy(origin, cat("its shape ", shape_text(header.shape), " is too large"));
   }
   return bytes;
 }
@@ -158,7 +181,8 @@ void swap_bytes(char* bytes, size_t count, size_t item) {
 void check_booleans(const Tensor& tensor, const std::string& origin) {
   if (tensor.dtype() != DType::kBool) return;
   const auto* bytes = static_cast<const uint8_t*>(tensor.raw());
-  if (std::any_of(bytes, bytes + tensor.size(), [](uint8_t b) { return b > 1; })) bad_npy(origin, "a boolean is neither 0 nor 1");
+  if (std::any_of(bytes, bytes + tensor.size(), [](uint8_t b) { return b > 1; }))
+    bad_npy(origin, "a boolean is neither 0 nor 1");
 }
 
 }  // namespace
@@ -179,12 +203,14 @@ NpyHeader parse_npy_header(std::string_view bytes, const std::string& origin) {
   return header;
 }
 
-Tensor npy_tensor(const NpyHeader& header, std::string_view elements, std::shared_ptr<const void> owner,
-                  const std::string& origin) {
-  if (header.dtype == DType::kUndefined) bad_npy(origin, cat("elements of type '", printable(header.descr), "' are not numbers"));
+Tensor npy_tensor(const NpyHeader& header, std::string_view elements,
+                  std::shared_ptr<const void> owner, const std::string& origin) {
+  if (header.dtype == DType::kUndefined)
+    bad_npy(origin, cat("elements of type '", printable(header.descr), "' are not numbers"));
   if (static_cast<int64_t>(elements.size()) != header.data_bytes) {
-    throw_data("QT-E422", cat("'", printable(origin), "': its shape ", shape_text(header.shape), " takes ", header.data_bytes,
-                              " bytes, the file holds ", elements.size()));
+    throw_data("QT-E422",
+               cat("'", printable(origin), "': its shape ", shape_text(header.shape), " takes ",
+                   header.data_bytes, " bytes, the file holds ", elements.size()));
   }
   auto item = static_cast<size_t>(byte_size(header.dtype, 1));
   bool aligned = reinterpret_cast<uintptr_t>(elements.data()) % item == 0;
@@ -197,8 +223,10 @@ Tensor npy_tensor(const NpyHeader& header, std::string_view elements, std::share
     tensor = Tensor::uninitialized(header.dtype, header.shape);
     auto* to = static_cast<char*>(tensor.mutable_raw());
     if (elements.empty()) return tensor;
-    if (reorder) copy_from_fortran(elements.data(), to, header.shape, item);
-    else std::memcpy(to, elements.data(), elements.size());
+    if (reorder)
+      copy_from_fortran(elements.data(), to, header.shape, item);
+    else
+      std::memcpy(to, elements.data(), elements.size());
     if (swap) swap_bytes(to, elements.size() / item, item);
   }
   check_booleans(tensor, origin);
@@ -215,7 +243,8 @@ std::string npy_header_text(DType type, const Shape& shape) {
   for (int64_t dim : shape) dims += cat(dim, ", ");
   if (shape.size() > 1) dims.resize(dims.size() - 2);
   if (shape.size() == 1) dims.resize(dims.size() - 1);
-  std::string text = cat("{'descr': '", code[1] == '1' ? '|' : '<', code, "', 'fortran_order': False, 'shape': (", dims, "), }");
+  std::string text = cat("{'descr': '", code[1] == '1' ? '|' : '<', code,
+                         "', 'fortran_order': False, 'shape': (", dims, "), }");
   size_t length = (10 + text.size() + 1 + 63) / 64 * 64 - 10;
   text.resize(length - 1, ' ');
   std::string head(kMagic);

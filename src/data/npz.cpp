@@ -9,7 +9,7 @@ namespace qtool::data {
 namespace {
 
 constexpr std::string_view kSuffix = ".npy";
-// All arrays of one archive together, unpacked. Larger data belongs into .npy files, which are mapped.
+// All arrays of one archive together, unpacked. Larger data belongs into .npy: it is mapped.
 constexpr int64_t kMaxUnpackedBytes = int64_t{2} << 30;
 
 }  // namespace
@@ -24,16 +24,20 @@ NpzFile::NpzFile(const std::filesystem::path& path) : archive_(path) {
     NpyHeader header = parse_npy_header(archive_.head(member, kMaxNpyHeader), origin);
     if (header.dtype == DType::kUndefined) continue;
     if (header.data_offset + static_cast<uint64_t>(header.data_bytes) != member.bytes) {
-      throw_data("QT-E422", cat("'", printable(origin), "': its shape ", shape_text(header.shape), " takes ", header.data_bytes,
-                                " bytes, the archive holds ", member.bytes - std::min<uint64_t>(member.bytes, header.data_offset)));
+      throw_data("QT-E422",
+                 cat("'", printable(origin), "': its shape ", shape_text(header.shape), " takes ",
+                     header.data_bytes, " bytes, the archive holds ",
+                     member.bytes - std::min<uint64_t>(member.bytes, header.data_offset)));
     }
     if (__builtin_add_overflow(total, header.data_bytes, &total) || total > kMaxUnpackedBytes) {
-      throw Error(ErrorKind::kData, "QT-E426", cat("'", printable(archive_.origin()), "' unpacks to more than ",
-                                                   human_bytes(static_cast<double>(kMaxUnpackedBytes))))
+      throw Error(ErrorKind::kData, "QT-E426",
+                  cat("'", printable(archive_.origin()), "' unpacks to more than ",
+                      human_bytes(static_cast<double>(kMaxUnpackedBytes))))
           .hint("save the arrays as .npy files in a folder; these are mapped, not loaded");
     }
     if (!arrays_.emplace(name, Entry{&member, std::move(header)}).second) {
-      throw_data("QT-E425", cat("'", printable(archive_.origin()), "' holds the name '", printable(name), "' twice"));
+      throw_data("QT-E425", cat("'", printable(archive_.origin()), "' holds the name '",
+                                printable(name), "' twice"));
     }
   }
 }
@@ -60,12 +64,12 @@ void put(std::string& out, uint64_t value, int width) {
   for (int i = 0; i < width; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
 }
 
-// The part that a local header and a directory entry have in common. 1980-01-01: no clock in artifacts.
+// The part that a local header and a directory entry share. 1980-01-01: no clock in artifacts.
 std::string common_fields(const std::string& name, uint32_t crc, uint64_t bytes) {
   std::string out;
-  put(out, 20, 2);                   // version needed
-  put(out, 0x800, 2);                // names are UTF-8
-  put(out, 0, 2);                    // stored
+  put(out, 20, 2);     // version needed
+  put(out, 0x800, 2);  // names are UTF-8
+  put(out, 0, 2);      // stored
   put(out, 0, 2);
   put(out, 0x21, 2);
   put(out, crc, 4);
@@ -79,10 +83,21 @@ std::string common_fields(const std::string& name, uint32_t crc, uint64_t bytes)
 // Types that numpy lacks are written as float32 or int8, which hold them exactly.
 Tensor with_numpy_type(const Tensor& array) {
   switch (array.dtype()) {
-    case DType::kInt4: case DType::kUint4: case DType::kInt2: case DType::kUint2: return unpack_bits(array);
-    case DType::kBfloat16: case DType::kFloat8E4M3FN: case DType::kFloat8E4M3FNUZ: case DType::kFloat8E5M2:
-    case DType::kFloat8E5M2FNUZ: case DType::kFloat8E8M0: case DType::kFloat4E2M1: return cast(array, DType::kFloat);
-    default: return array;
+    case DType::kInt4:
+    case DType::kUint4:
+    case DType::kInt2:
+    case DType::kUint2:
+      return unpack_bits(array);
+    case DType::kBfloat16:
+    case DType::kFloat8E4M3FN:
+    case DType::kFloat8E4M3FNUZ:
+    case DType::kFloat8E5M2:
+    case DType::kFloat8E5M2FNUZ:
+    case DType::kFloat8E8M0:
+    case DType::kFloat4E2M1:
+      return cast(array, DType::kFloat);
+    default:
+      return array;
   }
 }
 
@@ -108,12 +123,13 @@ void write_npz(const std::filesystem::path& path, const std::map<std::string, Te
     if (out.size() + content.size() > 0xf0000000u || name.size() > 0xffff) {
       throw_usage("QT-E155", cat("'", data::shown(path), "' would exceed 4 GB"));
     }
-    uint32_t crc = static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size()));
+    uint32_t crc = static_cast<uint32_t>(
+        crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size()));
     std::string fields = data::common_fields(name, crc, content.size());
     data::put(directory, 0x02014b50, 4);
     data::put(directory, 20, 2);
     directory += fields;
-    directory.append(10, '\0');     // no comment, first disk, no attributes
+    directory.append(10, '\0');  // no comment, first disk, no attributes
     data::put(directory, out.size(), 4);
     directory += name;
     data::put(out, 0x04034b50, 4);

@@ -10,9 +10,10 @@ namespace qtool::data {
 
 class NpzFile {
  public:
+  // Reads all headers. Error{kData} for pickled objects, sizes that do not match, too much in all.
   explicit NpzFile(const std::filesystem::path& path);
   NpzFile(const NpzFile&) = delete;
-  // Names (without .npy) of the numeric arrays; text and dates are left out. Error{kData} for objects.
+  // Names (without .npy) of the numeric arrays; text and dates are left out.
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const { return arrays_.contains(name); }
   Tensor read(const std::string& name) const;

@@ -10,7 +10,8 @@ namespace qtool::data {
 namespace {
 
 constexpr std::array<const Decoder*, 4> kDecoders = {&kJpeg, &kPng, &kBmp, &kPnm};
-constexpr std::array<std::string_view, 8> kExtensions = {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".ppm", ".pgm", ".pnm"};
+constexpr std::array<std::string_view, 8> kExtensions = {".png", ".jpg", ".jpeg", ".jpe",
+                                                         ".bmp", ".ppm", ".pgm",  ".pnm"};
 // Enough for the headers of nearly every picture, EXIF block included.
 constexpr int64_t kHeaderBytes = 64 << 10;
 
@@ -18,7 +19,8 @@ const Decoder& decoder_of(std::string_view bytes, const std::string& origin) {
   for (const Decoder* decoder : kDecoders) {
     if (decoder->accepts(bytes)) return *decoder;
   }
-  bad_picture(origin, bytes.empty() ? "the file is empty" : "neither PNG, JPEG, BMP nor PPM/PGM (binary)");
+  bad_picture(origin,
+              bytes.empty() ? "the file is empty" : "neither PNG, JPEG, BMP nor PPM/PGM (binary)");
 }
 
 PictureInfo upright(PictureInfo info) {
@@ -29,21 +31,23 @@ PictureInfo upright(PictureInfo info) {
 }  // namespace
 
 void bad_picture(const std::string& origin, std::string_view what) {
-  throw Error(ErrorKind::kData, "QT-E410", cat("'", printable(origin), "' is not a readable picture: ", what))
+  throw Error(ErrorKind::kData, "QT-E410",
+              cat("'", printable(origin), "' is not a readable picture: ", what))
       .hint("--skip-bad leaves unreadable pictures out");
 }
 
 void check_picture_size(int64_t height, int64_t width, const std::string& origin) {
   if (height <= 0 || width <= 0) bad_picture(origin, cat("its size is ", width, "x", height));
   if (height > kMaxPixels / width) {
-    throw_data("QT-E411", cat("'", printable(origin), "': ", width, "x", height, " pixels are more than the limit of ",
-                              kMaxPixels >> 20, " Mpixel"));
+    throw_data("QT-E411", cat("'", printable(origin), "': ", width, "x", height,
+                              " pixels are more than the limit of ", kMaxPixels >> 20, " Mpixel"));
   }
 }
 
 bool has_picture_extension(const std::filesystem::path& path) {
   std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return std::tolower(c); });
   return std::ranges::find(kExtensions, extension) != kExtensions.end();
 }
 

@@ -17,7 +17,7 @@ inline constexpr int64_t kMaxPictureFileBytes = int64_t{512} << 20;
 // What the header says. Height and width are those of the stored picture, before `orientation`.
 struct PictureInfo {
   int64_t height = 0, width = 0, channels = 0;
-  int orientation = 1;               // EXIF: 1 upright … 8; 5 to 8 swap height and width
+  int orientation = 1;  // EXIF: 1 upright … 8; 5 to 8 swap height and width
 };
 
 struct Decoder {

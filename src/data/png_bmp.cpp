@@ -1,4 +1,4 @@
-// PNG and BMP through stb_image, which checks neither sums nor the ends of files: that is done here.
+// PNG and BMP through stb_image, which checks neither sums nor the ends of files: done here.
 #include <zlib.h>
 
 #include <cstdlib>
@@ -14,8 +14,12 @@ namespace {
 // What one allocation of stb may take: a small file must not unpack to gigabytes.
 thread_local size_t allocation_limit = 0;
 
-void* limited_malloc(size_t bytes) { return bytes > allocation_limit ? nullptr : std::malloc(bytes); }
-void* limited_realloc(void* old, size_t bytes) { return bytes > allocation_limit ? nullptr : std::realloc(old, bytes); }
+void* limited_malloc(size_t bytes) {
+  return bytes > allocation_limit ? nullptr : std::malloc(bytes);
+}
+void* limited_realloc(void* old, size_t bytes) {
+  return bytes > allocation_limit ? nullptr : std::realloc(old, bytes);
+}
 
 }  // namespace
 }  // namespace qtool::data
@@ -58,13 +62,16 @@ Image without_alpha(const Pixel* pixels, int width, int height, int channels, Co
 }
 
 void limit_allocations(std::string_view bytes, int64_t pixels) {
-  allocation_limit = std::max(size_t{2} * bytes.size(), static_cast<size_t>(pixels) * 16) + (1 << 16);
+  allocation_limit =
+      std::max(size_t{2} * bytes.size(), static_cast<size_t>(pixels) * 16) + (1 << 16);
 }
 
 Image load_8_bits(std::string_view bytes, const std::string& origin) {
   int width = 0, height = 0, channels = 0;
-  Loaded<stbi_uc> pixels(stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()),
-                                               &width, &height, &channels, 0), &std::free);
+  Loaded<stbi_uc> pixels(
+      stbi_load_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
+                            static_cast<int>(bytes.size()), &width, &height, &channels, 0),
+      &std::free);
   if (!pixels) bad_picture(origin, stbi_failure_reason());
   return without_alpha(pixels.get(), width, height, channels, [](stbi_uc value) { return value; });
 }
@@ -72,25 +79,31 @@ Image load_8_bits(std::string_view bytes, const std::string& origin) {
 // 16-bit grey: values above 255 are white, as in Pillow's convert from mode I;16.
 Image load_grey_16_bits(std::string_view bytes, const std::string& origin) {
   int width = 0, height = 0, channels = 0;
-  Loaded<stbi_us> pixels(stbi_load_16_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()), static_cast<int>(bytes.size()),
-                                                  &width, &height, &channels, 1), &std::free);
+  Loaded<stbi_us> pixels(
+      stbi_load_16_from_memory(reinterpret_cast<const stbi_uc*>(bytes.data()),
+                               static_cast<int>(bytes.size()), &width, &height, &channels, 1),
+      &std::free);
   if (!pixels) bad_picture(origin, stbi_failure_reason());
-  return without_alpha(pixels.get(), width, height, 1, [](stbi_us value) { return static_cast<uint8_t>(std::min<stbi_us>(value, 255)); });
+  return without_alpha(pixels.get(), width, height, 1, [](stbi_us value) {
+    return static_cast<uint8_t>(std::min<stbi_us>(value, 255));
+  });
 }
 
-// --- PNG --------------------------------------------------------------------------------------------
+// --- PNG ----------------------------------------------------------------------------------------
 
 struct PngChunk {
   std::string_view type, content;
-  size_t end = 0;                    // offset of the next chunk
+  size_t end = 0;  // offset of the next chunk
 };
 
 PngChunk png_chunk(std::string_view bytes, size_t at, const std::string& origin) {
-  if (bytes.size() < at + 12 || u32_be(bytes, at) > bytes.size() - at - 12) bad_picture(origin, "the file is cut off");
+  if (bytes.size() < at + 12 || u32_be(bytes, at) > bytes.size() - at - 12)
+    bad_picture(origin, "the file is cut off");
   size_t length = u32_be(bytes, at);
   std::string_view summed = bytes.substr(at + 4, length + 4);
   uLong sum = crc32_z(0, reinterpret_cast<const Bytef*>(summed.data()), summed.size());
-  if (sum != u32_be(bytes, at + 8 + length)) bad_picture(origin, cat("checksum of chunk ", printable(summed.substr(0, 4)), " is wrong"));
+  if (sum != u32_be(bytes, at + 8 + length))
+    bad_picture(origin, cat("checksum of chunk ", printable(summed.substr(0, 4)), " is wrong"));
   return {summed.substr(0, 4), summed.substr(4), at + 12 + length};
 }
 
@@ -99,8 +112,10 @@ bool is_png(std::string_view bytes) { return bytes.starts_with(kPngSignature); }
 // Reads chunks up to the first pixels; EXIF behind them is rare and not looked for.
 PictureInfo png_info(std::string_view bytes, const std::string& origin) {
   PngChunk chunk = png_chunk(bytes, kPngSignature.size(), origin);
-  if (chunk.type != "IHDR" || chunk.content.size() != 13) bad_picture(origin, "it does not begin with IHDR");
-  PictureInfo info{u32_be(chunk.content, 4), u32_be(chunk.content, 0), (chunk.content[9] & 2) ? 3 : 1, 1};
+  if (chunk.type != "IHDR" || chunk.content.size() != 13)
+    bad_picture(origin, "it does not begin with IHDR");
+  PictureInfo info{u32_be(chunk.content, 4), u32_be(chunk.content, 0),
+                   (chunk.content[9] & 2) ? 3 : 1, 1};
   check_picture_size(info.height, info.width, origin);
   while (true) {
     if (bytes.size() < chunk.end + 8) bad_picture(origin, "the file is cut off");
@@ -119,7 +134,7 @@ Image decode_png(std::string_view bytes, const std::string& origin) {
   return grey_16 ? load_grey_16_bits(bytes, origin) : load_8_bits(bytes, origin);
 }
 
-// --- BMP --------------------------------------------------------------------------------------------
+// --- BMP ----------------------------------------------------------------------------------------
 
 bool is_bmp(std::string_view bytes) { return bytes.starts_with("BM"); }
 
@@ -127,7 +142,9 @@ PictureInfo bmp_info(std::string_view bytes, const std::string& origin) {
   if (bytes.size() < 34) bad_picture(origin, "the file is cut off");
   bool old_header = u32_le(bytes, 14) == 12;
   int64_t width = old_header ? u16_le(bytes, 18) : static_cast<int32_t>(u32_le(bytes, 18));
-  int64_t height = old_header ? u16_le(bytes, 20) : std::abs(static_cast<int64_t>(static_cast<int32_t>(u32_le(bytes, 22))));
+  int64_t height = old_header
+                       ? u16_le(bytes, 20)
+                       : std::abs(static_cast<int64_t>(static_cast<int32_t>(u32_le(bytes, 22))));
   check_picture_size(height, width, origin);
   return {height, width, 3, 1};
 }
@@ -140,7 +157,8 @@ Image decode_bmp(std::string_view bytes, const std::string& origin) {
   int64_t pixel_bytes = (info.height - 1) * row_bytes + (info.width * bits + 7) / 8;
   bool packed = !old_header && (u32_le(bytes, 30) == 1 || u32_le(bytes, 30) == 2);
   if (packed) bad_picture(origin, "run-length coded BMP is not read");
-  if (first + pixel_bytes > static_cast<int64_t>(bytes.size())) bad_picture(origin, "the file is cut off");
+  if (first + pixel_bytes > static_cast<int64_t>(bytes.size()))
+    bad_picture(origin, "the file is cut off");
   limit_allocations(bytes, info.height * info.width);
   return load_8_bits(bytes, origin);
 }

@@ -11,16 +11,19 @@ namespace {
 struct Header {
   PictureInfo info;
   int64_t maximum = 0;
-  size_t end = 0;                    // offset of the first pixel
+  size_t end = 0;  // offset of the first pixel
 };
 
 bool is_pnm(std::string_view bytes) { return bytes.starts_with("P5") || bytes.starts_with("P6"); }
 
 // The next number of the header; white space and comments come before it.
 int64_t next_number(std::string_view bytes, size_t& at, const std::string& origin) {
-  while (at < bytes.size() && (std::isspace(static_cast<unsigned char>(bytes[at])) || bytes[at] == '#')) {
-    if (bytes[at] == '#') at = std::min(bytes.find('\n', at), bytes.size());
-    else ++at;
+  while (at < bytes.size() &&
+         (std::isspace(static_cast<unsigned char>(bytes[at])) || bytes[at] == '#')) {
+    if (bytes[at] == '#')
+      at = std::min(bytes.find('\n', at), bytes.size());
+    else
+      ++at;
   }
   int64_t value = 0;
   size_t digits = 0;
@@ -41,20 +44,24 @@ Header read_header(std::string_view bytes, const std::string& origin) {
   header.info.channels = bytes[1] == '6' ? 3 : 1;
   header.end = at + 1;
   check_picture_size(header.info.height, header.info.width, origin);
-  if (header.maximum < 1 || header.maximum > 65535) bad_picture(origin, cat("maximum value ", header.maximum));
+  if (header.maximum < 1 || header.maximum > 65535)
+    bad_picture(origin, cat("maximum value ", header.maximum));
   return header;
 }
 
-PictureInfo pnm_info(std::string_view bytes, const std::string& origin) { return read_header(bytes, origin).info; }
+PictureInfo pnm_info(std::string_view bytes, const std::string& origin) {
+  return read_header(bytes, origin).info;
+}
 
 Image decode_pnm(std::string_view bytes, const std::string& origin) {
   Header header = read_header(bytes, origin);
   Image image{header.info.height, header.info.width, header.info.channels, {}};
   auto count = static_cast<size_t>(image.height * image.width * image.channels);
   bool wide = header.maximum > 255;
-  if (bytes.size() < header.end || bytes.size() - header.end < count * (wide ? 2 : 1)) bad_picture(origin, "the file is cut off");
+  if (bytes.size() < header.end || bytes.size() - header.end < count * (wide ? 2 : 1))
+    bad_picture(origin, "the file is cut off");
   image.pixels.resize(count);
-  // As Pillow: wide grey becomes 16-bit and is then cut at 255, everything else is scaled to 8 bits.
+  // As Pillow: wide grey becomes 16-bit and is cut at 255, all else is scaled to 8 bits.
   double full = wide && image.channels == 1 ? 65535.0 : 255.0;
   const auto* from = reinterpret_cast<const uint8_t*>(bytes.data()) + header.end;
   for (size_t i = 0; i < count; ++i) {

@@ -11,7 +11,8 @@ struct Size {
 };
 
 // Error{kUsage}: "unknown interpolation 'bicubix'", with the nearest word.
-[[noreturn]] void throw_unknown_word(const std::string& what, const std::string& word, const std::vector<std::string>& known);
+[[noreturn]] void throw_unknown_word(const std::string& what, const std::string& word,
+                                     const std::vector<std::string>& known);
 // Error{kUsage} when a field is out of range or two resizing rules are given at once.
 void check_preprocess(const Preprocess& p);
 bool wants_grey(const Preprocess& p);

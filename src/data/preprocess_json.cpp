@@ -1,7 +1,6 @@
 // Sidecars and the preprocessing of the workspace as JSON.
 #include <algorithm>
 #include <fstream>
-
 #include <nlohmann/json.hpp>
 
 #include "data/files.hpp"
@@ -15,13 +14,27 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxSidecarBytes = 16 << 20;
 // Keys of "preprocess" that a person reads and qtool does not.
-const std::vector<std::string> kInformation = {"formula", "note", "notes", "comment", "description", "source"};
-const std::vector<std::string> kKnown = {"layout", "channel_order", "grayscale", "interpolation", "resize_filter", "resize",
-                                         "resize_short_side", "resize_height", "pad_width_to", "center_crop", "scale", "mean", "std"};
+const std::vector<std::string> kInformation = {"formula", "note",        "notes",
+                                               "comment", "description", "source"};
+const std::vector<std::string> kKnown = {"layout",
+                                         "channel_order",
+                                         "grayscale",
+                                         "interpolation",
+                                         "resize_filter",
+                                         "resize",
+                                         "resize_short_side",
+                                         "resize_height",
+                                         "pad_width_to",
+                                         "center_crop",
+                                         "scale",
+                                         "mean",
+                                         "std"};
 
 [[noreturn]] void bad_value(const std::string& key, const Json& value, const char* expected) {
-  throw_usage("QT-E154", cat("preprocess key '", key, "' is ", printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 60),
-                             ", expected ", expected));
+  throw_usage("QT-E154",
+              cat("preprocess key '", key, "' is ",
+                  printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 60),
+                  ", expected ", expected));
 }
 
 std::string text(const std::string& key, const Json& value) {
@@ -42,7 +55,8 @@ double number(const std::string& key, const Json& value) {
 
 std::vector<double> numbers(const std::string& key, const Json& value) {
   if (value.is_number()) return {value.get<double>()};
-  if (!value.is_array() || value.empty() || value.size() > 16) bad_value(key, value, "a number or a list of one per channel");
+  if (!value.is_array() || value.empty() || value.size() > 16)
+    bad_value(key, value, "a number or a list of one per channel");
   std::vector<double> list;
   for (const Json& item : value) list.push_back(number(key, item));
   return list;
@@ -55,7 +69,8 @@ void set_resize(Preprocess& p, const Json& value) {
     std::vector<std::string> sides = split(value.get<std::string>(), 'x');
     Json list = Json::array();
     for (const std::string& side : sides) list.push_back(Json::parse(side, nullptr, false));
-    if (list.size() != 2 || !list[0].is_number_integer() || !list[1].is_number_integer()) bad_value("resize", value, expected);
+    if (list.size() != 2 || !list[0].is_number_integer() || !list[1].is_number_integer())
+      bad_value("resize", value, expected);
     return set_resize(p, list);
   }
   if (value.is_array() && value.size() != 2) bad_value("resize", value, expected);
@@ -64,29 +79,41 @@ void set_resize(Preprocess& p, const Json& value) {
 }
 
 void set_key(Preprocess& p, const std::string& key, const Json& value) {
-  if (key == "layout") p.layout = text(key, value);
-  else if (key == "channel_order") p.channel_order = text(key, value);
-  else if (key == "interpolation" || key == "resize_filter") p.interpolation = text(key, value);
+  if (key == "layout")
+    p.layout = text(key, value);
+  else if (key == "channel_order")
+    p.channel_order = text(key, value);
+  else if (key == "interpolation" || key == "resize_filter")
+    p.interpolation = text(key, value);
   else if (key == "grayscale") {
     if (!value.is_boolean()) bad_value(key, value, "true or false");
     p.grayscale = value.get<bool>();
-  }
-  else if (key == "resize") set_resize(p, value);
-  else if (key == "resize_short_side") p.resize_short_side = whole(key, value);
-  else if (key == "resize_height") p.resize_height = whole(key, value);
-  else if (key == "pad_width_to") p.pad_width_to = whole(key, value);
-  else if (key == "center_crop") p.center_crop = whole(key, value);
-  else if (key == "scale") p.scale = number(key, value);
-  else if (key == "mean") p.mean = numbers(key, value);
-  else if (key == "std") p.std = numbers(key, value);
-  else data::throw_unknown_word("preprocess key", key, kKnown);
+  } else if (key == "resize")
+    set_resize(p, value);
+  else if (key == "resize_short_side")
+    p.resize_short_side = whole(key, value);
+  else if (key == "resize_height")
+    p.resize_height = whole(key, value);
+  else if (key == "pad_width_to")
+    p.pad_width_to = whole(key, value);
+  else if (key == "center_crop")
+    p.center_crop = whole(key, value);
+  else if (key == "scale")
+    p.scale = number(key, value);
+  else if (key == "mean")
+    p.mean = numbers(key, value);
+  else if (key == "std")
+    p.std = numbers(key, value);
+  else
+    data::throw_unknown_word("preprocess key", key, kKnown);
 }
 
 // A text is a description for people; null stands for "not given".
 void read_preprocess(Preprocess& p, const Json& json) {
   if (json.is_string() || json.is_null()) return;
   if (!json.is_object()) throw_usage("QT-E154", "'preprocess' is neither an object nor a text");
-  bool twice = json.contains("interpolation") && json.contains("resize_filter") && json["interpolation"] != json["resize_filter"];
+  bool twice = json.contains("interpolation") && json.contains("resize_filter") &&
+               json["interpolation"] != json["resize_filter"];
   if (twice) throw_usage("QT-E154", "'interpolation' and its other name 'resize_filter' differ");
   for (const auto& [key, value] : json.items()) {
     bool information = std::ranges::find(kInformation, key) != kInformation.end();
@@ -102,7 +129,7 @@ Json parse(std::string_view bytes, const std::string& origin) {
   }
 }
 
-// A file named by the sidecar, beside it. Words after the name ("calib.npz (512 sentences)") describe it.
+// A file that the sidecar names, beside it. Words after it ("calib.npz (512 lines)") tell more.
 std::optional<std::string> named_file(const Json& json, const char* key, const fs::path& folder) {
   if (!json.is_object() || !json.contains(key) || !json[key].is_string()) return std::nullopt;
   std::string name = json[key].get<std::string>();
@@ -121,12 +148,15 @@ Sidecar read_sidecar(const std::filesystem::path& path) {
     if (!json.is_object()) throw_usage("QT-E154", "it is not a JSON object");
     Sidecar sidecar;
     const Json input = json.value("input", Json());
-    if (input.is_object() && input.contains("layout") && input["layout"].is_string()) sidecar.preprocess.layout = input["layout"];
+    if (input.is_object() && input.contains("layout") && input["layout"].is_string())
+      sidecar.preprocess.layout = input["layout"];
     if (json.contains("preprocess")) read_preprocess(sidecar.preprocess, json["preprocess"]);
     data::check_preprocess(sidecar.preprocess);
     if (json.contains("constants")) {
-      if (!json["constants"].is_object()) throw_usage("QT-E154", "'constants' is not an object of input names and numbers");
-      for (const auto& [name, value] : json["constants"].items()) sidecar.constants[name] = number(name, value);
+      if (!json["constants"].is_object())
+        throw_usage("QT-E154", "'constants' is not an object of input names and numbers");
+      for (const auto& [name, value] : json["constants"].items())
+        sidecar.constants[name] = number(name, value);
     }
     const Json files = json.value("data", Json());
     sidecar.calib = named_file(files, "calib", path.parent_path());
@@ -141,8 +171,13 @@ Sidecar read_sidecar(const std::filesystem::path& path) {
 }
 
 std::string preprocess_json(const Preprocess& p) {
-  Json json = {{"layout", p.layout}, {"channel_order", p.channel_order}, {"grayscale", p.grayscale},
-               {"interpolation", p.interpolation}, {"scale", p.scale}, {"mean", p.mean}, {"std", p.std}};
+  Json json = {{"layout", p.layout},
+               {"channel_order", p.channel_order},
+               {"grayscale", p.grayscale},
+               {"interpolation", p.interpolation},
+               {"scale", p.scale},
+               {"mean", p.mean},
+               {"std", p.std}};
   if (p.resize_width) json["resize"] = {*p.resize_width, *p.resize_height_exact};
   if (p.resize_short_side) json["resize_short_side"] = *p.resize_short_side;
   if (p.resize_height) json["resize_height"] = *p.resize_height;

@@ -11,15 +11,19 @@ class RandomReader : public data::Reader {
   RandomReader(int64_t samples, uint64_t seed, std::vector<InputSpec> inputs, int64_t free_dim)
       : samples_(samples), seed_(seed), inputs_(std::move(inputs)), free_dim_(free_dim) {
     std::vector<int64_t> firsts;
-    for (const InputSpec& input : inputs_) firsts.push_back(input.shape.empty() ? 0 : input.shape[0]);
+    for (const InputSpec& input : inputs_)
+      firsts.push_back(input.shape.empty() ? 0 : input.shape[0]);
     // Axis 0 is the batch when every input begins with the same one.
-    gluable_ = !firsts.empty() && firsts[0] != 0 && std::ranges::all_of(firsts, [&](int64_t first) { return first == firsts[0]; });
+    gluable_ = !firsts.empty() && firsts[0] != 0 &&
+               std::ranges::all_of(firsts, [&](int64_t first) { return first == firsts[0]; });
   }
 
   int64_t count() const override { return samples_; }
   bool gluable() const override { return gluable_; }
   std::string origin(int64_t index) const override { return cat("random sample ", index); }
-  std::string describe() const override { return cat(samples_, " random samples (seed ", seed_, ")"); }
+  std::string describe() const override {
+    return cat(samples_, " random samples (seed ", seed_, ")");
+  }
   const std::vector<int64_t>& labels() const override { return labels_; }
 
   std::vector<Shape> shapes(int64_t) const override {
@@ -54,7 +58,8 @@ class RandomReader : public data::Reader {
     if (type == DType::kFloat) {
       for (float& value : tensor.mutable_data<float>()) value = static_cast<float>(rng.normal());
     } else {
-      for (int64_t i = 0; i < tensor.size(); ++i) tensor.set_number(i, whole ? static_cast<double>(rng.below(2)) : rng.normal());
+      for (int64_t i = 0; i < tensor.size(); ++i)
+        tensor.set_number(i, whole ? static_cast<double>(rng.below(2)) : rng.normal());
     }
     return tensor;
   }
@@ -69,8 +74,10 @@ class RandomReader : public data::Reader {
 
 }  // namespace
 
-std::unique_ptr<SampleSource> random_data(int64_t samples, uint64_t seed, const std::vector<InputSpec>& inputs, int64_t free_dim) {
-  if (samples < 1 || free_dim < 1) throw_usage("QT-E153", "random data needs at least one sample and one element");
+std::unique_ptr<SampleSource> random_data(int64_t samples, uint64_t seed,
+                                          const std::vector<InputSpec>& inputs, int64_t free_dim) {
+  if (samples < 1 || free_dim < 1)
+    throw_usage("QT-E153", "random data needs at least one sample and one element");
   if (inputs.empty()) throw_data("QT-E432", "the model has no input that data could feed");
   std::vector<std::unique_ptr<data::Reader>> readers;
   readers.push_back(std::make_unique<RandomReader>(samples, seed, inputs, free_dim));

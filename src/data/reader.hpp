@@ -10,7 +10,7 @@ namespace qtool::data {
 // What a reader needs to know of the run.
 struct ReadContext {
   const Preprocess& preprocess;
-  const std::vector<InputSpec>& inputs;   // those that DATA must feed: constants are not among them
+  const std::vector<InputSpec>& inputs;  // those that DATA must feed: constants are not among them
   bool skip_bad = false;
 };
 
@@ -42,11 +42,12 @@ struct ReaderDef {
   bool (*accepts)(const std::filesystem::path& path);
   std::unique_ptr<Reader> (*open)(const std::filesystem::path& path, const ReadContext& context);
 };
-extern const ReaderDef kTestSetReader, kArrayFolderReader, kPictureFolderReader, kPictureReader, kPictureListReader,
-    kNpyReader, kNpzReader;
+extern const ReaderDef kTestSetReader, kArrayFolderReader, kPictureFolderReader, kPictureReader,
+    kPictureListReader, kNpyReader, kNpzReader;
 
 // Samples in `order`-independent chunks; `inputs` are all inputs, constants included.
-std::unique_ptr<SampleSource> make_source(std::vector<std::unique_ptr<Reader>> readers, const std::vector<InputSpec>& inputs,
+std::unique_ptr<SampleSource> make_source(std::vector<std::unique_ptr<Reader>> readers,
+                                          const std::vector<InputSpec>& inputs,
                                           const DataOptions& options);
 
 }  // namespace qtool::data

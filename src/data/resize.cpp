@@ -1,4 +1,4 @@
-// Resampling with Pillow's definition: the filter's support grows with the reduction, coefficients are
+// Resampling with Pillow's definition: the filter's support grows with the reduction, weights are
 // 22-bit fixed point, columns are done before rows, and each pass rounds to 8 bits.
 #include <algorithm>
 #include <cmath>
@@ -37,7 +37,7 @@ constexpr Filter kFilters[] = {{"bicubic", 2.0, cubic}, {"bilinear", 1.0, triang
 struct Taps {
   struct Window {
     int64_t first, count;
-    size_t weights;                  // index of its first weight
+    size_t weights;  // index of its first weight
   };
   std::vector<Window> windows;
   std::vector<int32_t> weights;
@@ -63,12 +63,15 @@ Taps make_taps(int64_t in, int64_t out, const Filter& filter) {
       sum += weights.back();
     }
     taps.windows.push_back({first, count, taps.weights.size()});
-    for (double weight : weights) taps.weights.push_back(to_fixed(sum != 0.0 ? weight / sum : weight));
+    for (double weight : weights)
+      taps.weights.push_back(to_fixed(sum != 0.0 ? weight / sum : weight));
   }
   return taps;
 }
 
-uint8_t round_to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255)); }
+uint8_t round_to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255));
+}
 
 Image resize_columns(const Image& in, int64_t width, const Filter& filter) {
   Taps taps = make_taps(in.width, width, filter);
@@ -113,7 +116,8 @@ Image resize_rows(const Image& in, int64_t height, const Filter& filter) {
 std::vector<int64_t> nearest_positions(int64_t in, int64_t out) {
   double step = static_cast<double>(in) / static_cast<double>(out), at = step * 0.5;
   std::vector<int64_t> positions;
-  for (int64_t i = 0; i < out; ++i, at += step) positions.push_back(std::min(in - 1, static_cast<int64_t>(at)));
+  for (int64_t i = 0; i < out; ++i, at += step)
+    positions.push_back(std::min(in - 1, static_cast<int64_t>(at)));
   return positions;
 }
 

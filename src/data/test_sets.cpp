@@ -42,8 +42,12 @@ class TestSetReader : public Reader {
   int64_t count() const override { return static_cast<int64_t>(sets_.size()); }
   bool gluable() const override { return false; }
   std::vector<Shape> shapes(int64_t) const override { return {}; }
-  std::string origin(int64_t index) const override { return cat("'", sets_[static_cast<size_t>(index)].string(), "'"); }
-  std::string describe() const override { return cat(count(), " ONNX test sets in ", shown(where_)); }
+  std::string origin(int64_t index) const override {
+    return cat("'", sets_[static_cast<size_t>(index)].string(), "'");
+  }
+  std::string describe() const override {
+    return cat(count(), " ONNX test sets in ", shown(where_));
+  }
   const std::vector<int64_t>& labels() const override { return labels_; }
 
   Feed read(int64_t index) const override {
@@ -60,13 +64,16 @@ class TestSetReader : public Reader {
   }
 
  private:
-  static fs::path input_path(const fs::path& set, size_t index) { return set / cat("input_", index, ".pb"); }
+  static fs::path input_path(const fs::path& set, size_t index) {
+    return set / cat("input_", index, ".pb");
+  }
 
   void check_count(const fs::path& set) const {
     size_t files = 0;
     while (fs::is_regular_file(input_path(set, files))) ++files;
     if (files != inputs_.size()) {
-      throw_data("QT-E432", cat("'", shown(set), "' holds ", files, " inputs, the model has ", inputs_.size(), ": ", input_names(inputs_)));
+      throw_data("QT-E432", cat("'", shown(set), "' holds ", files, " inputs, the model has ",
+                                inputs_.size(), ": ", input_names(inputs_)));
     }
   }
 
@@ -86,7 +93,9 @@ class TestSetReader : public Reader {
   std::vector<int64_t> labels_;
 };
 
-bool is_test_set_folder(const fs::path& path) { return fs::is_directory(path) && !sets_of(path).empty(); }
+bool is_test_set_folder(const fs::path& path) {
+  return fs::is_directory(path) && !sets_of(path).empty();
+}
 
 std::unique_ptr<Reader> open_test_sets(const fs::path& path, const ReadContext& context) {
   return std::make_unique<TestSetReader>(sets_of(path), context, path.string());
@@ -94,6 +103,8 @@ std::unique_ptr<Reader> open_test_sets(const fs::path& path, const ReadContext& 
 
 }  // namespace
 
-const ReaderDef kTestSetReader = {"onnx-test-set", "folder of test_data_set_*/input_N.pb, or one such set", is_test_set_folder, open_test_sets};
+const ReaderDef kTestSetReader = {"onnx-test-set",
+                                  "folder of test_data_set_*/input_N.pb, or one such set",
+                                  is_test_set_folder, open_test_sets};
 
 }  // namespace qtool::data

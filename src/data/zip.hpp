@@ -1,5 +1,5 @@
-// Reading of zip archives, as far as .npz needs it: stored and deflated members, zip64. Names of members
-// are keys, never paths.
+// Reading of zip archives, as far as .npz needs it: stored and deflated members, zip64. Names of
+// members are keys, never paths.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@ class ZipArchive {
  public:
   struct Member {
     std::string name;
-    int method = 0;                  // 0 stored, 8 deflated
+    int method = 0;  // 0 stored, 8 deflated
     uint32_t crc = 0;
     uint64_t packed_bytes = 0, bytes = 0, header_offset = 0;
   };

@@ -37,7 +37,8 @@ TEST(Data, ChunksHoldAtMost32Samples) {
 
 TEST(Data, ChunksHoldAboutTwoMegabytes) {
   TempFolder folder;
-  auto path = folder.put("x.npy", npy_of<float>("<f4", "(4, 200000)", std::vector<float>(800000, 1.f)));
+  auto path =
+      folder.put("x.npy", npy_of<float>("<f4", "(4, 200000)", std::vector<float>(800000, 1.f)));
   auto source = open_data({path}, {}, {{"x", DType::kFloat, {-1, 200000}}}, {});
   EXPECT_EQ(source->chunk(0).samples, 2);
 }
@@ -68,8 +69,11 @@ TEST(Data, AFixedBatchIsFilledWithTheLastSample) {
 TEST(Data, OneAxisMoreIsOneFeedPerEntry) {
   TempFolder folder;
   auto path = folder.path() / "x.npz";
-  write_npz(path, {{"input", Tensor(DType::kFloat, {6, 1, 4})}, {"state", Tensor(DType::kFloat, {6, 2, 1, 3})}});
-  std::vector<InputSpec> inputs = {{"input", DType::kFloat, {1, 4}}, {"state", DType::kFloat, {2, 1, 3}}, {"sr", DType::kInt64, {}}};
+  write_npz(path, {{"input", Tensor(DType::kFloat, {6, 1, 4})},
+                   {"state", Tensor(DType::kFloat, {6, 2, 1, 3})}});
+  std::vector<InputSpec> inputs = {{"input", DType::kFloat, {1, 4}},
+                                   {"state", DType::kFloat, {2, 1, 3}},
+                                   {"sr", DType::kInt64, {}}};
   auto source = open_data({path}, {}, inputs, {.constants = {{"sr", 16000}}});
   ASSERT_EQ(source->chunk_count(), 6);
   Batch batch = source->chunk(5);
@@ -78,7 +82,11 @@ TEST(Data, OneAxisMoreIsOneFeedPerEntry) {
   EXPECT_EQ(batch.feed.at("sr").shape(), Shape{});
   EXPECT_EQ(batch.feed.at("sr").integer(0), 16000);
   EXPECT_EQ(error_code(ErrorKind::kData, [&] { open_data({path}, {}, inputs, {}); }), "QT-E432");
-  EXPECT_EQ(error_code(ErrorKind::kUsage, [&] { open_data({path}, {}, inputs, {.constants = {{"sx", 1}}}); }), "QT-E152");
+  EXPECT_EQ(error_code(ErrorKind::kUsage,
+                       [&] {
+                         open_data({path}, {}, inputs, {.constants = {{"sx", 1}}});
+                       }),
+            "QT-E152");
 }
 
 TEST(Data, PicturesOfUnequalSizeAreNotGlued) {
@@ -103,21 +111,27 @@ TEST(Data, ThreadsSeeTheSameChunks) {
   TempFolder folder;
   auto source = open_data({counted(folder, 500)}, {}, kVectors, {});
   std::vector<std::vector<float>> seen(static_cast<size_t>(source->chunk_count()));
-  parallel_for(4, source->chunk_count(), [&](int64_t c, int) { seen[static_cast<size_t>(c)] = values<float>(source->chunk(c).feed.at("x")); });
+  parallel_for(4, source->chunk_count(), [&](int64_t c, int) {
+    seen[static_cast<size_t>(c)] = values<float>(source->chunk(c).feed.at("x"));
+  });
   std::vector<float> all;
   for (const auto& part : seen) all.insert(all.end(), part.begin(), part.end());
   EXPECT_EQ(all, all_values(*source));
 }
 
 TEST(Data, RandomDataDependsOnTheSeedAlone) {
-  std::vector<InputSpec> inputs = {{"x", DType::kFloat, {-1, 3, -1}}, {"ids", DType::kInt64, {-1, -1}}};
-  auto a = random_data(40, 1, inputs, 5), b = random_data(3, 1, inputs, 5), c = random_data(3, 2, inputs, 5);
+  std::vector<InputSpec> inputs = {{"x", DType::kFloat, {-1, 3, -1}},
+                                   {"ids", DType::kInt64, {-1, -1}}};
+  auto a = random_data(40, 1, inputs, 5), b = random_data(3, 1, inputs, 5),
+       c = random_data(3, 2, inputs, 5);
   EXPECT_EQ(a->chunk(0).feed.at("x").shape(), (Shape{32, 3, 5}));
   EXPECT_EQ(a->chunk(0).feed.at("ids").shape(), (Shape{32, 5}));
-  auto first = values<float>(a->chunk(0).feed.at("x")), second = values<float>(b->chunk(0).feed.at("x"));
+  auto first = values<float>(a->chunk(0).feed.at("x")),
+       second = values<float>(b->chunk(0).feed.at("x"));
   EXPECT_TRUE(std::equal(second.begin(), second.end(), first.begin()));
   EXPECT_NE(values<float>(c->chunk(0).feed.at("x")), values<float>(b->chunk(0).feed.at("x")));
-  auto whole = random_data(2, 1, {{"input", DType::kFloat, {1, 4}}, {"state", DType::kFloat, {2, 1, 3}}}, 1);
+  auto whole =
+      random_data(2, 1, {{"input", DType::kFloat, {1, 4}}, {"state", DType::kFloat, {2, 1, 3}}}, 1);
   EXPECT_EQ(whole->chunk(1).feed.at("state").shape(), (Shape{2, 1, 3}));
   EXPECT_NE(a->describe().find("random"), std::string::npos);
 }

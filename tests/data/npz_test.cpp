@@ -30,7 +30,9 @@ std::string archive(const std::string& name, const std::string& content, uint64_
   put(fields, 0, 2);
   put(fields, 8, 2);
   put(fields, 0, 4);
-  put(fields, crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size())), 4);
+  put(fields,
+      crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size())),
+      4);
   put(fields, packed.size(), 4);
   put(fields, claimed, 4);
   put(fields, name.size(), 2);
@@ -55,8 +57,10 @@ std::string archive(const std::string& name, const std::string& content, uint64_
 TEST(Data, NpzSurvivesARoundTrip) {
   TempFolder folder;
   auto path = folder.path() / "x.npz";
-  write_npz(path, {{"a/../b", Tensor::of<float>({2, 1}, {1.5f, -2.0f})}, {"n", Tensor::scalar<int64_t>(7)},
-                   {"empty", Tensor(DType::kUint8, {0, 3})}, {"flag", Tensor::of<uint8_t>({3}, {1, 2, 3})}});
+  write_npz(path, {{"a/../b", Tensor::of<float>({2, 1}, {1.5f, -2.0f})},
+                   {"n", Tensor::scalar<int64_t>(7)},
+                   {"empty", Tensor(DType::kUint8, {0, 3})},
+                   {"flag", Tensor::of<uint8_t>({3}, {1, 2, 3})}});
   auto arrays = read_npz(path);
   ASSERT_EQ(arrays.size(), 4u);
   EXPECT_EQ(values<float>(arrays.at("a/../b")), (std::vector<float>{1.5f, -2.0f}));

@@ -6,7 +6,8 @@ namespace {
 const std::vector<InputSpec> kPictures = {{"input", DType::kFloat, {-1, 3, 2, 2}}};
 const std::vector<InputSpec> kVectors = {{"x", DType::kFloat, {-1, 2}}};
 
-std::string code_of(const std::filesystem::path& path, const std::vector<InputSpec>& inputs, const DataOptions& options = {}) {
+std::string code_of(const std::filesystem::path& path, const std::vector<InputSpec>& inputs,
+                    const DataOptions& options = {}) {
   return error_code(ErrorKind::kData, [&] {
     auto source = open_data({path}, {}, inputs, options);
     for (int64_t i = 0; i < source->chunk_count(); ++i) source->chunk(i);
@@ -39,7 +40,8 @@ TEST(Data, TakesLabelsFromTheFolder) {
   EXPECT_EQ(source->samples(), 2);
   EXPECT_TRUE(source->has_labels());
   EXPECT_EQ(source->chunk(0).labels, (std::vector<int64_t>{7, 1}));
-  for (const char* bad : {"a.ppm,-1\n", "a.ppm,1\nb.ppm,x\n", "a.ppm\n", "nobody.ppm,1\n", "../a.ppm,1\n"}) {
+  for (const char* bad :
+       {"a.ppm,-1\n", "a.ppm,1\nb.ppm,x\n", "a.ppm\n", "nobody.ppm,1\n", "../a.ppm,1\n"}) {
     folder.put("labels.csv", bad);
     EXPECT_TRUE(code_of(folder.path(), kPictures).starts_with("QT-E44")) << bad;
   }
@@ -60,7 +62,9 @@ TEST(Data, NamesOrSkipsABadPicture) {
   folder.put("broken.png", "\x89PNG");
   std::string cut = pnm(pattern(2, 2, 3));
   folder.put("cut.ppm", cut.substr(0, cut.size() - 1));
-  EXPECT_NE(error_message([&] { open_data({folder.path()}, {}, kPictures, {}); }).find("broken.png"), std::string::npos);
+  EXPECT_NE(
+      error_message([&] { open_data({folder.path()}, {}, kPictures, {}); }).find("broken.png"),
+      std::string::npos);
   auto source = open_data({folder.path()}, {}, kPictures, {.skip_bad = true});
   EXPECT_EQ(source->samples(), 1);
   EXPECT_EQ(source->skipped(), 2);
@@ -82,7 +86,9 @@ TEST(Data, GreyPicturesStayGreyForAModelWithOneChannel) {
   TempFolder folder;
   auto path = folder.put("a.pgm", pnm(pattern(2, 2, 1)));
   EXPECT_EQ(code_of(path, {{"x", DType::kFloat, {1, 1, 2, 2}}}), "");
-  EXPECT_EQ(code_of(folder.put("a.npy", npy_of<uint8_t>("|u1", "(1, 2, 2)", {1, 2, 3, 4})), {{"x", DType::kFloat, {1, 1, 2, 2}}}), "");
+  EXPECT_EQ(code_of(folder.put("a.npy", npy_of<uint8_t>("|u1", "(1, 2, 2)", {1, 2, 3, 4})),
+                    {{"x", DType::kFloat, {1, 1, 2, 2}}}),
+            "");
 }
 
 TEST(Data, PreprocessesPictureArrays) {
@@ -96,12 +102,28 @@ TEST(Data, PreprocessesPictureArrays) {
   EXPECT_EQ(code_of(path, {{"x", DType::kUint8, {-1, 1, 2, 3}}}), "");
 }
 
+TEST(Data, RefusesPictureArraysWithoutPixels) {
+  TempFolder folder;
+  auto code = [&](const std::string& shape) {
+    return code_of(folder.put("x.npy", npy_of<uint8_t>("|u1", shape, {})), kPictures);
+  };
+  EXPECT_EQ(code("(1, 0, 2, 3)"), "QT-E410");
+  EXPECT_EQ(code("(0, 4611686018427387904, 2, 3)"), "QT-E403");
+  EXPECT_EQ(
+      code_of(folder.put("c.npy", npy_of<uint8_t>("|u1", "(1, 3, 2, 2)", std::vector<uint8_t>(12))),
+              kPictures),
+      "QT-E430");
+}
+
 TEST(Data, TakesFloatArraysAsTheyAre) {
   TempFolder folder;
   auto path = folder.put("x.npy", npy_of<double>("<f8", "(2, 2)", {1, 2, 3, 4}));
-  EXPECT_EQ(values<float>(open_data({path}, {}, kVectors, {})->chunk(0).feed.at("x")), (std::vector<float>{1, 2, 3, 4}));
-  EXPECT_EQ(code_of(folder.put("i.npy", npy_of<int32_t>("<i4", "(1, 2)", {1, 2})), kVectors), "QT-E431");
-  EXPECT_EQ(code_of(folder.put("w.npy", npy_of<float>("<f4", "(1, 3)", {1, 2, 3})), kVectors), "QT-E430");
+  EXPECT_EQ(values<float>(open_data({path}, {}, kVectors, {})->chunk(0).feed.at("x")),
+            (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_EQ(code_of(folder.put("i.npy", npy_of<int32_t>("<i4", "(1, 2)", {1, 2})), kVectors),
+            "QT-E431");
+  EXPECT_EQ(code_of(folder.put("w.npy", npy_of<float>("<f4", "(1, 3)", {1, 2, 3})), kVectors),
+            "QT-E430");
   EXPECT_EQ(code_of(folder.put("s.npy", npy_of<float>("<f4", "()", {1})), kVectors), "QT-E430");
   EXPECT_EQ(code_of(folder.put("n.npy", npy_of<float>("<f4", "(0, 2)", {})), kVectors), "QT-E403");
 }
@@ -110,32 +132,41 @@ TEST(Data, ConvertsIntegersThatFit) {
   TempFolder folder;
   std::vector<InputSpec> ids = {{"ids", DType::kInt32, {-1, 2}}};
   auto path = folder.put("x.npy", npy_of<int64_t>("<i8", "(1, 2)", {-5, 1 << 30}));
-  EXPECT_EQ(values<int32_t>(open_data({path}, {}, ids, {})->chunk(0).feed.at("ids")), (std::vector<int32_t>{-5, 1 << 30}));
-  EXPECT_EQ(code_of(folder.put("big.npy", npy_of<int64_t>("<i8", "(1, 2)", {0, int64_t{1} << 40})), ids), "QT-E431");
+  EXPECT_EQ(values<int32_t>(open_data({path}, {}, ids, {})->chunk(0).feed.at("ids")),
+            (std::vector<int32_t>{-5, 1 << 30}));
+  EXPECT_EQ(
+      code_of(folder.put("big.npy", npy_of<int64_t>("<i8", "(1, 2)", {0, int64_t{1} << 40})), ids),
+      "QT-E431");
 }
 
 TEST(Data, NamesTheSampleThatIsNotFinite) {
   TempFolder folder;
-  auto path = folder.put("x.npy", npy_of<float>("<f4", "(3, 2)", {1, 2, 3, std::numeric_limits<float>::quiet_NaN(), 5, 6}));
+  auto path = folder.put(
+      "x.npy",
+      npy_of<float>("<f4", "(3, 2)", {1, 2, 3, std::numeric_limits<float>::quiet_NaN(), 5, 6}));
   auto source = open_data({path}, {}, kVectors, {});
   std::string message = error_message([&] { source->chunk(0); });
   EXPECT_NE(message.find("x.npy"), std::string::npos);
   EXPECT_NE(message.find("sample 1"), std::string::npos) << message;
-  EXPECT_EQ(code_of(folder.put("inf.npy", npy_of<double>("<f8", "(1, 2)", {1e300, 0})), kVectors), "QT-E434");
+  EXPECT_EQ(code_of(folder.put("inf.npy", npy_of<double>("<f8", "(1, 2)", {1e300, 0})), kVectors),
+            "QT-E434");
 }
 
 TEST(Data, MatchesArchivesByInputName) {
   TempFolder folder;
   auto path = folder.path() / "x.npz";
   std::vector<InputSpec> two = {{"ids", DType::kInt64, {-1, 2}}, {"mask", DType::kInt64, {-1, 2}}};
-  write_npz(path, {{"ids", Tensor::of<int64_t>({1, 2}, {1, 2})}, {"mask", Tensor::of<int64_t>({1, 2}, {3, 4})},
-                   {"gold", Tensor::of<float>({1}, {1.f})}, {"y", Tensor::of<int64_t>({1}, {5})}});
+  write_npz(path, {{"ids", Tensor::of<int64_t>({1, 2}, {1, 2})},
+                   {"mask", Tensor::of<int64_t>({1, 2}, {3, 4})},
+                   {"gold", Tensor::of<float>({1}, {1.f})},
+                   {"y", Tensor::of<int64_t>({1}, {5})}});
   auto source = open_data({path}, {}, two, {});
   EXPECT_EQ(values<int64_t>(source->chunk(0).feed.at("mask")), (std::vector<int64_t>{3, 4}));
   EXPECT_EQ(source->chunk(0).labels, (std::vector<int64_t>{5}));
   two[1].name = "token_type";
   EXPECT_EQ(code_of(path, two), "QT-E432");
-  write_npz(path, {{"ids", Tensor::of<int64_t>({1, 2}, {1, 2})}, {"mask", Tensor::of<int64_t>({2, 2}, {3, 4, 5, 6})}});
+  write_npz(path, {{"ids", Tensor::of<int64_t>({1, 2}, {1, 2})},
+                   {"mask", Tensor::of<int64_t>({2, 2}, {3, 4, 5, 6})}});
   two[1].name = "mask";
   EXPECT_EQ(code_of(path, two), "QT-E433");
 }
@@ -143,12 +174,15 @@ TEST(Data, MatchesArchivesByInputName) {
 TEST(Data, TakesASolePictureArrayWithLabels) {
   TempFolder folder;
   auto path = folder.path() / "x.npz";
-  write_npz(path, {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})}, {"y", Tensor::of<int64_t>({2}, {1, 0})}});
+  write_npz(path,
+            {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})}, {"y", Tensor::of<int64_t>({2}, {1, 0})}});
   auto source = open_data({path}, {}, kPictures, {});
   EXPECT_EQ(source->chunk(0).labels, (std::vector<int64_t>{1, 0}));
-  write_npz(path, {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})}, {"y", Tensor::of<int64_t>({1}, {1})}});
+  write_npz(path,
+            {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})}, {"y", Tensor::of<int64_t>({1}, {1})}});
   EXPECT_EQ(code_of(path, kPictures), "QT-E440");
-  write_npz(path, {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})}, {"y", Tensor::of<float>({2}, {1.f, 1.f})}});
+  write_npz(path, {{"x", Tensor(DType::kUint8, {2, 2, 2, 3})},
+                   {"y", Tensor::of<float>({2}, {1.f, 1.f})}});
   EXPECT_EQ(code_of(path, kPictures), "QT-E440");
 }
 
@@ -164,15 +198,19 @@ TEST(Data, ReadsAFolderOfArrays) {
 TEST(Data, ReadsOnnxTestSets) {
   TempFolder folder;
   // TensorProto{dims: 1, dims: 2, data_type: FLOAT, raw_data: 1.0, value}.
-  auto tensor = [](char high) { return std::string("\x08\x01\x08\x02\x10\x01\x4a\x08\0\0\x80\x3f\0\0", 14) + high + '\x40'; };
-  for (int i : {10, 2}) folder.put(cat("test_data_set_", i, "/input_0.pb"), tensor(i == 2 ? '\x00' : '\x40'));
+  auto tensor = [](char high) {
+    return std::string("\x08\x01\x08\x02\x10\x01\x4a\x08\0\0\x80\x3f\0\0", 14) + high + '\x40';
+  };
+  for (int i : {10, 2})
+    folder.put(cat("test_data_set_", i, "/input_0.pb"), tensor(i == 2 ? '\x00' : '\x40'));
   auto source = open_data({folder.path()}, {}, kVectors, {});
   ASSERT_EQ(source->chunk_count(), 2);
   EXPECT_EQ(values<float>(source->chunk(0).feed.at("x")), (std::vector<float>{1, 2}));
   EXPECT_EQ(values<float>(source->chunk(1).feed.at("x")), (std::vector<float>{1, 3}));
   EXPECT_EQ(open_data({folder.path() / "test_data_set_2"}, {}, kVectors, {})->samples(), 1);
   EXPECT_EQ(code_of(folder.path(), {{"x", DType::kFloat, {1, 3}}}), "QT-E430");
-  EXPECT_EQ(code_of(folder.path(), {{"x", DType::kFloat, {1, 2}}, {"y", DType::kFloat, {1, 2}}}), "QT-E432");
+  EXPECT_EQ(code_of(folder.path(), {{"x", DType::kFloat, {1, 2}}, {"y", DType::kFloat, {1, 2}}}),
+            "QT-E432");
   folder.put("test_data_set_2/input_0.pb", "junk");
   EXPECT_NE(code_of(folder.path(), kVectors), "");
 }
@@ -183,7 +221,8 @@ TEST(Data, RefusesWhatIsNoData) {
   EXPECT_EQ(code_of(folder.path() / "absent", kPictures), "QT-E401");
   EXPECT_EQ(code_of(folder.put("x.zip", ""), kPictures), "QT-E402");
   auto path = folder.put("x.npy", npy_of<float>("<f4", "(1, 2)", {1, 2}));
-  EXPECT_EQ(code_of(path, {{"a", DType::kFloat, {-1, 2}}, {"b", DType::kFloat, {-1, 2}}}), "QT-E432");
+  EXPECT_EQ(code_of(path, {{"a", DType::kFloat, {-1, 2}}, {"b", DType::kFloat, {-1, 2}}}),
+            "QT-E432");
   EXPECT_EQ(error_code(ErrorKind::kUsage, [&] { open_data({}, {}, kVectors, {}); }), "QT-E153");
 }
 

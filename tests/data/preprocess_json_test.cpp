@@ -6,7 +6,8 @@ namespace {
 TEST(Data, ReadsASidecar) {
   TempFolder folder;
   folder.put("calib.npz", "");
-  auto path = folder.put("m.json", R"json({"model": "m.onnx", "licence": "MIT", "fp32": {"top1": 0.9},
+  auto path =
+      folder.put("m.json", R"json({"model": "m.onnx", "licence": "MIT", "fp32": {"top1": 0.9},
     "input": {"name": "input", "layout": "NHWC"},
     "preprocess": {"channel_order": "BGR", "resize_short_side": 256, "center_crop": null, "scale": 0.5, "resize_filter": "bilinear",
                    "mean": 127, "std": [1, 2, 3], "formula": "(x*scale-mean)/std", "note": "hello"},
@@ -28,7 +29,8 @@ TEST(Data, ReadsASidecar) {
 
 TEST(Data, ReadsASidecarOfAModelWithoutPictures) {
   TempFolder folder;
-  auto path = folder.put("m.json", R"({"input": {"input": ["float32", [1, 576]]}, "preprocess": "int16/32768"})");
+  auto path = folder.put(
+      "m.json", R"({"input": {"input": ["float32", [1, 576]]}, "preprocess": "int16/32768"})");
   EXPECT_EQ(read_sidecar(path).preprocess.layout, "NCHW");
 }
 
@@ -46,9 +48,11 @@ TEST(Data, RefusesUnknownKeysWithTheNearest) {
 }
 
 TEST(Data, RefusesValuesThatMakeNoSense) {
-  for (const char* json : {R"({"scale": "x"})", R"({"mean": []})", R"({"mean": [1, "a"]})", R"({"resize_short_side": 0})", "[1]",
-                           R"({"resize_short_side": 1e99})", R"({"resize": "10y10"})", R"({"grayscale": 1})", R"({"scale": 1e999})",
-                           R"({"interpolation": "bicubic", "resize_filter": "nearest"})", "{", "", R"({"std": [0, 1, 1]})"}) {
+  for (const char* json : {R"({"scale": "x"})", R"({"mean": []})", R"({"mean": [1, "a"]})",
+                           R"({"resize_short_side": 0})", "[1]", R"({"resize_short_side": 1e99})",
+                           R"({"resize": "10y10"})", R"({"grayscale": 1})", R"({"scale": 1e999})",
+                           R"({"interpolation": "bicubic", "resize_filter": "nearest"})", "{", "",
+                           R"({"std": [0, 1, 1]})"}) {
     EXPECT_NE(error_code(ErrorKind::kUsage, [&] { preprocess_from_json(json); }), "") << json;
   }
   std::string deep(200000, '[');

@@ -32,7 +32,8 @@ TEST(Data, ConvertsBetweenGreyAndColour) {
   Preprocess p;
   EXPECT_EQ(values<float>(preprocess_image({1, 1, 1, {7}}, p)), (std::vector<float>{7, 7, 7}));
   p.grayscale = true;
-  EXPECT_EQ(values<float>(preprocess_image({1, 2, 3, {255, 0, 0, 10, 200, 30}}, p)), (std::vector<float>{76, 124}));
+  EXPECT_EQ(values<float>(preprocess_image({1, 2, 3, {255, 0, 0, 10, 200, 30}}, p)),
+            (std::vector<float>{76, 124}));
   EXPECT_EQ(values<float>(preprocess_image({1, 1, 1, {7}}, p)), (std::vector<float>{7}));
 }
 
@@ -68,6 +69,17 @@ TEST(Data, KeepsTheAspectRatioAndPadsWithZeros) {
   EXPECT_EQ(t.data<float>()[8], 10.0f);
   EXPECT_EQ(preprocess_image(pattern(2, 9, 3), p).dim(3), 18);
   EXPECT_EQ(preprocess_image(pattern(50, 1, 3), p).dim(3), 8);
+}
+
+TEST(Data, RefusesToBlowUpAPicture) {
+  Preprocess p;
+  p.center_crop = 1 << 16;
+  EXPECT_EQ(error_code(ErrorKind::kData, [&] { preprocess_image(pattern(4, 4, 3), p); }),
+            "QT-E411");
+  p.center_crop.reset();
+  p.resize_height = 1 << 16;
+  EXPECT_EQ(error_code(ErrorKind::kData, [&] { preprocess_image(pattern(1, 4, 3), p); }),
+            "QT-E411");
 }
 
 TEST(Data, RefusesImpossiblePreprocessing) {

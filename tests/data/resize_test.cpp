@@ -6,16 +6,19 @@ namespace {
 
 TEST(Data, ResizesAsPillowDoes) {
   for (const auto& wanted : fixtures::kResized) {
-    Image out = resize(pattern(wanted.height, wanted.width, wanted.channels), wanted.to_width, wanted.to_height, wanted.interpolation);
+    Image out = resize(pattern(wanted.height, wanted.width, wanted.channels), wanted.to_width,
+                       wanted.to_height, wanted.interpolation);
     std::string_view bytes(reinterpret_cast<const char*>(out.pixels.data()), out.pixels.size());
-    EXPECT_EQ(fnv1a(bytes), wanted.hash) << wanted.width << "x" << wanted.height << " to " << wanted.to_width << "x"
-                                         << wanted.to_height << " " << wanted.interpolation << ", channels " << wanted.channels;
+    EXPECT_EQ(fnv1a(bytes), wanted.hash)
+        << wanted.width << "x" << wanted.height << " to " << wanted.to_width << "x"
+        << wanted.to_height << " " << wanted.interpolation << ", channels " << wanted.channels;
   }
 }
 
 TEST(Data, ResizesASmallPictureToStoredValues) {
   Image out = resize(pattern(5, 7, 3), 3, 4, "bicubic");
-  EXPECT_EQ(out.pixels, std::vector<uint8_t>(std::begin(fixtures::kBicubic), std::end(fixtures::kBicubic)));
+  EXPECT_EQ(out.pixels,
+            std::vector<uint8_t>(std::begin(fixtures::kBicubic), std::end(fixtures::kBicubic)));
 }
 
 TEST(Data, ResizingToTheSameSizeChangesNothing) {

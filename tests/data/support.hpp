@@ -15,7 +15,9 @@ namespace qtool {
 
 class TempFolder {
  public:
-  TempFolder() : path_(std::filesystem::temp_directory_path() / unique_name()) { std::filesystem::create_directories(path_); }
+  TempFolder() : path_(std::filesystem::temp_directory_path() / unique_name()) {
+    std::filesystem::create_directories(path_);
+  }
   ~TempFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -38,7 +40,8 @@ class TempFolder {
 
 inline std::string unhex(std::string_view hex) {
   std::string bytes;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    bytes += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
   return bytes;
 }
 
@@ -47,20 +50,23 @@ inline Image pattern(int64_t height, int64_t width, int64_t channels) {
   Image image{height, width, channels, {}};
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x)
-      for (int64_t c = 0; c < channels; ++c) image.pixels.push_back(static_cast<uint8_t>(y * 37 + x * 91 + c * 53 + x * y * 7));
+      for (int64_t c = 0; c < channels; ++c)
+        image.pixels.push_back(static_cast<uint8_t>(y * 37 + x * 91 + c * 53 + x * y * 7));
   return image;
 }
 
 // A binary PPM or PGM of the picture.
 inline std::string pnm(const Image& image) {
-  std::string bytes = cat(image.channels == 3 ? "P6\n" : "P5\n", image.width, " ", image.height, "\n255\n");
+  std::string bytes =
+      cat(image.channels == 3 ? "P6\n" : "P5\n", image.width, " ", image.height, "\n255\n");
   return bytes.append(image.pixels.begin(), image.pixels.end());
 }
 
 // An .npy file, version 1, from the dictionary of its header and its elements.
 inline std::string npy(const std::string& header, std::string_view elements) {
   std::string bytes = "\x93NUMPY";
-  bytes += {'\x01', '\x00', static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
+  bytes += {'\x01', '\x00', static_cast<char>(header.size() & 0xff),
+            static_cast<char>(header.size() >> 8)};
   return bytes + header + std::string(elements);
 }
 
