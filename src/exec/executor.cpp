@@ -18,8 +18,11 @@ namespace {
 // One kernel for one combination of types, shapes, layouts and constants of the inputs.
 struct Compiled {
   std::vector<InputInfo> signature;
-  std::unique_ptr<Kernel> kernel;
+  std::shared_ptr<const Kernel> kernel;
 };
+
+// Kernels kept for one step; data of ever new shapes must not fill the memory.
+constexpr size_t kMostCompiled = 32;
 
 bool matches(const InputInfo& have, const Array& array, const Tensor* constant) {
   if (have.dtype != array.dtype || have.constant != constant || have.shape != array.shape) return false;
@@ -47,7 +50,7 @@ State::~State() = default;
 struct Executor::Impl {
   struct Step {
     mutable std::shared_mutex mutex;
-    mutable std::vector<std::unique_ptr<Compiled>> compiled;
+    mutable std::vector<Compiled> compiled;
     mutable std::string kernel_name;
     mutable double milliseconds = 0;
     std::vector<ValueId> dies;            // values that no later step reads
@@ -65,7 +68,7 @@ struct Executor::Impl {
   const Graph& graph() const { return model.graph; }
   void index();
   void run_step(State::Impl& state, int step, Tap* tap) const;
-  const Kernel& kernel_for(int step, std::span<const Array> inputs, std::span<const Tensor* const> constants) const;
+  std::shared_ptr<const Kernel> kernel_for(int step, std::span<const Array> inputs, std::span<const Tensor* const> constants) const;
   std::unique_ptr<Kernel> make_kernel(const Node& node, std::span<const InputInfo> signature) const;
   ValueId id_of(const std::string& name) const;
 };
@@ -118,31 +121,32 @@ std::unique_ptr<Kernel> Executor::Impl::make_kernel(const Node& node, std::span<
   return make_reference_kernel(node, model.opset(node.domain));
 }
 
-const Kernel& Executor::Impl::kernel_for(int step, std::span<const Array> inputs,
-                                         std::span<const Tensor* const> constants) const {
+std::shared_ptr<const Kernel> Executor::Impl::kernel_for(int step, std::span<const Array> inputs,
+                                                         std::span<const Tensor* const> constants) const {
   const Step& s = steps[step];
-  auto find = [&]() -> const Kernel* {
-    for (const auto& c : s.compiled) {
+  auto find = [&]() -> std::shared_ptr<const Kernel> {
+    for (const Compiled& c : s.compiled) {
       bool same = true;
-      for (size_t i = 0; same && i < inputs.size(); ++i) same = matches(c->signature[i], inputs[i], constants[i]);
-      if (same) return c->kernel.get();
+      for (size_t i = 0; same && i < inputs.size(); ++i) same = matches(c.signature[i], inputs[i], constants[i]);
+      if (same) return c.kernel;
     }
     return nullptr;
   };
   {
     std::shared_lock lock(s.mutex);
-    if (const Kernel* kernel = find()) return *kernel;
+    if (auto kernel = find()) return kernel;
   }
   std::unique_lock lock(s.mutex);
-  if (const Kernel* kernel = find()) return *kernel;
-  auto compiled = std::make_unique<Compiled>();
+  if (auto kernel = find()) return kernel;
+  Compiled compiled;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    compiled->signature.push_back({inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
+    compiled.signature.push_back({inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
   }
-  compiled->kernel = make_kernel(graph().nodes[step], compiled->signature);
-  s.kernel_name = compiled->kernel->name();
+  compiled.kernel = make_kernel(graph().nodes[step], compiled.signature);
+  s.kernel_name = compiled.kernel->name();
+  if (s.compiled.size() == kMostCompiled) s.compiled.erase(s.compiled.begin());
   s.compiled.push_back(std::move(compiled));
-  return *s.compiled.back()->kernel;
+  return s.compiled.back().kernel;
 }
 
 void Executor::Impl::run_step(State::Impl& state, int step, Tap* tap) const {
@@ -161,9 +165,8 @@ void Executor::Impl::run_step(State::Impl& state, int step, Tap* tap) const {
   }
   // Released first, so that a kernel may overwrite what it alone holds.
   for (ValueId v : steps[step].dies) state.arrays[qtool::index(v)] = Array();
-  const Kernel& kernel = kernel_for(step, inputs, constants);
   try {
-    kernel.run(inputs, outputs);
+    kernel_for(step, inputs, constants)->run(inputs, outputs);
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;

@@ -57,9 +57,10 @@ class ConvKernel : public Kernel {
 std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
   const InputInfo& x = request.inputs[0];
   const InputInfo& w = request.inputs[1];
-  if (x.dtype != DType::kFloat || w.layout || x.shape.size() < 3 || x.shape.size() > 5) return nullptr;
+  if (x.dtype != DType::kFloat || w.dtype != DType::kFloat || w.layout || x.shape.size() < 3 || x.shape.size() > 5) return nullptr;
   const ConvShape shape = conv_shape(request.node, x.shape, w.shape);
   if (!shape.valid()) return nullptr;
+  if (request.has(2) && (request.inputs[2].dtype != DType::kFloat || request.inputs[2].shape != Shape{w.shape[0]})) return nullptr;
   if (request.has(3) && request.inputs[3].shape != shape.output) return nullptr;
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;

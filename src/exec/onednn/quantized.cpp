@@ -13,11 +13,18 @@ std::optional<LayerParameters> layer_parameters(const KernelRequest& r, size_t y
   LayerParameters p;
   p.result = r.inputs[y_scale + 1].dtype;
   if (!eight_bit(p.result) || r.constant(1)->size() != 1 || r.constant(y_scale)->size() != 1) return std::nullopt;
+  for (size_t i : {size_t{1}, size_t{4}, y_scale}) if (r.constant(i)->dtype() != DType::kFloat) return std::nullopt;
+  if (r.constant(2)->size() != 1 || r.constant(y_scale + 1)->size() != 1) return std::nullopt;
   const float x = r.constant(1)->data<float>()[0], y = r.constant(y_scale)->data<float>()[0];
   for (float w : r.constant(4)->data<float>()) p.scales.push_back(x * w / y);
   p.source_zero_point = static_cast<int32_t>(r.constant(2)->integer(0));
   p.result_zero_point = static_cast<int32_t>(r.constant(y_scale + 1)->integer(0));
   return p;
+}
+
+bool fits(const LayerParameters& parameters, const Tensor* bias, int64_t channels) {
+  const auto scales = static_cast<int64_t>(parameters.scales.size());
+  return (scales == 1 || scales == channels) && (!bias || (bias->dtype() == DType::kInt32 && bias->size() == channels));
 }
 
 QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerParameters parameters, int weight_mask)

@@ -15,6 +15,8 @@ struct LayerParameters {
 // Empty when a parameter is not constant, the weight is not symmetric int8, or types are unusual.
 // `y_scale` is the index of the result's scale input, its zero point follows.
 std::optional<LayerParameters> layer_parameters(const KernelRequest& request, size_t y_scale);
+// Scales for one or all channels, and a bias (may be absent) of int32 for every channel.
+bool fits(const LayerParameters& parameters, const Tensor* bias, int64_t channels);
 
 // Attributes: user scratchpad, scales, zero points, and the clamp of "code_min"/"code_max".
 class QuantizedAttributes {

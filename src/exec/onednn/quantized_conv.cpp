@@ -50,6 +50,7 @@ std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request) {
   if (!parameters || (request.has(kBias) && !request.constant(kBias))) return nullptr;
   const ConvShape shape = conv_shape(request.node, x.shape, request.inputs[kWeights].shape);
   if (!shape.valid()) return nullptr;
+  if (!fits(*parameters, request.constant(kBias), shape.output[1])) return nullptr;
   const bool grouped = shape.weights.size() > x.shape.size();
   const DType result = parameters->result;
   const Descriptor bias = request.has(kBias) ? bias_descriptor(shape.output[1], 1) : Descriptor();

@@ -48,12 +48,13 @@ std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   auto parameters = layer_parameters(request, kResultScale);
   if (!parameters || (request.has(kBias) && !request.constant(kBias))) return nullptr;
   const Shape& b = request.inputs[kWeights].shape;
+  if (b.size() != 2) return nullptr;
   const Shape weights = transposed ? Shape{b[1], b[0]} : b;
   if (a.shape[0] <= 0 || a.shape[1] != weights[0]) return nullptr;
   const Shape strides = transposed ? Shape{1, b[1]} : Shape{b[1], 1};
   const Descriptor plain_weights(weights, dnnl::memory::data_type::s8, strides);
   Shape output = {a.shape[0], weights[1]};
-  if (request.has(kBias) && element_count(request.inputs[kBias].shape) != weights[1]) return nullptr;
+  if (!fits(*parameters, request.constant(kBias), weights[1])) return nullptr;
   const Descriptor bias = request.has(kBias) ? bias_descriptor(weights[1], 2) : Descriptor();
   const Descriptor source = plain_descriptor(a.dtype, a.shape), result = plain_descriptor(parameters->result, output);
   const Descriptor packed = any_descriptor(DType::kInt8, weights);

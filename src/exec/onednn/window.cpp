@@ -7,6 +7,9 @@ namespace qtool::onednn {
 ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights) {
   ConvShape s;
   const int64_t groups = attr_int(node, "group", 1);
+  if (weights.size() != input.size()) {
+    throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ", shape_text(weights), " differ in rank"));
+  }
   const Window window = resolve_window(node, input, Shape(weights.begin() + 2, weights.end()));
   if (groups < 1 || input[1] != weights[1] * groups || weights[0] % groups != 0) {
     throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ", shape_text(weights),
