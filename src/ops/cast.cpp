@@ -33,7 +33,8 @@ DType named_type(const Call& call) {
 
 std::vector<Tensor> eval_cast(const Call& call) {
   require(find_attribute(call.node, "to"), call, "no element type is given");
-  return cast_to(call, call.opset < 6 ? named_type(call) : checked_dtype(call.integer("to", 0), call));
+  return cast_to(call,
+                 call.opset < 6 ? named_type(call) : checked_dtype(call.integer("to", 0), call));
 }
 
 std::vector<Tensor> eval_cast_like(const Call& call) { return cast_to(call, call.in(1).dtype()); }
@@ -41,8 +42,8 @@ std::vector<Tensor> eval_cast_like(const Call& call) { return cast_to(call, call
 std::vector<Tensor> eval_bit_cast(const Call& call) {
   const Tensor& x = call.in(0);
   const DType type = checked_dtype(call.integer("to", 0), call);
-  require(dtype_bits(type) > 0 && dtype_bits(type) == dtype_bits(x.dtype()), call, dtype_name(x.dtype()),
-          " and ", dtype_name(type), " have other widths");
+  require(dtype_bits(type) > 0 && dtype_bits(type) == dtype_bits(x.dtype()), call,
+          dtype_name(x.dtype()), " and ", dtype_name(type), " have other widths");
   return {x.reinterpreted(type)};
 }
 

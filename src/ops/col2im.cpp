@@ -9,8 +9,8 @@ struct Blocks {
   std::vector<int64_t> image, block, strides, dilations, begin, count;
 };
 
-std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t entries, int64_t fallback,
-                             int64_t low) {
+std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t entries,
+                             int64_t fallback, int64_t low) {
   std::vector<int64_t> v = call.integers(name);
   if (v.empty()) v.assign(entries, fallback);
   require(v.size() == entries, call, "'", name, "' has ", v.size(), " entries, expected ", entries);
@@ -23,13 +23,14 @@ Blocks resolve_blocks(const Call& call) {
   b.image = index_data(call, 1);
   b.block = index_data(call, 2);
   const size_t dims = b.image.size();
-  require(dims >= 1 && b.block.size() == dims, call, "image_shape has ", dims,
-          " and block_shape ", b.block.size(), " entries");
+  require(dims >= 1 && b.block.size() == dims, call, "image_shape has ", dims, " and block_shape ",
+          b.block.size(), " entries");
   b.strides = spatial(call, "strides", dims, 1, 1);
   b.dilations = spatial(call, "dilations", dims, 1, 1);
   b.begin = spatial(call, "pads", 2 * dims, 0, 0);
   for (size_t d = 0; d < dims; ++d) {
-    const bool fits = b.image[d] >= 1 && b.image[d] < (1 << 30) && b.block[d] >= 1 && b.block[d] < (1 << 30);
+    const bool fits =
+        b.image[d] >= 1 && b.image[d] < (1 << 30) && b.block[d] >= 1 && b.block[d] < (1 << 30);
     require(fits, call, "image ", b.image[d], " with blocks ", b.block[d]);
     const int64_t span = (b.block[d] - 1) * b.dilations[d] + 1;
     const int64_t room = b.image[d] + b.begin[d] + b.begin[d + dims] - span;

@@ -45,15 +45,16 @@ std::vector<int64_t> split_lengths(const Call& call, int64_t length) {
   std::vector<int64_t> lengths = call.integers_or_input("split", 1);
   if (lengths.empty()) {
     const int64_t parts = call.integer("num_outputs", count);
-    require(parts == count && parts > 0, call, "num_outputs is ", parts, " with ", count, " outputs");
+    require(parts == count && parts > 0, call, "num_outputs is ", parts, " with ", count,
+            " outputs");
     const int64_t part = (length + parts - 1) / parts;
     require(call.opset >= 18 || part * parts == length, call, "dimension of ", length,
             " does not split into ", parts, " equal parts");
     lengths.assign(static_cast<size_t>(parts), part);
     lengths.back() = length - part * (parts - 1);
   }
-  require(static_cast<int64_t>(lengths.size()) == count, call, lengths.size(), " parts with ", count,
-          " outputs");
+  require(static_cast<int64_t>(lengths.size()) == count, call, lengths.size(), " parts with ",
+          count, " outputs");
   int64_t sum = 0;
   for (const int64_t part : lengths) {
     require(part >= 0, call, "a part of ", part);

@@ -16,7 +16,8 @@ std::vector<Tensor> eval_constant(const Call& call) {
   if (const Tensor* value = attr_tensor(node, "value")) return {*value};
   if (find_attribute(node, "value_float")) return {Tensor::scalar(call.real("value_float", 0))};
   if (find_attribute(node, "value_int")) return {Tensor::scalar(call.integer("value_int", 0))};
-  if (find_attribute(node, "value_string")) return {Tensor::strings({}, {call.text("value_string", "")})};
+  if (find_attribute(node, "value_string"))
+    return {Tensor::strings({}, {call.text("value_string", "")})};
   if (find_attribute(node, "value_floats")) {
     const std::vector<float> list = attr_floats(node, "value_floats");
     return {Tensor::of(count(list), list)};
@@ -36,7 +37,8 @@ std::vector<Tensor> eval_constant(const Call& call) {
 
 std::vector<Tensor> eval_constant_of_shape(const Call& call) {
   const std::vector<int64_t> shape = index_data(call, 0);
-  require(call.in(0).rank() == 1, call, "the shape must be a list, not ", shape_text(call.in(0).shape()));
+  require(call.in(0).rank() == 1, call, "the shape must be a list, not ",
+          shape_text(call.in(0).shape()));
   element_count(shape);  // throws for absurd dimensions
   const Tensor* value = attr_tensor(call.node, "value");
   if (!value) return {Tensor(DType::kFloat, shape)};

@@ -16,19 +16,20 @@ std::vector<Tensor> run_body(const Call& call, std::string_view name, std::vecto
   const Graph* body = attr_graph(call.node, name);
   require(body != nullptr, call, "no subgraph '", name, "'");
   refuse(call.run_body == nullptr, call, "subgraphs are not run here");
-  require(body->inputs.size() == inputs.size(), call, "subgraph '", name, "' has ", body->inputs.size(),
-          " inputs, ", inputs.size(), " are given");
+  require(body->inputs.size() == inputs.size(), call, "subgraph '", name, "' has ",
+          body->inputs.size(), " inputs, ", inputs.size(), " are given");
   require(body->outputs.size() == outputs, call, "subgraph '", name, "' has ", body->outputs.size(),
           " outputs, expected ", outputs);
   check_interrupted();
   std::vector<Tensor> results = (*call.run_body)(*body, std::move(inputs));
-  require(results.size() == outputs, call, "subgraph '", name, "' gave ", results.size(), " outputs");
+  require(results.size() == outputs, call, "subgraph '", name, "' gave ", results.size(),
+          " outputs");
   return results;
 }
 
 bool condition(const Call& call, const Tensor& t) {
-  require(t.dtype() == DType::kBool && t.size() == 1, call, "the condition is ", dtype_name(t.dtype()),
-          shape_text(t.shape()), ", expected one bool");
+  require(t.dtype() == DType::kBool && t.size() == 1, call, "the condition is ",
+          dtype_name(t.dtype()), shape_text(t.shape()), ", expected one bool");
   return t.data<bool>()[0];
 }
 
@@ -41,7 +42,8 @@ std::vector<Tensor> eval_if(const Call& call) {
 class Collector {
  public:
   void add(const Call& call, Tensor value) {
-    require(values_.empty() || (value.dtype() == values_[0].dtype() && value.shape() == values_[0].shape()),
+    require(values_.empty() ||
+                (value.dtype() == values_[0].dtype() && value.shape() == values_[0].shape()),
             call, "an output changes its type or shape between iterations");
     bytes_ += value.bytes() + 64;
     values_.push_back(std::move(value));
@@ -90,8 +92,12 @@ const Value& body_output(const Call& call, size_t i) {
   return body.value(body.outputs[i]);
 }
 
-void check_states(const Call& call, size_t states) {
-  require(attr_graph(call.node, "body") != nullptr, call, "no subgraph 'body'");
+// `extra`: outputs of the body that are not outputs of the node.
+void check_states(const Call& call, size_t states, size_t extra) {
+  const Graph* body = attr_graph(call.node, "body");
+  require(body != nullptr, call, "no subgraph 'body'");
+  require(body->outputs.size() == call.outputs() + extra, call, "the body has ",
+          body->outputs.size(), " outputs, expected ", call.outputs() + extra);
   require(call.outputs() >= states, call, states, " states with ", call.outputs(), " outputs");
 }
 
@@ -101,7 +107,7 @@ std::vector<Tensor> eval_loop(const Call& call) {
   std::vector<Tensor> state;
   for (size_t i = 2; i < call.inputs.size(); ++i) state.push_back(call.in(i));
   const size_t states = state.size();
-  check_states(call, states);
+  check_states(call, states, 1);
   std::vector<Collector> collected(call.outputs() - states);
   for (int64_t trip = 0; trip < limit && go_on; ++trip) {
     require(trip < kMaxIterations, call, "more than ", kMaxIterations, " iterations");
@@ -125,7 +131,8 @@ std::vector<Tensor> eval_loop(const Call& call) {
 std::vector<int64_t> per_value(const Call& call, std::string_view name, size_t count) {
   std::vector<int64_t> list = call.integers(name);
   if (list.empty()) list.assign(count, 0);
-  require(list.size() == count, call, "'", name, "' has ", list.size(), " entries, expected ", count);
+  require(list.size() == count, call, "'", name, "' has ", list.size(), " entries, expected ",
+          count);
   return list;
 }
 
@@ -154,7 +161,8 @@ std::vector<Tensor> scan(const Call& call, ScanInputs in) {
       inputs.push_back(slice_at(call, in.sequences[i], in.in_axes[i], position));
     }
     std::vector<Tensor> results = run_body(call, "body", std::move(inputs), call.outputs());
-    for (size_t k = 0; k < collected.size(); ++k) collected[k].add(call, std::move(results[states + k]));
+    for (size_t k = 0; k < collected.size(); ++k)
+      collected[k].add(call, std::move(results[states + k]));
     results.resize(states);
     in.state = std::move(results);
   }
@@ -171,13 +179,14 @@ ScanInputs read_scan(const Call& call, size_t first) {
   const auto inputs = static_cast<int64_t>(call.inputs.size() - first);
   require(count >= 1 && count <= inputs, call, count, " scan inputs of ", inputs);
   const auto sequences = static_cast<size_t>(count), states = static_cast<size_t>(inputs - count);
-  check_states(call, states);
+  check_states(call, states, 0);
   ScanInputs in;
   for (size_t i = first; i < call.inputs.size(); ++i) {
     (i < first + states ? in.state : in.sequences).push_back(call.in(i));
   }
   in.in_axes = per_value(call, "scan_input_axes", sequences);
-  in.in_backwards = per_value(call, call.opset < 9 ? "directions" : "scan_input_directions", sequences);
+  in.in_backwards =
+      per_value(call, call.opset < 9 ? "directions" : "scan_input_directions", sequences);
   in.out_axes = per_value(call, "scan_output_axes", call.outputs() - states);
   in.out_backwards = per_value(call, "scan_output_directions", call.outputs() - states);
   return in;
@@ -232,8 +241,7 @@ constexpr QuantRule kControl{.reason = "subgraphs are not quantized"};
 
 extern const OpDef kIf{.type = "If", .eval = eval_if, .quant = kControl};
 extern const OpDef kLoop{.type = "Loop", .eval = eval_loop, .quant = kControl};
-extern const OpDef kScan8{
-    .type = "Scan", .since = 8, .eval = eval_batched_scan, .quant = kControl};
+extern const OpDef kScan8{.type = "Scan", .since = 8, .eval = eval_batched_scan, .quant = kControl};
 extern const OpDef kScan{.type = "Scan", .since = 9, .eval = eval_scan, .quant = kControl};
 
 }  // namespace qtool

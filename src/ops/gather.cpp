@@ -55,8 +55,8 @@ std::vector<Tensor> eval_gather_elements(const Call& call) {
 std::vector<Tensor> eval_gather_nd(const Call& call) {
   const Tensor &x = call.in(0), &where = call.in(1);
   const int64_t batch_dims = call.integer("batch_dims", 0);
-  require(where.rank() >= 1 && batch_dims >= 0 && batch_dims < std::min(x.rank(), where.rank()), call,
-          "batch_dims ", batch_dims, " with data ", shape_text(x.shape()), " and indices ",
+  require(where.rank() >= 1 && batch_dims >= 0 && batch_dims < std::min(x.rank(), where.rank()),
+          call, "batch_dims ", batch_dims, " with data ", shape_text(x.shape()), " and indices ",
           shape_text(where.shape()));
   const int64_t depth = where.dim(-1);
   require(depth >= 1 && depth <= x.rank() - batch_dims, call, "index tuples of ", depth,
@@ -82,7 +82,8 @@ std::vector<Tensor> eval_gather_nd(const Call& call) {
     int64_t e = t / (tuples / batches) * per_batch;
     for (int64_t k = 0; k < depth; ++k) {
       const int64_t index = positions[static_cast<size_t>(t * depth + k)];
-      e += checked_index(index, x.dim(batch_dims + k), call) * strides[static_cast<size_t>(batch_dims + k)];
+      e += checked_index(index, x.dim(batch_dims + k), call) *
+           strides[static_cast<size_t>(batch_dims + k)];
     }
     std::memcpy(to + t * block, bytes_of(m[0]) + e * width, static_cast<size_t>(block));
   }

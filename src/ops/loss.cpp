@@ -32,7 +32,8 @@ Tensor likelihood_loss(const Call& call, const Scores& s, const T* log_probabili
   const int64_t ignored = call.integer("ignore_index", 0);
   const std::vector<int64_t> labels = index_data(call, 1);
   const T* weights = call.has(2) ? input_data<T>(call, 2).data() : nullptr;
-  require(!weights || call.in(2).shape() == Shape{s.classes}, call, "weights for ", s.classes, " classes");
+  require(!weights || call.in(2).shape() == Shape{s.classes}, call, "weights for ", s.classes,
+          " classes");
   Tensor losses(dtype_of<T>(), call.in(1).shape());
   T* loss = losses.mutable_data<T>().data();
   double sum = 0, weight_sum = 0;
@@ -40,7 +41,8 @@ Tensor likelihood_loss(const Call& call, const Scores& s, const T* log_probabili
     for (int64_t d = 0; d < s.inner; ++d) {
       const int64_t i = n * s.inner + d, label = labels[static_cast<size_t>(i)];
       if (ignores && label == ignored) continue;
-      require(label >= 0 && label < s.classes, call, "label ", label, " of ", s.classes, " classes");
+      require(label >= 0 && label < s.classes, call, "label ", label, " of ", s.classes,
+              " classes");
       const double weight = weights ? static_cast<double>(weights[label]) : 1;
       const double value = -static_cast<double>(log_probability[s.at(n, label, d)]) * weight;
       loss[i] = static_cast<T>(value);
@@ -68,8 +70,10 @@ std::vector<Tensor> eval_cross_entropy(const Call& call) {
     for (int64_t n = 0; n < s.batch; ++n) {
       for (int64_t d = 0; d < s.inner; ++d) {
         double peak = -INFINITY, sum = 0;
-        for (int64_t c = 0; c < s.classes; ++c) peak = std::max(peak, static_cast<double>(x[s.at(n, c, d)]));
-        for (int64_t c = 0; c < s.classes; ++c) sum += std::exp(static_cast<double>(x[s.at(n, c, d)]) - peak);
+        for (int64_t c = 0; c < s.classes; ++c)
+          peak = std::max(peak, static_cast<double>(x[s.at(n, c, d)]));
+        for (int64_t c = 0; c < s.classes; ++c)
+          sum += std::exp(static_cast<double>(x[s.at(n, c, d)]) - peak);
         const double base = peak + std::log(sum);
         for (int64_t c = 0; c < s.classes; ++c) {
           T& v = x[s.at(n, c, d)];
@@ -86,9 +90,13 @@ constexpr QuantRule kLoss{.reason = "a training loss stays in float"};
 
 }  // namespace
 
-extern const OpDef kNegativeLogLikelihoodLoss{.type = "NegativeLogLikelihoodLoss", .since = 12,
-                                              .eval = half_as_float<eval_likelihood>, .quant = kLoss};
-extern const OpDef kSoftmaxCrossEntropyLoss{.type = "SoftmaxCrossEntropyLoss", .since = 12,
-                                            .eval = half_as_float<eval_cross_entropy>, .quant = kLoss};
+extern const OpDef kNegativeLogLikelihoodLoss{.type = "NegativeLogLikelihoodLoss",
+                                              .since = 12,
+                                              .eval = half_as_float<eval_likelihood>,
+                                              .quant = kLoss};
+extern const OpDef kSoftmaxCrossEntropyLoss{.type = "SoftmaxCrossEntropyLoss",
+                                            .since = 12,
+                                            .eval = half_as_float<eval_cross_entropy>,
+                                            .quant = kLoss};
 
 }  // namespace qtool

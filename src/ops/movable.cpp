@@ -91,8 +91,10 @@ Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
     }
   };
   // One element at a time is by far quicker when its width is a constant.
-  if (view.inner == 1) with_width(block, copy);
-  else copy(block);
+  if (view.inner == 1)
+    with_width(block, copy);
+  else
+    copy(block);
   return out;
 }
 
@@ -117,7 +119,8 @@ int64_t index_scalar(const Call& call, size_t i) {
 }
 
 int64_t checked_index(int64_t index, int64_t size, const Call& call) {
-  require(index >= -size && index < size, call, "index ", index, " is outside a dimension of ", size);
+  require(index >= -size && index < size, call, "index ", index, " is outside a dimension of ",
+          size);
   return index < 0 ? index + size : index;
 }
 
@@ -129,7 +132,8 @@ int64_t checked_add(int64_t a, int64_t b, const Call& call) {
 
 int64_t checked_multiply(int64_t a, int64_t b, const Call& call) {
   int64_t product = 0;
-  require(!__builtin_mul_overflow(a, b, &product), call, "a dimension of ", a, " * ", b, " overflows");
+  require(!__builtin_mul_overflow(a, b, &product), call, "a dimension of ", a, " * ", b,
+          " overflows");
   return product;
 }
 

@@ -38,12 +38,18 @@ inline char* bytes_of(Tensor& t) { return static_cast<char*>(t.mutable_raw()); }
 template <typename Fn>
 void with_width(int64_t width, Fn&& fn) {
   switch (width) {
-    case 1: return fn(std::integral_constant<size_t, 1>{});
-    case 2: return fn(std::integral_constant<size_t, 2>{});
-    case 4: return fn(std::integral_constant<size_t, 4>{});
-    case 8: return fn(std::integral_constant<size_t, 8>{});
-    case 16: return fn(std::integral_constant<size_t, 16>{});
-    default: throw_internal(cat("elements of ", width, " bytes cannot be moved"));
+    case 1:
+      return fn(std::integral_constant<size_t, 1>{});
+    case 2:
+      return fn(std::integral_constant<size_t, 2>{});
+    case 4:
+      return fn(std::integral_constant<size_t, 4>{});
+    case 8:
+      return fn(std::integral_constant<size_t, 8>{});
+    case 16:
+      return fn(std::integral_constant<size_t, 16>{});
+    default:
+      throw_internal(cat("elements of ", width, " bytes cannot be moved"));
   }
 }
 

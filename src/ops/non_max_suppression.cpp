@@ -13,7 +13,7 @@ struct Box {
 };
 
 Box read_box(const float* p, bool center) {
-  if (center) {   // x_center, y_center, width, height
+  if (center) {  // x_center, y_center, width, height
     return {p[1] - p[3] / 2, p[0] - p[2] / 2, p[1] + p[3] / 2, p[0] + p[2] / 2};
   }
   // Two corners, in either order: y1, x1, y2, x2.
@@ -38,14 +38,15 @@ float real_input(const Call& call, size_t i, float fallback) {
 
 std::vector<Tensor> eval_nms(const Call& call) {
   const Tensor &boxes = call.in(0), &scores = call.in(1);
-  require(boxes.rank() == 3 && scores.rank() == 3 && boxes.dim(2) == 4 && boxes.dim(0) == scores.dim(0) &&
-              boxes.dim(1) == scores.dim(2), call, "boxes ", shape_text(boxes.shape()), " and scores ",
-          shape_text(scores.shape()));
+  require(boxes.rank() == 3 && scores.rank() == 3 && boxes.dim(2) == 4 &&
+              boxes.dim(0) == scores.dim(0) && boxes.dim(1) == scores.dim(2),
+          call, "boxes ", shape_text(boxes.shape()), " and scores ", shape_text(scores.shape()));
   const int64_t limit = call.has(2) ? index_scalar(call, 2) : 0;
   const float overlap = real_input(call, 3, 0), least = real_input(call, 4, -INFINITY);
   require(overlap >= 0 && overlap <= 1, call, "iou_threshold ", overlap, " is outside [0, 1]");
   const bool center = call.integer("center_point_box", 0) != 0;
-  const float *box_data = input_data<float>(call, 0).data(), *score_data = input_data<float>(call, 1).data();
+  const float *box_data = input_data<float>(call, 0).data(),
+              *score_data = input_data<float>(call, 1).data();
   const int64_t count = boxes.dim(1);
   std::vector<int64_t> selected;
   for (int64_t batch = 0; batch < scores.dim(0); ++batch) {
@@ -55,7 +56,8 @@ std::vector<Tensor> eval_nms(const Call& call) {
       for (int64_t i = 0; i < count; ++i) {
         if (score[i] > least || (!call.has(4) && !std::isnan(score[i]))) order.push_back(i);
       }
-      std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return score[a] > score[b]; });
+      std::stable_sort(order.begin(), order.end(),
+                       [&](int64_t a, int64_t b) { return score[a] > score[b]; });
       std::vector<Box> kept;
       for (const int64_t i : order) {
         if (static_cast<int64_t>(kept.size()) >= limit) break;
@@ -74,7 +76,9 @@ std::vector<Tensor> eval_nms(const Call& call) {
 }  // namespace
 
 extern const OpDef kNonMaxSuppression{
-    .type = "NonMaxSuppression", .since = 10, .eval = eval_nms,
+    .type = "NonMaxSuppression",
+    .since = 10,
+    .eval = eval_nms,
     .quant = {.reason = "the output is a list of indices, not values"}};
 
 }  // namespace qtool

@@ -22,7 +22,8 @@ std::vector<Tensor> eval_one_hot(const Call& call) {
     if (!is_count_type(call.in(i).dtype())) unsupported_type(call, call.in(i).dtype());
   }
   require(call.in(1).size() == 1, call, "depth is not a scalar");
-  require(values.shape() == Shape{2}, call, "values are ", shape_text(values.shape()), ", expected [2]");
+  require(values.shape() == Shape{2}, call, "values are ", shape_text(values.shape()),
+          ", expected [2]");
   const int64_t depth = whole_number(call.in(1), 0);
   require(depth >= 0, call, "depth ", depth, " is negative");
   const int64_t axis = normalize_axis(call.integer("axis", -1), indices.rank() + 1, call.node);
@@ -65,9 +66,13 @@ std::vector<Tensor> eval_eye_like(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kOneHot{.type = "OneHot", .since = 9, .eval = eval_one_hot,
+extern const OpDef kOneHot{.type = "OneHot",
+                           .since = 9,
+                           .eval = eval_one_hot,
                            .quant = {.reason = "the output has two values only"}};
-extern const OpDef kEyeLike{.type = "EyeLike", .since = 9, .eval = eval_eye_like,
+extern const OpDef kEyeLike{.type = "EyeLike",
+                            .since = 9,
+                            .eval = eval_eye_like,
                             .quant = {.reason = "the output has two values only"}};
 
 }  // namespace qtool

@@ -8,7 +8,7 @@ namespace qtool {
 namespace {
 
 struct Pads {
-  std::vector<int64_t> begin, end;   // one entry a dimension; negative: elements are cut off
+  std::vector<int64_t> begin, end;  // one entry a dimension; negative: elements are cut off
 };
 
 Pads resolve_pads(const Call& call, int64_t rank) {
@@ -79,7 +79,8 @@ Tensor pad_from_itself(const Call& call, Tensor x, const Pads& pads, const std::
     return Tensor(x.dtype(), padded_shape(call, x.shape(), pads));
   }
   for (int64_t d = 0; d < x.rank(); ++d) {
-    const int64_t begin = pads.begin[static_cast<size_t>(d)], end = pads.end[static_cast<size_t>(d)];
+    const int64_t begin = pads.begin[static_cast<size_t>(d)],
+                  end = pads.end[static_cast<size_t>(d)];
     if (begin == 0 && end == 0) continue;
     const int64_t size = x.dim(d);
     require(size > 0, call, "mode '", mode, "' on an empty dimension");
@@ -90,7 +91,8 @@ Tensor pad_from_itself(const Call& call, Tensor x, const Pads& pads, const std::
     Tensor::uninitialized(x.dtype(), shape);
     std::vector<int64_t> positions;
     positions.reserve(static_cast<size_t>(begin + size + end));
-    for (int64_t i = -begin; i < size + end; ++i) positions.push_back(source_position(mode, i, size));
+    for (int64_t i = -begin; i < size + end; ++i)
+      positions.push_back(source_position(mode, i, size));
     x = take(x, d, positions);
   }
   return x;
@@ -112,7 +114,8 @@ std::vector<Tensor> eval_pad(const Call& call) {
   require(mode == "constant" || mode == "reflect" || mode == "edge" || mode == "wrap", call,
           "mode '", printable(mode), "' is not known");
   const Tensor value = pad_value(call);
-  const Movable m(call, value.defined() ? std::vector<Tensor>{input, value} : std::vector<Tensor>{input});
+  const Movable m(call,
+                  value.defined() ? std::vector<Tensor>{input, value} : std::vector<Tensor>{input});
   Pads pads = resolve_pads(call, input.rank());
   const Tensor x = crop(call, m[0], pads);
   if (mode != "constant") return {m.restore(pad_from_itself(call, x, pads, mode))};
@@ -152,7 +155,9 @@ std::vector<Tensor> eval_center_crop_pad(const Call& call) {
 // express; zero always is.
 extern const OpDef kPad{.type = "Pad", .eval = eval_pad, .quant = {.kind = QuantKind::kMovement}};
 extern const OpDef kCenterCropPad{
-    .type = "CenterCropPad", .since = 18, .eval = eval_center_crop_pad,
+    .type = "CenterCropPad",
+    .since = 18,
+    .eval = eval_center_crop_pad,
     .quant = {.reason = "cropping to a size that is an input is left in float"}};
 
 }  // namespace qtool

@@ -94,7 +94,10 @@ std::vector<Tensor> eval_multinomial(const Call& call) {
 }
 
 constexpr OpDef random_op(std::string_view type, EvalFunction eval) {
-  return {.type = type, .eval = eval, .quant = {.reason = "the output is random"}, .deterministic = false};
+  return {.type = type,
+          .eval = eval,
+          .quant = {.reason = "the output is random"},
+          .deterministic = false};
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ std::vector<Tensor> eval_range(const Call& call) {
   for (size_t i = 0; i < 3; ++i) {
     require(call.in(i).size() == 1, call, "input ", i, " is not a scalar");
   }
+  refuse(call.integer("stash_type", 1) != 1, call, "stash_type is not supported");
   return {with_number(call, type, [&](auto zero) {
     using T = decltype(zero);
     const T start = input_data<T>(call, 0)[0], delta = input_data<T>(call, 2)[0];
@@ -47,7 +48,9 @@ std::vector<Tensor> eval_range(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kRange{.type = "Range", .since = 11, .eval = half_as_float<eval_range>,
+extern const OpDef kRange{.type = "Range",
+                          .since = 11,
+                          .eval = half_as_float<eval_range>,
                           .quant = {.reason = "numbers that are positions, not activations"}};
 
 }  // namespace qtool

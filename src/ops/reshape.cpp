@@ -58,7 +58,8 @@ std::vector<Tensor> eval_squeeze(const Call& call) {
   Shape shape;
   for (int64_t d = 0; d < x.rank(); ++d) {
     const bool listed = std::binary_search(axes.begin(), axes.end(), d);
-    require(!listed || x.dim(d) == 1, call, "dimension ", d, " of ", shape_text(x.shape()), " is not 1");
+    require(!listed || x.dim(d) == 1, call, "dimension ", d, " of ", shape_text(x.shape()),
+            " is not 1");
     if (!listed && !(axes.empty() && x.dim(d) == 1)) shape.push_back(x.dim(d));
   }
   return {x.reshaped(shape)};

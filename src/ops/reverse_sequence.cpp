@@ -22,7 +22,8 @@ std::vector<Tensor> eval_reverse_sequence(const Call& call) {
   const char* from = bytes_of(m[0]);
   for (int64_t b = 0; b < x.dim(batch); ++b) {
     const int64_t length = lengths[static_cast<size_t>(b)];
-    require(length >= 0 && length <= x.dim(time), call, "a length of ", length, " of ", x.dim(time));
+    require(length >= 0 && length <= x.dim(time), call, "a length of ", length, " of ",
+            x.dim(time));
     for (int64_t t = 0; t < length; ++t) {
       std::memcpy(to + b * batch_step + t * time_step,
                   from + b * batch_step + (length - 1 - t) * time_step, static_cast<size_t>(block));
@@ -34,7 +35,9 @@ std::vector<Tensor> eval_reverse_sequence(const Call& call) {
 }  // namespace
 
 extern const OpDef kReverseSequence{
-    .type = "ReverseSequence", .since = 10, .eval = eval_reverse_sequence,
+    .type = "ReverseSequence",
+    .since = 10,
+    .eval = eval_reverse_sequence,
     .quant = {.reason = "reorders sequences by lengths that are data; left in float"}};
 
 }  // namespace qtool

@@ -12,7 +12,7 @@ template <typename T>
 T combine(const std::string& reduction, T old, T update) {
   if (reduction == "max") return update > old || update != update ? update : old;
   if (reduction == "min") return update < old || update != update ? update : old;
-  if constexpr (std::is_integral_v<T>) {   // wraps without overflow
+  if constexpr (std::is_integral_v<T>) {  // wraps without overflow
     const auto a = static_cast<uint64_t>(old), b = static_cast<uint64_t>(update);
     return static_cast<T>(reduction == "add" ? a + b : a * b);
   } else {
@@ -63,7 +63,8 @@ std::vector<Tensor> scatter(const Call& call) {
     const Movable m(call, {data, updates});
     return {m.restore(apply(call, m[0], m[1], block, moves, reduction))};
   }
-  const bool known = reduction == "add" || reduction == "mul" || reduction == "max" || reduction == "min";
+  const bool known =
+      reduction == "add" || reduction == "mul" || reduction == "max" || reduction == "min";
   require(known, call, "reduction '", printable(reduction), "' is not known");
   return {apply(call, data, updates, block, moves, reduction)};
 }
@@ -93,12 +94,13 @@ std::vector<Move> plan_elements(const Call& call, int64_t&) {
   moves.reserve(positions.size());
   for_each_run(simplified(LoopNest<2>{where, {strides_of(where), strides}}),
                [&](const auto& at, int64_t count, const auto& step) {
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t from = at[0] + i * step[0];
-      const int64_t p = checked_index(positions[static_cast<size_t>(from)], data[axis], call);
-      moves.push_back({at[1] + i * step[1] + p * stride, from});
-    }
-  });
+                 for (int64_t i = 0; i < count; ++i) {
+                   const int64_t from = at[0] + i * step[0];
+                   const int64_t p =
+                       checked_index(positions[static_cast<size_t>(from)], data[axis], call);
+                   moves.push_back({at[1] + i * step[1] + p * stride, from});
+                 }
+               });
   return moves;
 }
 
@@ -131,7 +133,8 @@ std::vector<Tensor> eval_tensor_scatter(const Call& call) {
   const int64_t axis = normalize_axis(call.integer("axis", -2), past.rank(), call.node);
   const auto at = static_cast<size_t>(axis);
   const std::string mode = call.text("mode", "linear");
-  require(mode == "linear" || mode == "circular", call, "mode '", printable(mode), "' is not known");
+  require(mode == "linear" || mode == "circular", call, "mode '", printable(mode),
+          "' is not known");
   require(axis > 0 && update.rank() == past.rank(), call, "axis ", axis, " of cache ",
           shape_text(past.shape()), " with an update ", shape_text(update.shape()));
   Shape expected = past.shape();
@@ -140,7 +143,8 @@ std::vector<Tensor> eval_tensor_scatter(const Call& call) {
   require(expected == update.shape() && length <= room, call, "an update ",
           shape_text(update.shape()), " for a cache ", shape_text(past.shape()));
   const auto batch = static_cast<size_t>(past.dim(0));
-  const std::vector<int64_t> first = call.has(2) ? index_data(call, 2) : std::vector<int64_t>(batch, 0);
+  const std::vector<int64_t> first =
+      call.has(2) ? index_data(call, 2) : std::vector<int64_t>(batch, 0);
   require(first.size() == batch, call, first.size(), " write indices for a batch of ", batch);
   const AxisView view = view_axis(past.shape(), axis);
   std::vector<Move> moves;

@@ -16,10 +16,11 @@ std::vector<int64_t> nonzero_positions(const Tensor& x) {
 
 std::vector<Tensor> eval_nonzero(const Call& call) {
   const Tensor& x = call.in(0);
-  const std::vector<int64_t> found =
-      x.dtype() == DType::kBool
-          ? nonzero_positions<bool>(x)
-          : with_number(call, x.dtype(), [&](auto zero) { return nonzero_positions<decltype(zero)>(x); });
+  const std::vector<int64_t> found = x.dtype() == DType::kBool
+                                         ? nonzero_positions<bool>(x)
+                                         : with_number(call, x.dtype(), [&](auto zero) {
+                                             return nonzero_positions<decltype(zero)>(x);
+                                           });
   const auto count = static_cast<int64_t>(found.size());
   Tensor out = Tensor::uninitialized(DType::kInt64, {x.rank(), count});
   const auto y = out.mutable_data<int64_t>();
@@ -42,7 +43,8 @@ std::vector<Tensor> eval_compress(const Call& call) {
   const Tensor from = flat ? m[0].reshaped({x.size()}) : m[0];
   std::vector<int64_t> positions;
   for (size_t i = 0; i < condition.size(); ++i) {
-    if (condition[i]) positions.push_back(checked_index(static_cast<int64_t>(i), from.dim(axis), call));
+    if (condition[i])
+      positions.push_back(checked_index(static_cast<int64_t>(i), from.dim(axis), call));
   }
   return {m.restore(take(from, axis, positions))};
 }

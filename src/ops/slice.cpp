@@ -43,9 +43,10 @@ std::vector<Tensor> eval_slice(const Call& call) {
     for (size_t i = 0; i < starts.size(); ++i) axes.push_back(static_cast<int64_t>(i));
   }
   if (steps.empty() || !inputs) steps.assign(starts.size(), 1);
-  require(ends.size() == starts.size() && axes.size() == starts.size() &&
-              steps.size() == starts.size(), call, "starts, ends, axes and steps have ",
-          starts.size(), ", ", ends.size(), ", ", axes.size(), " and ", steps.size(), " entries");
+  require(
+      ends.size() == starts.size() && axes.size() == starts.size() && steps.size() == starts.size(),
+      call, "starts, ends, axes and steps have ", starts.size(), ", ", ends.size(), ", ",
+      axes.size(), " and ", steps.size(), " entries");
   normalize_axes(axes, x.rank(), call.node);  // throws when one is listed twice
   Shape shape = x.shape(), strides = strides_of(x.shape());
   int64_t first = 0;

@@ -25,7 +25,8 @@ std::vector<Tensor> eval_string_concat(const Call& call) {
   int64_t bytes = 0;
   for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
     for (int64_t i = 0; i < count; ++i) {
-      out.push_back(x[static_cast<size_t>(at[0] + i * step[0])] + y[static_cast<size_t>(at[1] + i * step[1])]);
+      out.push_back(x[static_cast<size_t>(at[0] + i * step[0])] +
+                    y[static_cast<size_t>(at[1] + i * step[1])]);
       bytes += static_cast<int64_t>(sizeof(std::string) + out.back().size());
       if (out.size() % 4096 == 0) check_allocation(bytes);
     }
@@ -34,7 +35,8 @@ std::vector<Tensor> eval_string_concat(const Call& call) {
 }
 
 // Parts of a text between delimiters, or between runs of white space when there is none.
-std::vector<std::string> split_text(std::string_view text, const std::string& delimiter, int64_t splits) {
+std::vector<std::string> split_text(std::string_view text, const std::string& delimiter,
+                                    int64_t splits) {
   const bool spaces = delimiter.empty();
   std::vector<std::string> parts;
   while (true) {
@@ -43,8 +45,9 @@ std::vector<std::string> split_text(std::string_view text, const std::string& de
       if (begin == std::string_view::npos) return parts;
       text.remove_prefix(begin);
     }
-    const size_t end = splits-- == 0 ? std::string_view::npos
-                                     : (spaces ? text.find_first_of(kSpaces) : text.find(delimiter));
+    const size_t end = splits-- == 0
+                           ? std::string_view::npos
+                           : (spaces ? text.find_first_of(kSpaces) : text.find(delimiter));
     parts.emplace_back(text.substr(0, end));
     if (end == std::string_view::npos) return parts;
     text.remove_prefix(end + (spaces ? 1 : delimiter.size()));
@@ -71,7 +74,8 @@ std::vector<Tensor> eval_string_split(const Call& call) {
   std::vector<std::string> out;
   for (std::vector<std::string>& parts : all) {
     parts.resize(most);
-    out.insert(out.end(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
+    out.insert(out.end(), std::make_move_iterator(parts.begin()),
+               std::make_move_iterator(parts.end()));
   }
   return {Tensor::strings(shape, std::move(out)), counts};
 }
@@ -79,7 +83,8 @@ std::vector<Tensor> eval_string_split(const Call& call) {
 // ASCII letters only: other letters' case depends on the locale, and is refused.
 std::string change_case(const Call& call, std::string text, bool upper) {
   for (char& c : text) {
-    refuse(static_cast<unsigned char>(c) >= 0x80, call, "the case of letters beyond ASCII is not supported");
+    refuse(static_cast<unsigned char>(c) >= 0x80, call,
+           "the case of letters beyond ASCII is not supported");
     if (upper && c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     if (!upper && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }

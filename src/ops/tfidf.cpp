@@ -12,8 +12,8 @@ constexpr int64_t kMaxGram = 64;
 
 // The pool's n-grams as lists of tokens, and what finding one adds to.
 struct Pool {
-  std::unordered_map<std::string, int64_t> tokens;               // of text: its number
-  std::map<std::vector<int64_t>, std::vector<size_t>> entries;   // n-gram: its numbers in the pool
+  std::unordered_map<std::string, int64_t> tokens;              // of text: its number
+  std::map<std::vector<int64_t>, std::vector<size_t>> entries;  // n-gram: its numbers in the pool
   std::vector<int64_t> columns;
   std::vector<float> weights;
   int64_t width = 0;
@@ -28,7 +28,8 @@ std::vector<int64_t> pool_items(const Call& call, Pool& pool) {
   require(list != nullptr, call, "pool_strings is not a list of strings");
   std::vector<int64_t> items;
   for (const std::string& s : *list) {
-    items.push_back(pool.tokens.try_emplace(s, static_cast<int64_t>(pool.tokens.size())).first->second);
+    items.push_back(
+        pool.tokens.try_emplace(s, static_cast<int64_t>(pool.tokens.size())).first->second);
   }
   return items;
 }
@@ -103,13 +104,16 @@ void count_grams(const Pool& pool, std::span<const int64_t> row, const Grams& gr
 std::vector<Tensor> eval_tfidf(const Call& call) {
   const Tensor& x = call.in(0);
   const std::string mode = call.text("mode", "");
-  require(mode == "TF" || mode == "IDF" || mode == "TFIDF", call, "mode '", printable(mode), "' is not known");
+  require(mode == "TF" || mode == "IDF" || mode == "TFIDF", call, "mode '", printable(mode),
+          "' is not known");
   const Grams grams{call.integer("min_gram_length", 0), call.integer("max_gram_length", 0),
                     call.integer("max_skip_count", 0)};
   require(grams.shortest >= 1 && grams.shortest <= grams.longest && grams.longest <= kMaxGram &&
-              grams.skips >= 0, call, "n-grams of ", grams.shortest, " to ", grams.longest, " with ",
-          grams.skips, " skips");
-  require(x.rank() == 1 || x.rank() == 2, call, "input ", shape_text(x.shape()), " is not of rank 1 or 2");
+              grams.skips >= 0,
+          call, "n-grams of ", grams.shortest, " to ", grams.longest, " with ", grams.skips,
+          " skips");
+  require(x.rank() == 1 || x.rank() == 2, call, "input ", shape_text(x.shape()),
+          " is not of rank 1 or 2");
   const Pool pool = read_pool(call);
   const std::vector<int64_t> tokens = read_tokens(call, pool);
   const int64_t rows = x.rank() == 2 ? x.dim(0) : 1, length = x.dim(-1);
@@ -129,7 +133,9 @@ std::vector<Tensor> eval_tfidf(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kTfIdfVectorizer{.type = "TfIdfVectorizer", .since = 9, .eval = eval_tfidf,
+extern const OpDef kTfIdfVectorizer{.type = "TfIdfVectorizer",
+                                    .since = 9,
+                                    .eval = eval_tfidf,
                                     .quant = {.reason = "counts n-grams; the output is small"}};
 
 }  // namespace qtool

@@ -37,7 +37,8 @@ std::vector<Tensor> eval_transpose(const Call& call) {
 int64_t block_size(const Call& call) {
   const int64_t block = call.integer("blocksize", 0);
   require(block > 0 && block < (1 << 20), call, "blocksize ", block, " is out of range");
-  require(call.in(0).rank() == 4, call, "input ", shape_text(call.in(0).shape()), " is not of rank 4");
+  require(call.in(0).rank() == 4, call, "input ", shape_text(call.in(0).shape()),
+          " is not of rank 4");
   return block;
 }
 
@@ -50,7 +51,8 @@ std::vector<Tensor> eval_depth_to_space(const Call& call) {
   const int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3);
   const Shape merged{n, depth, checked_multiply(h, b, call), checked_multiply(w, b, call)};
   const Movable m(call, {x});
-  if (mode == "DCR") return {m.restore(permuted(m[0], {n, b, b, depth, h, w}, {0, 3, 4, 1, 5, 2}, merged))};
+  if (mode == "DCR")
+    return {m.restore(permuted(m[0], {n, b, b, depth, h, w}, {0, 3, 4, 1, 5, 2}, merged))};
   return {m.restore(permuted(m[0], {n, depth, b, b, h, w}, {0, 1, 4, 2, 5, 3}, merged))};
 }
 

@@ -31,7 +31,9 @@ std::vector<Tensor> eval_trilu(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kTrilu{.type = "Trilu", .since = 14, .eval = eval_trilu,
+extern const OpDef kTrilu{.type = "Trilu",
+                          .since = 14,
+                          .eval = eval_trilu,
                           .quant = {.reason = "a mask over the elements; left in float"}};
 
 }  // namespace qtool

@@ -32,16 +32,17 @@ Groups group(const T* data, int64_t items, int64_t length, bool sorted) {
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return order_of(a, b) < 0; });
-  std::vector<int64_t> first;                                    // by value
-  std::vector<size_t> group_of(order.size());                    // of each item
+  std::vector<int64_t> first;                  // by value
+  std::vector<size_t> group_of(order.size());  // of each item
   for (size_t i = 0; i < order.size(); ++i) {
     if (i == 0 || order_of(order[i - 1], order[i]) != 0) first.push_back(order[i]);
     group_of[static_cast<size_t>(order[i])] = first.size() - 1;
   }
-  std::vector<size_t> listed(first.size());                      // groups in the order of the output
+  std::vector<size_t> listed(first.size());  // groups in the order of the output
   std::iota(listed.begin(), listed.end(), 0);
   if (!sorted) {
-    std::sort(listed.begin(), listed.end(), [&](size_t a, size_t b) { return first[a] < first[b]; });
+    std::sort(listed.begin(), listed.end(),
+              [&](size_t a, size_t b) { return first[a] < first[b]; });
   }
   std::vector<int64_t> place(first.size());
   Groups out{{}, std::vector<int64_t>(order.size()), std::vector<int64_t>(first.size(), 0)};
@@ -81,8 +82,7 @@ std::vector<Tensor> eval_unique(const Call& call) {
   const int64_t axis = flat ? 0 : normalize_axis(call.integer("axis", 0), x.rank(), call.node);
   const Movable m(call, {x});
   const Tensor rows = m.restore(axis_first(m[0], axis));
-  const Groups groups =
-      group_tensor(call, rows, x.dim(axis), call.integer("sorted", 1) != 0);
+  const Groups groups = group_tensor(call, rows, x.dim(axis), call.integer("sorted", 1) != 0);
   const auto list = [](const std::vector<int64_t>& v) {
     return Tensor::of({static_cast<int64_t>(v.size())}, v);
   };
@@ -92,7 +92,9 @@ std::vector<Tensor> eval_unique(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kUnique{.type = "Unique", .since = 11, .eval = half_as_float<eval_unique>,
+extern const OpDef kUnique{.type = "Unique",
+                           .since = 11,
+                           .eval = half_as_float<eval_unique>,
                            .quant = {.reason = "the output's size depends on the data"}};
 
 }  // namespace qtool

@@ -10,8 +10,8 @@ namespace {
 constexpr QuantRule kSignal{.reason = "a constant of a signal transform, which stays in float"};
 
 DType output_type(const Call& call) {
-  const DType type = checked_dtype(
-      call.integer("output_datatype", static_cast<int64_t>(DType::kFloat)), call);
+  const DType type =
+      checked_dtype(call.integer("output_datatype", static_cast<int64_t>(DType::kFloat)), call);
   if (!is_integer(type) && !is_real(type)) unsupported_type(call, type);
   return type;
 }
@@ -54,7 +54,8 @@ double hertz_to_mel(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 double mel_to_hertz(double mel) { return 700 * (std::pow(10, mel / 2595) - 1); }
 
 // Spectrogram bins at which the triangles of the filters begin, peak and end.
-std::vector<int64_t> filter_corners(const Call& call, int64_t filters, int64_t length, int64_t bins) {
+std::vector<int64_t> filter_corners(const Call& call, int64_t filters, int64_t length,
+                                    int64_t bins) {
   const int64_t rate = index_scalar(call, 2);
   require(rate > 0, call, "a sample rate of ", rate);
   const double low = hertz_to_mel(real_scalar(call, 3)), high = hertz_to_mel(real_scalar(call, 4));
@@ -62,7 +63,8 @@ std::vector<int64_t> filter_corners(const Call& call, int64_t filters, int64_t l
   std::vector<int64_t> corners;
   for (int64_t i = 0; i < filters + 2; ++i) {
     const double hertz = mel_to_hertz(low + static_cast<double>(i) * step);
-    const double bin = std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate));
+    const double bin =
+        std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate));
     require(bin >= 0 && bin <= static_cast<double>(bins), call, "the edge frequency ", hertz,
             " Hz is outside the spectrogram");
     corners.push_back(static_cast<int64_t>(bin));

@@ -6,11 +6,14 @@ namespace {
 Attribute axis(int64_t a) { return attribute("axis", a); }
 
 TEST(Ops, ConcatJoinsAlongAnyAxis) {
-  const Tensor a = floats({2, 1}, {1, 2}), b = floats({2, 2}, {3, 4, 5, 6}), none = floats({2, 0}, {});
+  const Tensor a = floats({2, 1}, {1, 2}), b = floats({2, 2}, {3, 4, 5, 6}),
+               none = floats({2, 0}, {});
   expect_tensor(run({"Concat", {a, none, b}, {axis(-1)}})[0], floats({2, 3}, {1, 3, 4, 2, 5, 6}));
   expect_tensor(run({"Concat", {b, b}, {axis(0)}})[0], floats({4, 2}, {3, 4, 5, 6, 3, 4, 5, 6}));
-  EXPECT_EQ(run({"Concat", {Tensor::strings({1}, {"a"}), Tensor::strings({1}, {"b"})}, {axis(0)}})[0].string_data(),
-            (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(
+      run({"Concat", {Tensor::strings({1}, {"a"}), Tensor::strings({1}, {"b"})}, {axis(0)}})[0]
+          .string_data(),
+      (std::vector<std::string>{"a", "b"}));
 }
 
 TEST(Ops, ConcatRefusesWhatDoesNotFit) {

@@ -13,7 +13,8 @@ std::shared_ptr<const Graph> subgraph(std::string name, size_t inputs, size_t ou
   g->name = std::move(name);
   for (size_t i = 0; i < inputs; ++i) g->inputs.push_back(add_value(*g, cat("in", i)));
   for (size_t i = 0; i < outputs; ++i) {
-    g->outputs.push_back(add_value(*g, cat("out", i), DType::kFloat, std::optional<Shape>(Shape{-1})));
+    g->outputs.push_back(
+        add_value(*g, cat("out", i), DType::kFloat, std::optional<Shape>(Shape{-1})));
   }
   return g;
 }
@@ -47,7 +48,8 @@ TEST(Ops, LoopCarriesStateAndStacksOutputs) {
     return std::vector<Tensor>{flag(sum < 3), floats({1}, {sum}), floats({1}, {sum * 10})};
   };
   const std::vector<Attribute> a{attribute("body", subgraph("b", 3, 3))};
-  auto y = run_with({"Loop", {Tensor::scalar(int64_t{10}), flag(true), floats({1}, {0})}, a, 22, 2}, body);
+  auto y = run_with({"Loop", {Tensor::scalar(int64_t{10}), flag(true), floats({1}, {0})}, a, 22, 2},
+                    body);
   expect_tensor(y[0], floats({1}, {3}));
   expect_tensor(y[1], floats({3, 1}, {0, 10, 30}));
   y = run_with({"Loop", {Tensor::scalar(int64_t{0}), Tensor(), floats({1}, {7})}, a, 22, 2}, body);
@@ -61,7 +63,8 @@ TEST(Ops, ScanWalksItsInputs) {
     const auto sum = static_cast<float>(in[0].number(0) + in[1].number(0));
     return std::vector<Tensor>{floats({}, {sum}), floats({}, {sum})};
   };
-  std::vector<Attribute> a{attribute("body", subgraph("b", 2, 2)), attribute("num_scan_inputs", int64_t{1})};
+  std::vector<Attribute> a{attribute("body", subgraph("b", 2, 2)),
+                           attribute("num_scan_inputs", int64_t{1})};
   const Tensor zero = floats({}, {0}), x = floats({3}, {1, 2, 4});
   auto y = run_with({"Scan", {zero, x}, a, 22, 2}, body);
   expect_tensor(y[0], floats({}, {7}));
@@ -70,7 +73,8 @@ TEST(Ops, ScanWalksItsInputs) {
   a.push_back(attribute("scan_output_directions", std::vector<int64_t>{1}));
   expect_tensor(run_with({"Scan", {zero, x}, a, 22, 2}, body)[1], floats({3}, {7, 6, 4}));
   const std::vector<Attribute> old{a[0], a[1]};
-  y = run_with({"Scan", {Tensor(), floats({2}, {0, 0}), floats({2, 2}, {1, 2, 3, 4})}, old, 8, 2}, body);
+  y = run_with({"Scan", {Tensor(), floats({2}, {0, 0}), floats({2, 2}, {1, 2, 3, 4})}, old, 8, 2},
+               body);
   expect_tensor(y[0], floats({2}, {3, 7}));
   expect_tensor(y[1], floats({2, 2}, {1, 3, 3, 7}));
 }

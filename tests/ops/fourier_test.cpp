@@ -13,7 +13,8 @@ Tensor plain_dft(const std::vector<float>& x) {
   for (int64_t k = 0; k < n; ++k) {
     double re = 0, im = 0;
     for (int64_t j = 0; j < n; ++j) {
-      const double angle = 2 * std::numbers::pi * static_cast<double>(j * k) / static_cast<double>(n);
+      const double angle =
+          2 * std::numbers::pi * static_cast<double>(j * k) / static_cast<double>(n);
       re += x[static_cast<size_t>(j)] * std::cos(angle);
       im -= x[static_cast<size_t>(j)] * std::sin(angle);
     }
@@ -30,11 +31,14 @@ TEST(Ops, DftIsItsDefinitionForEveryLength) {
     const Tensor in = Tensor::of({1, n, 1}, x);
     const Tensor spectrum = run({"DFT", {in}})[0];
     expect_tensor(spectrum, plain_dft(x), 1e-4);
-    const Attribute inverse = attribute("inverse", int64_t{1}), half = attribute("onesided", int64_t{1});
+    const Attribute inverse = attribute("inverse", int64_t{1}),
+                    half = attribute("onesided", int64_t{1});
     EXPECT_EQ(run({"DFT", {in}, {half}})[0].shape(), (Shape{1, n / 2 + 1, 2}));
     const Tensor back = run({"DFT", {spectrum}, {inverse}})[0];
-    for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(back.number(2 * i), x[static_cast<size_t>(i)], 1e-5);
-    const Tensor real = run({"DFT", {run({"DFT", {in}, {half}})[0], Tensor::scalar(n)}, {inverse, half}})[0];
+    for (int64_t i = 0; i < n; ++i)
+      EXPECT_NEAR(back.number(2 * i), x[static_cast<size_t>(i)], 1e-5);
+    const Tensor real =
+        run({"DFT", {run({"DFT", {in}, {half}})[0], Tensor::scalar(n)}, {inverse, half}})[0];
     expect_tensor(real, in, 1e-5);
   }
 }
@@ -52,14 +56,19 @@ TEST(Ops, StftSlidesItsWindow) {
   const Tensor y = run({"STFT", {x, Tensor::scalar(int64_t{2}), floats({2}, {1, 0})}})[0];
   expect_tensor(y, floats({1, 2, 2, 2}, {1, 0, 1, 0, 3, 0, 3, 0}));
   EXPECT_EQ(error_code({"STFT", {x, Tensor::scalar(int64_t{0}), floats({2}, {1, 0})}}), "QT-E331");
-  EXPECT_EQ(error_code({"STFT", {x, Tensor::scalar(int64_t{1}), floats({5}, {1, 1, 1, 1, 1})}}), "QT-E331");
+  EXPECT_EQ(error_code({"STFT", {x, Tensor::scalar(int64_t{1}), floats({5}, {1, 1, 1, 1, 1})}}),
+            "QT-E331");
 }
 
 TEST(Ops, WindowsAreSymmetricOrPeriodic) {
   const Tensor four = Tensor::scalar(int64_t{4});
   expect_tensor(run({"HannWindow", {four}})[0], floats({4}, {0, 0.5f, 1, 0.5f}));
-  expect_tensor(run({"HannWindow", {Tensor::scalar(int64_t{3})}, {attribute("periodic", int64_t{0})}})[0], floats({3}, {0, 1, 0}));
-  expect_tensor(run({"HannWindow", {Tensor::scalar(int64_t{1})}, {attribute("periodic", int64_t{0})}})[0], floats({1}, {1}));
+  expect_tensor(
+      run({"HannWindow", {Tensor::scalar(int64_t{3})}, {attribute("periodic", int64_t{0})}})[0],
+      floats({3}, {0, 1, 0}));
+  expect_tensor(
+      run({"HannWindow", {Tensor::scalar(int64_t{1})}, {attribute("periodic", int64_t{0})}})[0],
+      floats({1}, {1}));
   expect_tensor(run({"BlackmanWindow", {four}})[0], floats({4}, {0, 0.34f, 1, 0.34f}));
   EXPECT_NEAR(run({"HammingWindow", {four}})[0].number(0), 4.0 / 46, 1e-6);
   EXPECT_EQ(error_code({"HannWindow", {Tensor::scalar(int64_t{-1})}}), "QT-E331");
@@ -67,7 +76,8 @@ TEST(Ops, WindowsAreSymmetricOrPeriodic) {
 
 TEST(Ops, MelWeightMatrixIsMadeOfTriangles) {
   const auto number = [](int64_t v) { return Tensor::scalar(v); };
-  const std::vector<Tensor> in{number(4), number(16), number(8192), Tensor::scalar(0.f), Tensor::scalar(4096.f)};
+  const std::vector<Tensor> in{number(4), number(16), number(8192), Tensor::scalar(0.f),
+                               Tensor::scalar(4096.f)};
   const Tensor y = run({"MelWeightMatrix", in})[0];
   EXPECT_EQ(y.shape(), (Shape{9, 4}));
   std::vector<Tensor> bad = in;

@@ -23,9 +23,11 @@ TEST(Ops, TakeWorksForEveryWidth) {
 
 TEST(Ops, PackedElementsAndStringsMoveLikeOthers) {
   const Tensor nibbles = cast(kSix, DType::kInt4);
-  expect_tensor(run({"Transpose", {nibbles}})[0], cast(floats({3, 2}, {1, 4, 2, 5, 3, 6}), DType::kInt4));
+  expect_tensor(run({"Transpose", {nibbles}})[0],
+                cast(floats({3, 2}, {1, 4, 2, 5, 3, 6}), DType::kInt4));
   const Tensor text = Tensor::strings({2, 2}, {"a", "b", "c", "d"});
-  EXPECT_EQ(run({"Transpose", {text}})[0].string_data(), (std::vector<std::string>{"a", "c", "b", "d"}));
+  EXPECT_EQ(run({"Transpose", {text}})[0].string_data(),
+            (std::vector<std::string>{"a", "c", "b", "d"}));
   // What is added is empty.
   EXPECT_EQ(run({"Pad", {Tensor::strings({1}, {"x"}), int64s({2}, {1, 0})}})[0].string_data(),
             (std::vector<std::string>{"", "x"}));
@@ -45,7 +47,8 @@ TEST(Ops, DepthAndSpaceAreEachOthersReverse) {
   Tensor x(DType::kFloat, {1, 8, 2, 3});
   for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, static_cast<double>(i));
   for (const char* mode : {"DCR", "CRD"}) {
-    const std::vector<Attribute> a{attribute("blocksize", int64_t{2}), attribute("mode", std::string(mode))};
+    const std::vector<Attribute> a{attribute("blocksize", int64_t{2}),
+                                   attribute("mode", std::string(mode))};
     const Tensor y = run({"DepthToSpace", {x}, a, 28})[0];
     EXPECT_EQ(y.shape(), (Shape{1, 2, 4, 6}));
     EXPECT_EQ(y.number(1), mode[0] == 'D' ? 12 : 6);
@@ -63,7 +66,8 @@ TEST(Ops, ExpandAndTileRepeat) {
   expect_tensor(run({"Tile", {floats({1, 2}, {1, 2}), int64s({2}, {2, 2})}})[0],
                 floats({2, 4}, {1, 2, 1, 2, 1, 2, 1, 2}));
   EXPECT_EQ(run({"Tile", {kSix, int64s({2}, {0, 1})}})[0].shape(), (Shape{0, 3}));
-  EXPECT_EQ(run({"Tile", {kSix, floats({1}, {2}), floats({1}, {1})}, {}, 1})[0].shape(), (Shape{2, 6}));
+  EXPECT_EQ(run({"Tile", {kSix, floats({1}, {2}), floats({1}, {1})}, {}, 1})[0].shape(),
+            (Shape{2, 6}));
 }
 
 TEST(Ops, AbsurdSizesAreRefused) {
@@ -78,12 +82,15 @@ TEST(Ops, AbsurdSizesAreRefused) {
   EXPECT_EQ(error_code({"ConstantOfShape", {int64s({2}, {kHuge, 2})}}), "QT-E340");
   EXPECT_NE(error_code({"ConstantOfShape", {int64s({1}, {-1})}}), "");
   EXPECT_EQ(error_code({"Pad", {one, int64s({2}, {kHuge, 0})}}), "QT-E340");
-  EXPECT_EQ(error_code({"Pad", {one, int64s({2}, {kHuge, 0})}, {attribute("mode", std::string("edge"))}}), "QT-E340");
+  EXPECT_EQ(
+      error_code({"Pad", {one, int64s({2}, {kHuge, 0})}, {attribute("mode", std::string("edge"))}}),
+      "QT-E340");
   EXPECT_EQ(error_code({"Pad", {one, int64s({2}, {INT64_MAX, INT64_MAX})}}), "QT-E331");
   const auto number = [](int64_t v) { return Tensor::scalar(v); };
   EXPECT_EQ(error_code({"Range", {number(0), number(kHuge), number(1)}}), "QT-E340");
   EXPECT_EQ(error_code({"Range", {number(INT64_MIN), number(INT64_MAX), number(1)}}), "QT-E331");
-  EXPECT_EQ(error_code({"OneHot", {int64s({1}, {0}), number(kHuge), floats({2}, {0, 1})}}), "QT-E340");
+  EXPECT_EQ(error_code({"OneHot", {int64s({1}, {0}), number(kHuge), floats({2}, {0, 1})}}),
+            "QT-E340");
   EXPECT_EQ(error_code({"HannWindow", {number(kHuge)}}), "QT-E340");
   const Tensor text = Tensor::strings({1}, {std::string(1 << 20, 'x')});
   EXPECT_EQ(error_code({"Tile", {text, int64s({1}, {1 << 22})}}), "QT-E340");

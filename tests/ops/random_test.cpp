@@ -17,7 +17,8 @@ TEST(Ops, RandomNumbersFollowTheirSeed) {
   }
   double sum = 0, squares = 0;
   const Tensor normal = draw("RandomNormal", 3);
-  for (int64_t i = 0; i < normal.size(); ++i) sum += normal.number(i), squares += normal.number(i) * normal.number(i);
+  for (int64_t i = 0; i < normal.size(); ++i)
+    sum += normal.number(i), squares += normal.number(i) * normal.number(i);
   EXPECT_NEAR(sum / 4096, 0, 0.06);
   EXPECT_NEAR(squares / 4096, 1, 0.1);
 }
@@ -33,7 +34,9 @@ TEST(Ops, RandomLikeTakesShapeAndType) {
 
 TEST(Ops, BernoulliAndMultinomialFollowProbabilities) {
   expect_tensor(run({"Bernoulli", {floats({2}, {0, 1})}})[0], floats({2}, {0, 1}));
-  const Tensor y = run({"Multinomial", {floats({1, 3}, {-INFINITY, 0, -INFINITY})}, {attribute("sample_size", int64_t{3})}})[0];
+  const Tensor y = run({"Multinomial",
+                        {floats({1, 3}, {-INFINITY, 0, -INFINITY})},
+                        {attribute("sample_size", int64_t{3})}})[0];
   expect_tensor(y, Tensor::of<int32_t>({1, 3}, {1, 1, 1}));
   EXPECT_EQ(error_code({"Multinomial", {floats({1, 0}, {})}}), "QT-E331");
   EXPECT_FALSE(find_op("Bernoulli", "", 22)->deterministic);

@@ -7,7 +7,8 @@ const Tensor kSix = floats({2, 3}, {1, 2, 3, 4, 5, 6});
 
 Shape reshaped(std::vector<int64_t> shape, int64_t allowzero = 0, Tensor x = kSix) {
   const auto count = static_cast<int64_t>(shape.size());
-  return run({"Reshape", {x, int64s({count}, shape)}, {attribute("allowzero", allowzero)}})[0].shape();
+  return run({"Reshape", {x, int64s({count}, shape)}, {attribute("allowzero", allowzero)}})[0]
+      .shape();
 }
 
 TEST(Ops, ReshapeResolvesZeroAndMinusOne) {
@@ -24,13 +25,17 @@ TEST(Ops, ReshapeRefusesShapesThatDoNotFit) {
     const Tensor s = int64s({static_cast<int64_t>(shape.size())}, shape);
     EXPECT_NE(error_code({"Reshape", {kSix, s}}), "") << shape_text(shape);
   }
-  EXPECT_EQ(error_code({"Reshape", {floats({0, 3}, {}), int64s({2}, {0, -1})}, {attribute("allowzero", int64_t{1})}}),
+  EXPECT_EQ(error_code({"Reshape",
+                        {floats({0, 3}, {}), int64s({2}, {0, -1})},
+                        {attribute("allowzero", int64_t{1})}}),
             "QT-E331");
   EXPECT_EQ(error_code({"Reshape", {kSix}}), "QT-E331");
 }
 
 TEST(Ops, ReshapeOfOldOpsetsReadsItsAttribute) {
-  EXPECT_EQ(run({"Reshape", {kSix}, {attribute("shape", std::vector<int64_t>{3, 2})}, 1})[0].shape(), (Shape{3, 2}));
+  EXPECT_EQ(
+      run({"Reshape", {kSix}, {attribute("shape", std::vector<int64_t>{3, 2})}, 1})[0].shape(),
+      (Shape{3, 2}));
 }
 
 TEST(Ops, ViewsShareTheirBytes) {
@@ -56,14 +61,16 @@ TEST(Ops, SqueezeRemovesOnlyDimensionsOfOne) {
   const Tensor x(DType::kInt8, {1, 2, 1});
   EXPECT_EQ(run({"Squeeze", {x}})[0].shape(), Shape{2});
   EXPECT_EQ(run({"Squeeze", {x, int64s({1}, {-1})}})[0].shape(), (Shape{1, 2}));
-  EXPECT_EQ(run({"Squeeze", {x}, {attribute("axes", std::vector<int64_t>{0})}, 11})[0].shape(), (Shape{2, 1}));
+  EXPECT_EQ(run({"Squeeze", {x}, {attribute("axes", std::vector<int64_t>{0})}, 11})[0].shape(),
+            (Shape{2, 1}));
   EXPECT_EQ(error_code({"Squeeze", {x, int64s({1}, {1})}}), "QT-E331");
   EXPECT_EQ(error_code({"Squeeze", {x, int64s({2}, {0, 0})}}), "QT-E331");
 }
 
 TEST(Ops, UnsqueezeCountsAxesInTheOutput) {
   EXPECT_EQ(run({"Unsqueeze", {kSix, int64s({2}, {-1, 0})}})[0].shape(), (Shape{1, 2, 3, 1}));
-  EXPECT_EQ(run({"Unsqueeze", {kSix}, {attribute("axes", std::vector<int64_t>{1})}, 11})[0].shape(), (Shape{2, 1, 3}));
+  EXPECT_EQ(run({"Unsqueeze", {kSix}, {attribute("axes", std::vector<int64_t>{1})}, 11})[0].shape(),
+            (Shape{2, 1, 3}));
   EXPECT_EQ(error_code({"Unsqueeze", {kSix, int64s({1}, {3})}}), "QT-E331");
 }
 
