@@ -18,33 +18,33 @@ namespace qtool {
 
 struct Limit {
   enum Kind {
-    kBits,              // mean code width of the quantizable weights, bits
-    kBpw,               // stored bits per weight, with scales, zero points and codebooks
-    kSize,              // bytes of all weights as stored
-    kSizeFraction,      // the same against the float model, (0, 1]
-    kBops,              // sum of MACs × weight bits × activation bits
-    kBopsFraction,      // the same against 32 × 32, (0, 1]
-    kLatency,           // predicted milliseconds by the cost table of `profile`
-    kLatencyFraction,   // the same against the float model, (0, 1]
-    kActivationBits,    // mean activation width weighted by tensor size, bits
-    kDrop,              // quality may fall by this fraction at most, [0, 1)
-    kAgreement,         // agreement with the float model at least this fraction, (0, 1]
-    kSqnr,              // output SQNR at least this many dB
+    kBits,             // mean code width of the quantizable weights, bits
+    kBpw,              // stored bits per weight, with scales, zero points and codebooks
+    kSize,             // bytes of all weights as stored
+    kSizeFraction,     // the same against the float model, (0, 1]
+    kBops,             // sum of MACs × weight bits × activation bits
+    kBopsFraction,     // the same against 32 × 32, (0, 1]
+    kLatency,          // predicted milliseconds by the cost table of `profile`
+    kLatencyFraction,  // the same against the float model, (0, 1]
+    kActivationBits,   // mean activation width weighted by tensor size, bits
+    kDrop,             // quality may fall by this fraction at most, [0, 1)
+    kAgreement,        // agreement with the float model at least this fraction, (0, 1]
+    kSqnr,             // output SQNR at least this many dB
   };
   Kind kind = kBits;
   double value = 0;
-  std::string profile;   // latency limits: profile name or file
+  std::string profile;  // latency limits: profile name or file
   bool operator==(const Limit&) const = default;
 };
 
 // One way of writing a limit: [key=]NUMBER unit[@PROFILE].
 struct LimitForm {
   Limit::Kind kind;
-  std::string_view key;       // "act" in "act=6bits"; "" when there is none
-  std::string_view unit;      // what follows the number; upper and lower case are the same
-  double factor;              // Limit::value = NUMBER × factor
-  double min, max;            // of Limit::value
-  std::string_view example;   // "" for the further units of a limit
+  std::string_view key;      // "act" in "act=6bits"; "" when there is none
+  std::string_view unit;     // what follows the number; upper and lower case are the same
+  double factor;             // Limit::value = NUMBER × factor
+  double min, max;           // of Limit::value
+  std::string_view example;  // "" for the further units of a limit
   std::string_view meaning;
 };
 const std::vector<LimitForm>& limit_forms();

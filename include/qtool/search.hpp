@@ -25,29 +25,29 @@ namespace qtool {
 // A multiple-choice knapsack with any number of limits. Costs and limits are exact integers (bits,
 // bytes, BOPs) of any sign; a choice whose loss is +infinity, above 1e200 or NaN is forbidden.
 struct Problem {
-  std::vector<std::vector<double>> loss;                 // [group][choice]
-  std::vector<std::vector<std::vector<int64_t>>> cost;   // [limit][group][choice]
-  std::vector<int64_t> limit;                            // [limit]: sum of costs ≤ limit
+  std::vector<std::vector<double>> loss;                // [group][choice]
+  std::vector<std::vector<std::vector<int64_t>>> cost;  // [limit][group][choice]
+  std::vector<int64_t> limit;                           // [limit]: sum of costs ≤ limit
 };
 
 struct Solution {
   enum Status {
-    kOptimal,      // no assignment has a smaller loss (to 1e-12 of the loss above the least)
-    kFeasible,     // the limits hold; `bound` and `gap` say how far from the optimum it can be
-    kInfeasible,   // proven: no assignment holds all limits; see `smallest`
-    kUnknown,      // the work limit ended before an assignment was found or excluded
+    kOptimal,     // no assignment has a smaller loss (to 1e-12 of the loss above the least)
+    kFeasible,    // the limits hold; `bound` and `gap` say how far from the optimum it can be
+    kInfeasible,  // proven: no assignment holds all limits; see `smallest`
+    kUnknown,     // the work limit ended before an assignment was found or excluded
   };
   Status status = kUnknown;
-  std::vector<int> choice;          // [group]; empty when infeasible or unknown
-  double loss = 0;                  // of `choice`; +infinity when there is none
-  double bound = 0;                 // proven: no assignment within the limits has a smaller loss
-  double gap = 0;                   // (loss − bound) / max(|loss|, |bound|), 0 when optimal
-  std::vector<int64_t> cost;        // [limit], of `choice`
+  std::vector<int> choice;    // [group]; empty when infeasible or unknown
+  double loss = 0;            // of `choice`; +infinity when there is none
+  double bound = 0;           // proven: no assignment within the limits has a smaller loss
+  double gap = 0;             // (loss − bound) / max(|loss|, |bound|), 0 when optimal
+  std::vector<int64_t> cost;  // [limit], of `choice`
   // Without a choice, [limit]: the smallest value that this limit's cost reaches while the other
   // limits hold, or, where they cannot hold together, over all permitted choices.
   std::vector<int64_t> smallest;
-  int blocked_group = -1;           // infeasible because this group has no permitted choice
-  std::string solver;               // name of the solver that ran
+  int blocked_group = -1;  // infeasible because this group has no permitted choice
+  std::string solver;      // name of the solver that ran
   bool found() const { return status == kOptimal || status == kFeasible; }
 };
 
@@ -60,13 +60,13 @@ struct SolverOption {
   int64_t max;
   std::string_view help;
 };
-using SolverOptions = std::map<std::string, int64_t, std::less<>>;   // every option of the solver
+using SolverOptions = std::map<std::string, int64_t, std::less<>>;  // every option of the solver
 
 struct SolverDef {
   std::string_view name;
   std::string_view summary;
   std::vector<SolverOption> options;
-  int max_limits;                   // limits that can bind at once; −1: any number
+  int max_limits;  // limits that can bind at once; −1: any number
   Solution (*solve)(const Problem&, const SolverOptions&);
 };
 

@@ -33,7 +33,7 @@ struct Parts {
   double number = 0;
   std::string unit;
   std::string profile;
-  bool at = false;   // an "@" was there
+  bool at = false;  // an "@" was there
 };
 
 Parts take_apart(std::string_view text) {
@@ -112,14 +112,16 @@ Limit parse_limit(std::string_view text) {
     check_profile(text, parts, form);
     const double value = parts.number * form.factor;
     if (!(value >= form.min && value <= form.max)) {
-      fail("QT-E112", cat("budget '", printable(text), "': expected ", form.min / form.factor, " to ",
-                          form.max / form.factor, " ", form.unit),
+      fail("QT-E112",
+           cat("budget '", printable(text), "': expected ", form.min / form.factor, " to ",
+               form.max / form.factor, " ", form.unit),
            std::string(form.meaning));
     }
     return {form.kind, value, parts.profile};
   }
   const std::string written = parts.key.empty() ? parts.unit : parts.key + "=…" + parts.unit;
-  fail("QT-E111", cat("budget '", printable(text), "': there is no limit '", printable(written), "'"),
+  fail("QT-E111",
+       cat("budget '", printable(text), "': there is no limit '", printable(written), "'"),
        suggestion(parts));
 }
 
@@ -127,13 +129,14 @@ Limit parse_limit(std::string_view text) {
 
 const std::vector<LimitForm>& limit_forms() {
   using enum Limit::Kind;
-  constexpr double kTiny = 1e-9, kBytes = 1e15, kOps = 1e24, kMs = 1e9;
+  constexpr double kTiny = 1e-9, kBytes = 1e15, kOps = 1e18, kMs = 1e9;
   constexpr std::string_view kSizeText = "bytes of all weights as stored";
   constexpr std::string_view kBopsText = "sum of MACs x weight bits x activation bits";
   constexpr std::string_view kLatencyText = "predicted latency by a device's cost table";
   static const std::vector<LimitForm> forms = {
       {kBits, "", "bits", 1, kTiny, 32, "4.5bits", "mean code width of the quantizable weights"},
-      {kBpw, "", "bpw", 1, kTiny, 64, "4.5bpw", "stored bits per weight, with scales and codebooks"},
+      {kBpw, "", "bpw", 1, kTiny, 64, "4.5bpw",
+       "stored bits per weight, with scales and codebooks"},
       {kSize, "", "B", 1, 1, kBytes, "", kSizeText},
       {kSize, "", "kB", 1e3, 1, kBytes, "", kSizeText},
       {kSize, "", "MB", 1e6, 1, kBytes, "1.2MB", kSizeText},
@@ -168,7 +171,8 @@ std::vector<Limit> parse_budget(std::string_view text) {
   for (const std::string& part : split(text, ',')) {
     const std::string_view one = trim(part);
     if (one.empty()) {
-      fail("QT-E110", cat("budget '", printable(text), "': a limit is empty"), std::string(kExample));
+      fail("QT-E110", cat("budget '", printable(text), "': a limit is empty"),
+           std::string(kExample));
     }
     if (limits.size() == kMaxLimits) {
       fail("QT-E110", cat("more than ", kMaxLimits, " limits"), std::string(kExample));
@@ -185,7 +189,8 @@ std::string limit_text(const Limit& limit) {
     // so its neighbours are tried.
     std::array<char, 32> digits{};
     double number = limit.value / form.factor;
-    for (double candidate : {number, std::nextafter(number, 0.0), std::nextafter(number, HUGE_VAL)}) {
+    for (double candidate :
+         {number, std::nextafter(number, 0.0), std::nextafter(number, HUGE_VAL)}) {
       if (candidate * form.factor == limit.value) {
         number = candidate;
         break;
@@ -201,7 +206,8 @@ std::string limit_text(const Limit& limit) {
 }
 
 bool is_quality_floor(const Limit& limit) {
-  return limit.kind == Limit::kDrop || limit.kind == Limit::kAgreement || limit.kind == Limit::kSqnr;
+  return limit.kind == Limit::kDrop || limit.kind == Limit::kAgreement ||
+         limit.kind == Limit::kSqnr;
 }
 
 }  // namespace qtool

@@ -66,7 +66,8 @@ int64_t repeats(const std::string& pattern) {
 }
 
 std::regex compile(const std::string& pattern) {
-  const std::string hint = "layers are named as `qtool inspect` shows them; for example --keep '^conv1$=w8a8'";
+  const std::string hint =
+      "layers are named as `qtool inspect` shows them; for example --keep '^conv1$=w8a8'";
   if (pattern.size() > kMaxPattern || repeats(pattern) > kMaxRepeats) {
     fail("QT-E115", cat("keep: the expression '", printable(pattern, 60), "' is too large"), hint);
   }
@@ -78,7 +79,8 @@ std::regex compile(const std::string& pattern) {
 #endif
     return std::regex(pattern, syntax);
   } catch (const std::regex_error& e) {
-    fail("QT-E115", cat("keep: '", printable(pattern, 60), "' is no regular expression: ", e.what()), hint);
+    fail("QT-E115",
+         cat("keep: '", printable(pattern, 60), "' is no regular expression: ", e.what()), hint);
   }
 }
 
@@ -108,7 +110,8 @@ std::vector<std::string> split_patterns(std::string_view text) {
 
 UniformChoice parse_uniform(std::string_view text) {
   if (const std::optional<UniformChoice> choice = read_widths(text)) return *choice;
-  fail("QT-E114", cat("'", printable(text, 60), "': expected wN or wNaM with 1 to ", kMaxBits, " bits"),
+  fail("QT-E114",
+       cat("'", printable(text, 60), "': expected wN or wNaM with 1 to ", kMaxBits, " bits"),
        "for example --uniform w4a8, or --uniform w4 for float activations");
 }
 
@@ -129,8 +132,10 @@ std::vector<Keep> parse_keep(std::string_view text) {
   const std::optional<UniformChoice> choice =
       right == "float" ? UniformChoice{kFloatBits, kFloatBits} : read_widths(right);
   if (!choice) {
-    fail("QT-E115", cat("keep '", printable(text, 60), "': expected wN, wNaM or float after '=', got '",
-                        printable(right, 60), "'"), hint);
+    fail("QT-E115",
+         cat("keep '", printable(text, 60), "': expected wN, wNaM or float after '=', got '",
+             printable(right, 60), "'"),
+         hint);
   }
   std::vector<Keep> keeps;
   for (std::string& pattern : split_patterns(text.substr(0, equals))) {
@@ -153,8 +158,10 @@ std::vector<int> parse_bits_list(std::string_view text) {
     std::string_view rest = part;
     const std::optional<int> width = part == "float" ? kFloatBits : take_bits(rest);
     if (!width || (part != "float" && !rest.empty())) {
-      fail("QT-E116", cat("'", printable(part, 60), "': expected a width of 1 to ", kMaxBits, " bits or float"),
-           "for example --weights 2,3,4,8 or --activations 8,float");
+      fail(
+          "QT-E116",
+          cat("'", printable(part, 60), "': expected a width of 1 to ", kMaxBits, " bits or float"),
+          "for example --weights 2,3,4,8 or --activations 8,float");
     }
     if (std::find(bits.begin(), bits.end(), *width) != bits.end()) {
       fail("QT-E116", cat("'", part, "' is given twice"), "name each width once");

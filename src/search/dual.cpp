@@ -52,8 +52,8 @@ Dual solve_one(const Table& t, int k) {
     const Assignment& a = at.assignment;
     const double line = under.loss + price[k] * static_cast<double>(under.cost[k]);
     const double value = a.loss + price[k] * static_cast<double>(a.cost[k]);
-    const bool nothing_new = a.cost[k] == over.cost[k] || a.cost[k] == under.cost[k] ||
-                             !clearly_less(value, line);
+    const bool nothing_new =
+        a.cost[k] == over.cost[k] || a.cost[k] == under.cost[k] || !clearly_less(value, line);
     if (nothing_new && !halve) break;
     (a.cost[k] <= t.limit[k] ? under : over) = a;
     (a.cost[k] <= t.limit[k] ? high : low) = price[k];
@@ -114,7 +114,8 @@ class SeveralLimits {
  public:
   SeveralLimits(const Table& t, const OnFit& on_fit)
       : t_(t), ranges_(all_items(t)), on_fit_(on_fit), box_(t.limits) {
-    for (int64_t limit : t.limit) scale_.push_back(1 / static_cast<double>(std::max<int64_t>(limit, 1)));
+    for (int64_t limit : t.limit)
+      scale_.push_back(1 / static_cast<double>(std::max<int64_t>(limit, 1)));
     double largest = 0;
     for (int k = 0; k < t.limits; ++k) {
       const Dual one = solve_one(t, k);

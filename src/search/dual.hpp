@@ -17,18 +17,18 @@ Ranges all_items(const Table& table);
 
 // The cheapest assignment at given prices.
 struct Relaxed {
-  double bound = 0;          // lower bound on every assignment within ranges and limits, rounding paid
-  Assignment assignment;     // ties go to the lower index
+  double bound = 0;       // lower bound on every assignment within ranges and limits, rounding paid
+  Assignment assignment;  // ties go to the lower index
 };
 // `price`: loss per unit of each limit's cost, ≥ 0.
 Relaxed relax(const Table& table, const Ranges& ranges, const std::vector<double>& price);
 
 struct Dual {
-  std::vector<double> price;      // [k]
-  double bound = 0;               // at `price`
-  std::vector<int> item;          // an assignment that is cheapest at `price` (to rounding); with one
-                                  // limit it holds the limit
-  bool excluded = false;          // the bound lies above every possible loss: nothing fits
+  std::vector<double> price;  // [k]
+  double bound = 0;           // at `price`
+  std::vector<int> item;      // an assignment that is cheapest at `price` (to rounding); with one
+                              // limit it holds the limit
+  bool excluded = false;      // the bound lies above every possible loss: nothing fits
 };
 // Called with every assignment within the limits that is met on the way.
 using OnFit = std::function<void(const Assignment&)>;

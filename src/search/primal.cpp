@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kPairFlips = 300;
 
 struct Flip {
-  double rank;   // ascending: first is tried first
+  double rank;  // ascending: first is tried first
   int group;
   int item;
   bool operator<(const Flip& other) const {
@@ -32,7 +32,8 @@ double violation(const Table& t, const Assignment& a, int from, int to) {
   double sum = 0;
   for (int k = 0; k < t.limits; ++k) {
     const int64_t over = a.cost[k] + t.cost_of(to)[k] - t.cost_of(from)[k] - t.limit[k];
-    if (over > 0) sum += static_cast<double>(over) / static_cast<double>(std::max<int64_t>(t.limit[k], 1));
+    if (over > 0)
+      sum += static_cast<double>(over) / static_cast<double>(std::max<int64_t>(t.limit[k], 1));
   }
   return sum;
 }
@@ -66,7 +67,7 @@ std::vector<Flip> ranked_flips(const Table& t, const Assignment& a, RankOf rank_
 }
 
 struct Move {
-  double gain = 0;   // change of loss; negative is better
+  double gain = 0;  // change of loss; negative is better
   Flip first{}, second{};
   bool pair = false;
 };

@@ -54,7 +54,8 @@ Solution run(const Problem& problem, std::string_view text) {
   std::string_view name = text.substr(0, colon);
   const std::optional<Table> table = reduce(problem);
   const int limits = table ? table->limits : 0;
-  if (name == "auto" && colon == std::string_view::npos) name = limits > 1 ? "branch-and-bound" : "dp";
+  if (name == "auto" && colon == std::string_view::npos)
+    name = limits > 1 ? "branch-and-bound" : "dp";
   const SolverDef& def = solver_or_throw(name);
   const SolverOptions options =
       parse_options(def, colon == std::string_view::npos ? "" : text.substr(colon + 1));

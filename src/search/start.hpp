@@ -7,7 +7,7 @@ namespace qtool::search {
 
 struct Start {
   Dual dual;
-  std::optional<Assignment> best;   // within the limits; absent when none was found
+  std::optional<Assignment> best;  // within the limits; absent when none was found
 };
 // `rounds`: most steps of the local search.
 Start make_start(const Table& table, int rounds);

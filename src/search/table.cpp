@@ -136,7 +136,8 @@ void check_problem(const Problem& p) {
     for (size_t g = 0; g < p.loss.size(); ++g) {
       if (p.cost[k][g].size() != p.loss[g].size()) throw_internal("search: costs lack a choice");
       long double largest = 0;
-      for (int64_t c : p.cost[k][g]) largest = std::max(largest, std::abs(static_cast<long double>(c)));
+      for (int64_t c : p.cost[k][g])
+        largest = std::max(largest, std::abs(static_cast<long double>(c)));
       total += largest;
     }
     if (total > static_cast<long double>(kMaxTotal)) {

@@ -15,7 +15,7 @@ inline constexpr double kTolerance = 1e-12;
 
 // Beyond this, sums and products with prices would overflow: as good as infinite.
 inline constexpr double kMaxLoss = 1e200;
-inline bool permitted(double loss) { return loss < kMaxLoss; }   // false for NaN too
+inline bool permitted(double loss) { return loss < kMaxLoss; }  // false for NaN too
 
 // Items (permitted, undominated choices) of all groups in one row; item i of group g lies in
 // [begin[g], begin[g + 1]). Costs are shifted per group and limit so that the least is 0, losses
@@ -24,23 +24,25 @@ inline bool permitted(double loss) { return loss < kMaxLoss; }   // false for Na
 struct Table {
   int groups = 0;
   int limits = 0;
-  std::vector<int> begin;              // groups + 1
-  std::vector<int> choice;             // [item]: index in the Problem's group
-  std::vector<double> loss;            // [item] ≥ 0
-  std::vector<int64_t> cost;           // [item × limits + k] ≥ 0
-  std::vector<int64_t> limit;          // [k] ≥ 0
-  double loss_offset = 0;              // sum of the losses that the shift took away
-  double loss_ceiling = 0;             // sum over groups of the greatest loss
+  std::vector<int> begin;      // groups + 1
+  std::vector<int> choice;     // [item]: index in the Problem's group
+  std::vector<double> loss;    // [item] ≥ 0
+  std::vector<int64_t> cost;   // [item × limits + k] ≥ 0
+  std::vector<int64_t> limit;  // [k] ≥ 0
+  double loss_offset = 0;      // sum of the losses that the shift took away
+  double loss_ceiling = 0;     // sum over groups of the greatest loss
 
   int items() const { return static_cast<int>(loss.size()); }
-  const int64_t* cost_of(int item) const { return cost.data() + static_cast<size_t>(item) * limits; }
+  const int64_t* cost_of(int item) const {
+    return cost.data() + static_cast<size_t>(item) * limits;
+  }
 };
 
 // One item per group with its exact totals.
 struct Assignment {
-  std::vector<int> item;               // [group]
-  std::vector<int64_t> cost;           // [k]
-  double loss = 0;                     // shifted, as in Table
+  std::vector<int> item;      // [group]
+  std::vector<int64_t> cost;  // [k]
+  double loss = 0;            // shifted, as in Table
 };
 Assignment make_assignment(const Table& table, std::vector<int> item);
 bool fits(const Table& table, const std::vector<int64_t>& cost);

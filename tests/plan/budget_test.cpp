@@ -57,8 +57,9 @@ TEST(Budget, ReadsEveryExampleOfItsOwnTableAndWritesItBack) {
 }
 
 TEST(Budget, WritesWhatItReadsBack) {
-  for (const char* text : {"0.1%size", "33.3%bops", "99.95%latency@a", "drop=0.3%", "agreement=99.7%", "0.7MB",
-                           "1.1Gbops", "17us@x", "12345678B", "2.7bits", "sqnr=-3.1dB"}) {
+  for (const char* text :
+       {"0.1%size", "33.3%bops", "99.95%latency@a", "drop=0.3%", "agreement=99.7%", "0.7MB",
+        "1.1Gbops", "17us@x", "12345678B", "2.7bits", "sqnr=-3.1dB"}) {
     const Limit limit = one(text);
     EXPECT_EQ(one(limit_text(limit)), limit) << text << " became " << limit_text(limit);
   }
@@ -84,8 +85,8 @@ TEST(Budget, TakesUnitsInEitherCaseAndSpaces) {
 }
 
 TEST(Budget, RefusesWhatIsNoNumberWithAUnit) {
-  for (const char* text : {"", ",", "4bits,", "bits", "four bits", "=5bits", "nanbits", "infbits", "-infbits", "+4bits",
-                           "0x4bits", "1e999bits", "act=", "@p"}) {
+  for (const char* text : {"", ",", "4bits,", "bits", "four bits", "=5bits", "nanbits", "infbits",
+                           "-infbits", "+4bits", "0x4bits", "1e999bits", "act=", "@p"}) {
     EXPECT_NE(code_of(text), "") << text;
   }
   EXPECT_EQ(code_of(""), "QT-E110");
@@ -112,8 +113,9 @@ TEST(Budget, SuggestsTheNearestUnitOrKey) {
 }
 
 TEST(Budget, RefusesValuesOutOfRange) {
-  for (const char* text : {"0bits", "-1bits", "33bits", "0%size", "101%size", "0B", "0.5B", "drop=-1%", "drop=101%",
-                           "agreement=0%", "sqnr=1000dB", "0ms@p", "1e300GB", "1e300Gbops"}) {
+  for (const char* text :
+       {"0bits", "-1bits", "33bits", "0%size", "101%size", "0B", "0.5B", "drop=-1%", "drop=101%",
+        "agreement=0%", "sqnr=1000dB", "0ms@p", "1e300GB", "1e300Gbops"}) {
     EXPECT_EQ(code_of(text), "QT-E112") << text;
   }
   EXPECT_EQ(one("drop=0%").value, 0);

@@ -26,8 +26,8 @@ TEST(Widths, ReadsUniformChoices) {
 }
 
 TEST(Widths, RefusesOtherUniformChoices) {
-  for (const char* text : {"", "w", "a8", "w4a", "w0a8", "w4a0", "w17", "w4a17", "w4a8 ", "w-4", "w+4", "w4b8", "4",
-                           "float", "w99999999999999", "w4a8a8", "8w"}) {
+  for (const char* text : {"", "w", "a8", "w4a", "w0a8", "w4a0", "w17", "w4a17", "w4a8 ", "w-4",
+                           "w+4", "w4b8", "4", "float", "w99999999999999", "w4a8a8", "8w"}) {
     EXPECT_EQ(code_of(parse_uniform, text), "QT-E114") << text;
   }
 }
@@ -57,9 +57,9 @@ TEST(Widths, KeepsCommasAndEqualsOfExpressions) {
 }
 
 TEST(Widths, RefusesWrongKeepRules) {
-  for (const char* text : {"", "conv", "conv=", "=w8a8", "conv=w", "conv=8", "conv=Float", "a,,b=w8", "(=w8", "[a=w8",
-                           "*=w8", "a\\=w8", "(a)\\1=w8", "a{2,1}=w8", "(a{100}){100}=w8",
-                           "a{99999999999999999999}=w8"}) {
+  for (const char* text : {"", "conv", "conv=", "=w8a8", "conv=w", "conv=8", "conv=Float",
+                           "a,,b=w8", "(=w8", "[a=w8", "*=w8", "a\\=w8", "(a)\\1=w8", "a{2,1}=w8",
+                           "(a{100}){100}=w8", "a{99999999999999999999}=w8"}) {
     EXPECT_EQ(code_of(parse_keep, text), "QT-E115") << text;
   }
   EXPECT_EQ(code_of(parse_keep, std::string(100000, '(') + "=w8"), "QT-E115");
@@ -86,7 +86,8 @@ TEST(Widths, ReadsListsOfWidths) {
 }
 
 TEST(Widths, RefusesWrongLists) {
-  for (const char* text : {"", ",", "8,", "0", "17", "32", "-1", "4.5", "8,8", "float,float", "8 ", "w8", "99999999999"}) {
+  for (const char* text : {"", ",", "8,", "0", "17", "32", "-1", "4.5", "8,8", "float,float", "8 ",
+                           "w8", "99999999999"}) {
     EXPECT_EQ(code_of(parse_bits_list, text), "QT-E116") << text;
   }
 }

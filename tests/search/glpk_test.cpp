@@ -16,7 +16,8 @@ double glpk_optimum(const Problem& p) {
   std::vector<int> rows{0}, columns{0};
   std::vector<double> values{0};
   for (size_t k = 0; k < p.limit.size(); ++k) {
-    glp_set_row_bnds(mip, static_cast<int>(p.loss.size() + k + 1), GLP_UP, 0, static_cast<double>(p.limit[k]));
+    glp_set_row_bnds(mip, static_cast<int>(p.loss.size() + k + 1), GLP_UP, 0,
+                     static_cast<double>(p.limit[k]));
   }
   for (size_t g = 0; g < p.loss.size(); ++g) {
     glp_set_row_bnds(mip, static_cast<int>(g + 1), GLP_FX, 1, 1);
@@ -31,27 +32,31 @@ double glpk_optimum(const Problem& p) {
         values.push_back(value);
       };
       entry(g, 1);
-      for (size_t k = 0; k < p.limit.size(); ++k) entry(p.loss.size() + k, static_cast<double>(p.cost[k][g][c]));
+      for (size_t k = 0; k < p.limit.size(); ++k)
+        entry(p.loss.size() + k, static_cast<double>(p.cost[k][g][c]));
     }
   }
-  glp_load_matrix(mip, static_cast<int>(rows.size()) - 1, rows.data(), columns.data(), values.data());
+  glp_load_matrix(mip, static_cast<int>(rows.size()) - 1, rows.data(), columns.data(),
+                  values.data());
   glp_iocp options;
   glp_init_iocp(&options);
   options.presolve = GLP_ON;
   options.msg_lev = GLP_MSG_OFF;
   options.mip_gap = 0;
   const int error = glp_intopt(mip, &options);
-  const double optimum = error == 0 && glp_mip_status(mip) == GLP_OPT ? glp_mip_obj_val(mip) : test::kInf;
+  const double optimum =
+      error == 0 && glp_mip_status(mip) == GLP_OPT ? glp_mip_obj_val(mip) : test::kInf;
   glp_delete_prob(mip);
   return optimum;
 }
 
-class AgainstGlpk : public testing::TestWithParam<int> {};   // number of limits
+class AgainstGlpk : public testing::TestWithParam<int> {};  // number of limits
 
 TEST_P(AgainstGlpk, FindsTheSameOptimum) {
   int found = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
-    const Problem p = test::random_problem(seed * 7 + 1, {.groups = 14, .choices = 6, .limits = GetParam()});
+    const Problem p =
+        test::random_problem(seed * 7 + 1, {.groups = 14, .choices = 6, .limits = GetParam()});
     const Solution s = solve(p);
     const double truth = glpk_optimum(p);
     SCOPED_TRACE(cat("seed ", seed));

@@ -15,7 +15,7 @@ TEST(SearchPrimal, RepairBringsCostsWithinTheLimits) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     const Table t = table_of(test::network_problem(seed, 40, 3));
     const std::vector<double> price = solve_dual(t, [](const Assignment&) {}).price;
-    std::vector<int> last;   // the dearest items
+    std::vector<int> last;  // the dearest items
     for (int g = 0; g < t.groups; ++g) last.push_back(t.begin[g + 1] - 1);
     Assignment a = make_assignment(t, last);
     EXPECT_FALSE(fits(t, a.cost));
@@ -25,13 +25,17 @@ TEST(SearchPrimal, RepairBringsCostsWithinTheLimits) {
 }
 
 TEST(SearchPrimal, RepairSaysWhenItIsStuck) {
-  const Table t = table_of({.loss = {{0, 0}, {0, 0}}, .cost = {{{1, 5}, {1, 5}}, {{5, 1}, {5, 1}}}, .limit = {6, 5}});
-  Assignment a = make_assignment(t, {0, 2});
+  // The sums of the two costs are 3 + 15, 7 + 11, 11 + 7 or 15 + 3.
+  const std::vector<std::vector<int64_t>> up(3, {1, 5}), down(3, {5, 1});
+  const Table t = table_of({.loss = {{0, 0}, {0, 0}, {0, 0}}, .cost = {up, down}, .limit = {9, 9}});
+  ASSERT_EQ(t.items(), 6);
+  Assignment a = make_assignment(t, {0, 2, 4});
   EXPECT_FALSE(repair(t, {1, 1}, a));
 }
 
 TEST(SearchPrimal, FillSpendsWhatIsLeft) {
-  const Table t = table_of({.loss = {{3, 0}, {5, 0}, {4, 0}}, .cost = {{{0, 1}, {0, 1}, {0, 1}}}, .limit = {2}});
+  const Table t = table_of(
+      {.loss = {{3, 0}, {5, 0}, {4, 0}}, .cost = {{{0, 1}, {0, 1}, {0, 1}}}, .limit = {2}});
   Assignment a = make_assignment(t, {0, 2, 4});
   fill(t, {1}, a);
   EXPECT_EQ(a.item, (std::vector<int>{0, 3, 5}));

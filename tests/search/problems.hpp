@@ -13,9 +13,9 @@ inline constexpr double kInf = std::numeric_limits<double>::infinity();
 
 struct Shape {
   int groups = 4;
-  int choices = 4;   // at most; each group has 1 to `choices`
+  int choices = 4;  // at most; each group has 1 to `choices`
   int limits = 1;
-  bool equal_sizes = false;   // every group has `choices`
+  bool equal_sizes = false;  // every group has `choices`
 };
 
 // Losses fall with cost mostly but not always; some choices are forbidden, some costs are zero,
@@ -27,8 +27,10 @@ inline Problem random_problem(uint64_t seed, const Shape& shape) {
   const bool tied = rng.below(4) == 0, negative = rng.below(4) == 0;
   std::vector<int64_t> low(shape.limits, 0), high(shape.limits, 0);
   for (int g = 0; g < shape.groups; ++g) {
-    const int choices = shape.equal_sizes ? shape.choices : 1 + static_cast<int>(rng.below(shape.choices));
-    const int64_t scale = tied ? 1 + static_cast<int64_t>(rng.below(3)) : 1 + static_cast<int64_t>(rng.below(1000));
+    const int choices =
+        shape.equal_sizes ? shape.choices : 1 + static_cast<int>(rng.below(shape.choices));
+    const int64_t scale =
+        tied ? 1 + static_cast<int64_t>(rng.below(3)) : 1 + static_cast<int64_t>(rng.below(1000));
     p.loss.emplace_back();
     for (int c = 0; c < choices; ++c) {
       double loss = std::pow(0.25, c) * (tied ? 1.0 : 0.5 + rng.uniform());
@@ -45,14 +47,16 @@ inline Problem random_problem(uint64_t seed, const Shape& shape) {
         if (negative) cost -= 2 * scale;
         p.cost[k].back().push_back(cost);
       }
-      const auto [least, most] = std::minmax_element(p.cost[k].back().begin(), p.cost[k].back().end());
+      const auto [least, most] =
+          std::minmax_element(p.cost[k].back().begin(), p.cost[k].back().end());
       low[k] += *least;
       high[k] += *most;
     }
   }
   for (int k = 0; k < shape.limits; ++k) {
     const double share = -0.05 + 1.1 * rng.uniform();
-    p.limit.push_back(low[k] + static_cast<int64_t>(std::floor(share * static_cast<double>(high[k] - low[k]))));
+    p.limit.push_back(
+        low[k] + static_cast<int64_t>(std::floor(share * static_cast<double>(high[k] - low[k]))));
   }
   return p;
 }
@@ -67,7 +71,8 @@ inline Problem network_problem(uint64_t seed, int groups, int limits) {
     const auto weights = static_cast<int64_t>(std::exp(6 + 9 * rng.uniform()));
     const auto macs = weights * (1 + static_cast<int64_t>(rng.below(3000)));
     const auto elements = 1000 + static_cast<int64_t>(rng.below(800000));
-    const double of_weights = std::exp(-6 + 4 * rng.uniform()), of_inputs = std::exp(-7 + 4 * rng.uniform());
+    const double of_weights = std::exp(-6 + 4 * rng.uniform()),
+                 of_inputs = std::exp(-7 + 4 * rng.uniform());
     p.loss.emplace_back();
     std::vector<std::vector<int64_t>> cost(limits);
     for (int w = 2; w <= 5; ++w) {

@@ -9,7 +9,8 @@ namespace {
 
 using test::kInf;
 
-const std::vector<const char*> kOneLimit = {"amp", "branch-and-bound", "brute-force", "dp", "lagrange"};
+const std::vector<const char*> kOneLimit = {"amp", "branch-and-bound", "brute-force", "dp",
+                                            "lagrange"};
 
 std::string error_code(const Problem& p, std::string_view solver) {
   try {
@@ -104,9 +105,11 @@ TEST(Solve, TakesProblemsWithoutGroupsOrLimits) {
 
 TEST(Solve, NeverTakesForbiddenChoices) {
   for (const char* solver : kOneLimit) {
-    const Solution s = solve({.loss = {{kInf, 5, std::nan("")}, {1}}, .cost = {{{1, 5, 0}, {1}}}, .limit = {6}}, solver);
+    const Solution s = solve(
+        {.loss = {{kInf, 5, std::nan("")}, {1}}, .cost = {{{1, 5, 0}, {1}}}, .limit = {6}}, solver);
     EXPECT_EQ(s.choice, (std::vector<int>{1, 0})) << solver;
-    const Solution over = solve({.loss = {{kInf, 5}, {1}}, .cost = {{{1, 5}, {1}}}, .limit = {5}}, solver);
+    const Solution over =
+        solve({.loss = {{kInf, 5}, {1}}, .cost = {{{1, 5}, {1}}}, .limit = {5}}, solver);
     EXPECT_EQ(over.status, Solution::kInfeasible) << solver;
     EXPECT_EQ(over.smallest, std::vector<int64_t>{6}) << solver;
   }
@@ -114,7 +117,8 @@ TEST(Solve, NeverTakesForbiddenChoices) {
 
 TEST(Solve, NamesAGroupWithoutPermittedChoice) {
   for (const char* solver : kOneLimit) {
-    const Solution s = solve({.loss = {{1}, {kInf, kInf}}, .cost = {{{1}, {1, 1}}}, .limit = {9}}, solver);
+    const Solution s =
+        solve({.loss = {{1}, {kInf, kInf}}, .cost = {{{1}, {1, 1}}}, .limit = {9}}, solver);
     EXPECT_EQ(s.status, Solution::kInfeasible) << solver;
     EXPECT_EQ(s.blocked_group, 1) << solver;
     EXPECT_EQ(solve({.loss = {{}}, .cost = {{{}}}, .limit = {9}}, solver).blocked_group, 0);
@@ -138,7 +142,8 @@ TEST(Solve, TakesNegativeCostsAndLimits) {
 
 TEST(Solve, PrefersTheCheaperAndThenTheFirstOfEquals) {
   for (const char* solver : {"branch-and-bound", "dp", "lagrange", "amp"}) {
-    const Solution s = solve({.loss = {{1, 1, 1}, {0, 0, 0}}, .cost = {{{7, 3, 3}, {0, 0, 0}}}, .limit = {9}}, solver);
+    const Solution s = solve(
+        {.loss = {{1, 1, 1}, {0, 0, 0}}, .cost = {{{7, 3, 3}, {0, 0, 0}}}, .limit = {9}}, solver);
     EXPECT_EQ(s.choice, (std::vector<int>{1, 0})) << solver;
   }
 }
@@ -150,9 +155,8 @@ TEST(Solve, SpendsTheLimitToTheLastUnit) {
 
 TEST(Solve, SaysTheSmallestValueOfEveryLimitTogether) {
   // Each limit alone can be 2; together the sums are 2 + 10, 6 + 6 or 10 + 2.
-  const Problem p{.loss = {{0, 0}, {0, 0}},
-                  .cost = {{{1, 5}, {1, 5}}, {{5, 1}, {5, 1}}},
-                  .limit = {6, 5}};
+  const Problem p{
+      .loss = {{0, 0}, {0, 0}}, .cost = {{{1, 5}, {1, 5}}, {{5, 1}, {5, 1}}}, .limit = {6, 5}};
   const Solution s = solve(p);
   EXPECT_EQ(s.status, Solution::kInfeasible);
   EXPECT_EQ(s.smallest, (std::vector<int64_t>{10, 6}));

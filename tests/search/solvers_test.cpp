@@ -15,7 +15,8 @@ double tolerance(const Problem& p) {
   double sum = 0;
   for (const auto& group : p.loss) {
     double largest = 0;
-    for (double loss : group) largest = std::isfinite(loss) ? std::max(largest, std::abs(loss)) : largest;
+    for (double loss : group)
+      largest = std::isfinite(loss) ? std::max(largest, std::abs(loss)) : largest;
     sum += largest;
   }
   return 1e-11 * sum;
@@ -65,11 +66,12 @@ void check_against_brute_force(const Problem& p, std::string_view solver) {
   }
 }
 
-class EverySolver : public testing::TestWithParam<int> {};   // number of limits
+class EverySolver : public testing::TestWithParam<int> {};  // number of limits
 
 TEST_P(EverySolver, AgreesWithBruteForceOnSmallProblems) {
   for (uint64_t seed = 0; seed < 400; ++seed) {
-    const Shape shape{.groups = 1 + static_cast<int>(seed % 6), .choices = 1 + static_cast<int>(seed % 5),
+    const Shape shape{.groups = 1 + static_cast<int>(seed % 6),
+                      .choices = 1 + static_cast<int>(seed % 5),
                       .limits = GetParam()};
     const Problem p = test::random_problem(seed * 31 + GetParam(), shape);
     for (const SolverDef* def : all_solvers()) {
@@ -83,7 +85,8 @@ TEST_P(EverySolver, AgreesWithBruteForceOnSmallProblems) {
 
 TEST_P(EverySolver, ProvesTheOptimumOfSmallProblemsByDefault) {
   for (uint64_t seed = 0; seed < 400; ++seed) {
-    const Problem p = test::random_problem(seed * 17 + 5, {.groups = 6, .choices = 4, .limits = GetParam()});
+    const Problem p =
+        test::random_problem(seed * 17 + 5, {.groups = 6, .choices = 4, .limits = GetParam()});
     const Solution truth = solve(p, "brute-force"), s = solve(p);
     ASSERT_EQ(s.status, truth.status) << "seed " << seed;
     if (truth.found()) {
@@ -170,7 +173,9 @@ TEST(Search, ReportsTheGapWhenTheWorkLimitEnds) {
 TEST(Search, UsesCostsBeyondDoublePrecision) {
   // The two costs differ by one part in 2^55: only integers tell them apart.
   const int64_t big = int64_t{1} << 55;
-  Problem p{.loss = {{1, 0}, {1, 0.5}}, .cost = {{{big, big + 1}, {big + 1, big + 2}}}, .limit = {2 * big + 2}};
+  Problem p{.loss = {{1, 0}, {1, 0.5}},
+            .cost = {{{big, big + 1}, {big + 1, big + 2}}},
+            .limit = {2 * big + 2}};
   EXPECT_EQ(solve(p, "dp").choice, (std::vector<int>{1, 0}));
   p.limit[0] -= 1;
   EXPECT_EQ(solve(p, "dp").choice, (std::vector<int>{0, 0}));

@@ -13,7 +13,7 @@ TEST(SearchTable, ShiftsDividesAndSorts) {
   EXPECT_EQ(t->choice, (std::vector<int>{1, 0, 1, 0}));
   EXPECT_EQ(t->loss, (std::vector<double>{3, 0, 0.5, 0}));
   EXPECT_EQ(t->cost, (std::vector<int64_t>{0, 1, 0, 1}));
-  EXPECT_EQ(t->limit, (std::vector<int64_t>{1}));   // (35 − 16) / 12
+  EXPECT_EQ(t->limit, (std::vector<int64_t>{1}));  // (35 − 16) / 12
   EXPECT_EQ(t->loss_offset, 3);
   EXPECT_EQ(t->loss_ceiling, 3.5);
 }
@@ -72,7 +72,7 @@ TEST(SearchTable, GapIsAgainstTheLargerMagnitude) {
   s.loss = 0;
   set_bound(s, -2);
   EXPECT_EQ(s.gap, 1);
-  set_bound(s, 3);   // a bound above the loss can only be rounding
+  set_bound(s, 3);  // a bound above the loss can only be rounding
   EXPECT_EQ(s.bound, 0);
   EXPECT_EQ(s.gap, 0);
 }

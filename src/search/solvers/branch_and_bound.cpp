@@ -58,9 +58,9 @@ Table compact(const Table& t, const Start& start, double ceiling) {
 
 struct Node {
   int parent;
-  int group, low, high;         // the one range that differs from the parent's
+  int group, low, high;  // the one range that differs from the parent's
   double bound;
-  std::vector<double> price;    // best of the parent
+  std::vector<double> price;  // best of the parent
 };
 
 class Search {
@@ -68,7 +68,8 @@ class Search {
   // Looks for losses below `ceiling`.
   Search(const Table& t, const Start& start, double ceiling, int64_t work)
       : t_(t), ceiling_(ceiling), work_left_(work) {
-    for (int64_t limit : t.limit) scale_.push_back(1 / static_cast<double>(std::max<int64_t>(limit, 1)));
+    for (int64_t limit : t.limit)
+      scale_.push_back(1 / static_cast<double>(std::max<int64_t>(limit, 1)));
     push({-1, -1, 0, 0, start.dual.bound, start.dual.price});
   }
 
@@ -93,9 +94,9 @@ class Search {
   // What the subgradient steps at one node saw.
   struct Ascent {
     double bound = -kInfinity;
-    std::vector<double> price;        // of `bound`
-    std::vector<int> item;            // of `bound`
-    std::vector<int> times;           // [item]: how often it was cheapest
+    std::vector<double> price;  // of `bound`
+    std::vector<int> item;      // of `bound`
+    std::vector<int> times;     // [item]: how often it was cheapest
   };
 
   void push(Node node) {
@@ -186,7 +187,8 @@ class Search {
     for (int g = 0; g < t_.groups; ++g) {
       const int width = ranges.high[g] - ranges.low[g];
       if (width < 2) continue;
-      const int agreement = *std::max_element(a.times.begin() + ranges.low[g], a.times.begin() + ranges.high[g]);
+      const int agreement =
+          *std::max_element(a.times.begin() + ranges.low[g], a.times.begin() + ranges.high[g]);
       if (agreement < least_agreement || (agreement == least_agreement && width > widest)) {
         best = g, least_agreement = agreement, widest = width;
       }
@@ -202,8 +204,10 @@ class Search {
     }
     const int low = ranges.low[g], high = ranges.high[g];
     double seen = 0, place = 0;
-    for (int i = low; i < high; ++i) seen += a.times[i], place += static_cast<double>(a.times[i]) * i;
-    const int middle = std::clamp(static_cast<int>(std::floor(place / seen)) + 1, low + 1, high - 1);
+    for (int i = low; i < high; ++i)
+      seen += a.times[i], place += static_cast<double>(a.times[i]) * i;
+    const int middle =
+        std::clamp(static_cast<int>(std::floor(place / seen)) + 1, low + 1, high - 1);
     push_child(index, g, low, middle, ranges, a);
     push_child(index, g, middle, high, ranges, a);
   }
@@ -213,7 +217,8 @@ class Search {
       double best = kInfinity;
       for (int i = from; i < to; ++i) {
         double value = t_.loss[i];
-        for (int k = 0; k < t_.limits; ++k) value += a.price[k] * static_cast<double>(t_.cost_of(i)[k]);
+        for (int k = 0; k < t_.limits; ++k)
+          value += a.price[k] * static_cast<double>(t_.cost_of(i)[k]);
         best = std::min(best, value);
       }
       return best;
@@ -229,7 +234,7 @@ class Search {
   int64_t work_left_;
   std::vector<double> scale_;
   std::vector<Node> nodes_;
-  std::priority_queue<Open, std::vector<Open>, std::greater<>> open_;   // least bound, then oldest
+  std::priority_queue<Open, std::vector<Open>, std::greater<>> open_;  // least bound, then oldest
 };
 
 Solution solve_branch_and_bound(const Problem& problem, const SolverOptions& options) {

@@ -14,18 +14,18 @@ namespace qtool::search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int kBase = -1;   // a state that leaves the group just opened at the dual's choice
+constexpr int kBase = -1;  // a state that leaves the group just opened at the dual's choice
 
 // A set of deviations from the dual's choice.
 struct State {
-  int64_t cost;   // change against the base
-  double loss;    // change against the base
-  int trail;      // last deviation in `steps_`, −1 for none
-  int item;       // deviation of the group just opened, or kBase
+  int64_t cost;  // change against the base
+  double loss;   // change against the base
+  int trail;     // last deviation in `steps_`, −1 for none
+  int item;      // deviation of the group just opened, or kBase
 };
 
 struct Step {
-  int before;   // index of the deviation before, −1 for none
+  int before;  // index of the deviation before, −1 for none
   int group, item;
 };
 
@@ -41,8 +41,12 @@ Rates merge(const Rates& a, const Rates& b) {
 class Core {
  public:
   Core(const Table& t, const Start& start, size_t max_states)
-      : t_(t), max_states_(max_states), base_(make_assignment(t, start.dual.item)),
-        best_(*start.best), root_bound_(start.dual.bound), price_(start.dual.price[0]),
+      : t_(t),
+        max_states_(max_states),
+        base_(make_assignment(t, start.dual.item)),
+        best_(*start.best),
+        root_bound_(start.dual.bound),
+        price_(start.dual.price[0]),
         slack_(t.limit[0] - base_.cost[0]) {
     order_groups();
   }
@@ -124,9 +128,9 @@ class Core {
     auto y = b.begin();
     double least = kInfinity;
     while (x != a.end() || y != b.end()) {
-      const bool take_x = y == b.end() ||
-                          (x != a.end() && (x->cost < y->cost ||
-                                            (x->cost == y->cost && x->loss <= y->loss)));
+      const bool take_x =
+          y == b.end() ||
+          (x != a.end() && (x->cost < y->cost || (x->cost == y->cost && x->loss <= y->loss)));
       const State& s = take_x ? *x++ : *y++;
       if (s.loss >= least) continue;
       least = s.loss;
@@ -180,8 +184,8 @@ class Core {
   Assignment best_;
   const double root_bound_, price_;
   const int64_t slack_;
-  std::vector<int> order_;       // groups with a choice, nearest to the dual's price first
-  std::vector<Rates> rest_;      // [n]: of order_[n], order_[n + 1] …
+  std::vector<int> order_;   // groups with a choice, nearest to the dual's price first
+  std::vector<Rates> rest_;  // [n]: of order_[n], order_[n + 1] …
   std::vector<Step> steps_;
 };
 
@@ -201,7 +205,8 @@ Solution solve_dp(const Problem& problem, const SolverOptions& options) {
 const SolverDef kDp{
     .name = "dp",
     .summary = "exact for one limit: Pareto lists over integer costs, pruned by the dual's bound",
-    .options = {{"states", 500'000, 1, 100'000'000, "most states kept at once; beyond it the gap is reported"}},
+    .options = {{"states", 500'000, 1, 100'000'000,
+                 "most states kept at once; beyond it the gap is reported"}},
     .max_limits = 1,
     .solve = solve_dp,
 };

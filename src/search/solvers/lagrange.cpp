@@ -1,7 +1,7 @@
 // lagrange: best prices for the limits (a proven bound), then an assignment within the limits by
 // repair, filling and local search. Near-optimal for thousands of groups in milliseconds.
-#include "search/start.hpp"
 #include "search/solvers/records.hpp"
+#include "search/start.hpp"
 
 namespace qtool::search {
 namespace {
