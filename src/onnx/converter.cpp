@@ -41,11 +41,49 @@ void unpin_values(onnx::GraphProto& graph, const std::vector<int>& counts) {
   });
 }
 
+template <typename Visit>
+void for_each_node(onnx::GraphProto& graph, const std::string& type, const Visit& visit) {
+  for_each_graph(graph, [&](onnx::GraphProto& visited) {
+    for (auto& node : *visited.mutable_node())
+      if (node.op_type() == type && canonical_domain(node.domain()).empty()) visit(node);
+  });
+}
+
+// Operators that changed their meaning where the converter only changes the number: the axis of
+// Hardmax stopped to mean "flatten from here", Scan lost its batch.
+void refuse_changed_operators(onnx::GraphProto& graph, int64_t from, int64_t to) {
+  const auto refuse = [&](const std::string& type, int64_t changed_in) {
+    if (from >= changed_in || to < changed_in) return;
+    for_each_node(graph, type, [&](const onnx::NodeProto& node) {
+      throw_unsupported(cat("node ", in_quotes(node.name()), " (", type, "): its meaning in opset ",
+                            from, " cannot be expressed in opset ", to));
+    });
+  };
+  refuse("Scan", 9);
+  refuse("Hardmax", 13);
+}
+
+// Before opset 11 pixels were mapped by their corners; the converter leaves the new default.
+void complete_resize(onnx::GraphProto& graph, int64_t from, int64_t to) {
+  if (from >= 11 || to < 11) return;
+  for_each_node(graph, "Resize", [](onnx::NodeProto& node) {
+    const auto add = [&](const char* name, const char* value) {
+      auto& attribute = *node.add_attribute();
+      attribute.set_name(name);
+      attribute.set_type(onnx::AttributeProto::STRING);
+      attribute.set_s(value);
+    };
+    add("coordinate_transformation_mode", "asymmetric");
+    add("nearest_mode", "floor");
+  });
+}
+
 }  // namespace
 
 onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to) {
   for (auto& entry : *proto.mutable_opset_import())
     entry.set_domain(canonical_domain(entry.domain()));
+  refuse_changed_operators(*proto.mutable_graph(), from, to);
   try {
     if (proto.functions_size() > 0) onnx::inliner::InlineLocalFunctions(proto, true);
     infer_types(proto);
@@ -53,6 +91,7 @@ onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to)
     const onnx::version_conversion::DefaultVersionConverter converter;
     proto = converter.convert_version(proto, onnx::OpSetID(from), onnx::OpSetID(to));
     unpin_values(*proto.mutable_graph(), outputs);
+    complete_resize(*proto.mutable_graph(), from, to);
     return proto;
   } catch (const std::exception& error) {
     throw Error(ErrorKind::kModel, "QT-E303",

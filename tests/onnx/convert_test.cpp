@@ -26,6 +26,8 @@ TEST(OnnxConvert, KeepsNamesWhereNodesAreReplaced) {
   const Node& up = after.graph.nodes.at(after.graph.nodes.size() - 2);
   EXPECT_EQ(up.type, "Resize");
   EXPECT_EQ(up.name, "up");
+  EXPECT_EQ(attr_string(up, "coordinate_transformation_mode", ""), "asymmetric");
+  EXPECT_EQ(attr_string(up, "nearest_mode", ""), "floor");
   EXPECT_EQ(up.opaque, before.graph.nodes[0].opaque);
   EXPECT_EQ(after.graph.value(up.outputs[0]).name, "t");
   EXPECT_EQ(after.graph.nodes.back().opaque, before.graph.nodes[1].opaque);
@@ -105,6 +107,16 @@ TEST(OnnxConvert, SaysWhyItCannot) {
   expect_refused(error_of([&] { convert_opset(odd, 17); }), "QT-E303", "from opset 11 to 17");
   const Model good = parse_model(model(small_graph()).bytes(), "test");
   expect_refused(error_of([&] { convert_opset(good, 9999); }), "QT-E303", "9999");
+}
+
+TEST(OnnxConvert, RefusesWhatChangedItsMeaning) {
+  Message graph;
+  graph.text(1, node("Hardmax", {"x"}, {"y"}, "n")).text(2, "g");
+  graph.text(11, value_info("x")).text(12, value_info("y"));
+  const Model model = parse_model(wire::model(graph, 8, 11).bytes(), "test");
+  expect_refused(error_of([&] { convert_opset(model, 13); }), kUnsupportedCode,
+                 "node 'n' (Hardmax)");
+  EXPECT_EQ(convert_opset(model, 12).opset(), 12);
 }
 
 }  // namespace
