@@ -1,6 +1,7 @@
 #include "ops/movable.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace qtool {
 namespace {
@@ -14,6 +15,62 @@ Tensor numbered(const Tensor& text, std::vector<std::string>& table) {
   for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int64_t>(table.size() + i);
   table.insert(table.end(), text.string_data().begin(), text.string_data().end());
   return numbers;
+}
+
+// The nest's runs, one after the other.
+template <size_t kWidth>
+void copy_runs(const LoopNest<2>& loops, char* to, const char* from) {
+  for_each_run(loops, [&](const auto& at, int64_t count, const auto& step) {
+    constexpr auto kStep = static_cast<int64_t>(kWidth);
+    char* y = to + at[0] * kStep;
+    const char* x = from + at[1] * kStep;
+    const int64_t y_step = step[0] * kStep, x_step = step[1] * kStep;
+    if (step[0] == 1 && step[1] == 1) {
+      std::memcpy(y, x, static_cast<size_t>(count) * kWidth);
+    } else {
+      for (int64_t i = 0; i < count; ++i) std::memcpy(y + i * y_step, x + i * x_step, kWidth);
+    }
+  });
+}
+
+// The dimension along which neighbours are read while the innermost one writes neighbours; −1 when
+// there is none, or when there is nothing to win.
+int64_t transposed_dimension(const LoopNest<2>& loops) {
+  constexpr int64_t kWorthwhile = 8;
+  const size_t inner = loops.shape.size() - 1;
+  const int64_t step = loops.strides[1][inner];
+  if (loops.strides[0][inner] != 1 || step == 0 || step == 1) return -1;
+  if (loops.shape[inner] < kWorthwhile) return -1;
+  for (size_t d = 0; d < inner; ++d) {
+    if (loops.strides[1][d] == 1 && loops.shape[d] >= kWorthwhile) return static_cast<int64_t>(d);
+  }
+  return -1;
+}
+
+// The nest with dimension `row` and the innermost one walked in square tiles, which stay in cache.
+template <size_t kWidth>
+void copy_transposed(LoopNest<2> loops, size_t row, char* to, const char* from) {
+  constexpr int64_t kTile = 16;
+  constexpr auto kStep = static_cast<int64_t>(kWidth);
+  const size_t inner = loops.shape.size() - 1;
+  const int64_t rows = std::exchange(loops.shape[row], 1);
+  const int64_t columns = std::exchange(loops.shape[inner], 1);
+  const int64_t y_row = loops.strides[0][row] * kStep, x_column = loops.strides[1][inner] * kStep;
+  const auto copy_tile = [&](char* y, const char* x, int64_t r0, int64_t c0) {
+    const int64_t r_end = std::min(rows, r0 + kTile), c_end = std::min(columns, c0 + kTile);
+    for (int64_t r = r0; r < r_end; ++r) {
+      for (int64_t c = c0; c < c_end; ++c) {
+        std::memcpy(y + r * y_row + c * kStep, x + r * kStep + c * x_column, kWidth);
+      }
+    }
+  };
+  for_each_run(loops, [&](const auto& at, int64_t, const auto&) {
+    char* y = to + at[0] * kStep;
+    const char* x = from + at[1] * kStep;
+    for (int64_t r = 0; r < rows; r += kTile) {
+      for (int64_t c = 0; c < columns; c += kTile) copy_tile(y, x, r, c);
+    }
+  });
 }
 
 }  // namespace
@@ -48,19 +105,16 @@ Tensor Movable::restore(Tensor moved) const {
 }
 
 void copy_elements(const LoopNest<2>& nest, void* to, const void* from, int64_t width) {
+  const LoopNest<2> loops = simplified(nest);
+  char* out = static_cast<char*>(to);
+  const char* in = static_cast<const char*>(from);
   with_width(width, [&](auto constant) {
     constexpr size_t kWidth = constant;
-    for_each_run(simplified(nest), [&](const auto& at, int64_t count, const auto& step) {
-      constexpr auto kStep = static_cast<int64_t>(kWidth);
-      char* y = static_cast<char*>(to) + at[0] * kStep;
-      const char* x = static_cast<const char*>(from) + at[1] * kStep;
-      const int64_t y_step = step[0] * kStep, x_step = step[1] * kStep;
-      if (step[0] == 1 && step[1] == 1) {
-        std::memcpy(y, x, static_cast<size_t>(count) * kWidth);
-      } else {
-        for (int64_t i = 0; i < count; ++i) std::memcpy(y + i * y_step, x + i * x_step, kWidth);
-      }
-    });
+    if (const int64_t d = transposed_dimension(loops); d >= 0) {
+      copy_transposed<kWidth>(loops, static_cast<size_t>(d), out, in);
+    } else {
+      copy_runs<kWidth>(loops, out, in);
+    }
   });
 }
 

@@ -43,6 +43,20 @@ TEST(Ops, TransposePermutesDimensions) {
   EXPECT_EQ(error_code({"Transpose", {x}, {perm({0, 1, 3})}}), "QT-E331");
 }
 
+TEST(Ops, TransposeOfLargeTensorsIsThatOfEveryElement) {
+  for (DType type : {DType::kUint8, DType::kFloat16, DType::kFloat, DType::kDouble}) {
+    Tensor x(type, {3, 37, 5, 18});
+    for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, static_cast<double>(i % 211));
+    const std::vector<int64_t> perm{0, 3, 2, 1};
+    const Tensor y = run({"Transpose", {x}, {attribute("perm", perm)}})[0];
+    ASSERT_EQ(y.shape(), (Shape{3, 18, 5, 37}));
+    for (int64_t i = 0; i < y.size(); ++i) {
+      const int64_t a = i / (18 * 5 * 37), b = i / (5 * 37) % 18, c = i / 37 % 5, d = i % 37;
+      ASSERT_EQ(y.number(i), x.number(((a * 37 + d) * 5 + c) * 18 + b)) << i;
+    }
+  }
+}
+
 TEST(Ops, DepthAndSpaceAreEachOthersReverse) {
   Tensor x(DType::kFloat, {1, 8, 2, 3});
   for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, static_cast<double>(i));
