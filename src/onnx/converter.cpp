@@ -2,6 +2,7 @@
 
 #include "onnx/inference.hpp"
 #include "onnx/inliner/inliner.h"
+#include "onnx/tensor_proto.hpp"
 #include "onnx/version_converter/convert.h"
 
 namespace qtool::onnx_detail {
@@ -63,18 +64,58 @@ void refuse_changed_operators(onnx::GraphProto& graph, int64_t from, int64_t to)
   refuse("Hardmax", 13);
 }
 
+// A constant of the graph: an initializer or a Constant node's tensor; undefined when it is neither.
+Tensor constant_named(const onnx::GraphProto& graph, const std::string& name) {
+  for (const auto& tensor : graph.initializer()) {
+    if (tensor.name() != name || tensor.data_location() != onnx::TensorProto::DEFAULT) continue;
+    onnx::TensorProto copy = tensor;
+    return take_tensor(copy, no_external_data());
+  }
+  for (const auto& node : graph.node()) {
+    if (node.output_size() != 1 || node.output(0) != name || node.op_type() != "Constant") continue;
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.name() != "value" || attribute.t().data_location() != 0) continue;
+      onnx::TensorProto copy = attribute.t();
+      return take_tensor(copy, no_external_data());
+    }
+  }
+  return {};
+}
+
+// Opset 10 left open how the nearest pixel is found. As onnxruntime does it: the one before when an
+// axis grows, the one behind when it shrinks.
+std::string nearest_mode(const onnx::GraphProto& graph, const onnx::NodeProto& resize) {
+  const Tensor scales = resize.input_size() > 2 ? constant_named(graph, resize.input(2)) : Tensor();
+  bool grows = false, shrinks = false;
+  for (int64_t i = 0; i < scales.size(); ++i) {
+    grows = grows || scales.number(i) > 1;
+    shrinks = shrinks || scales.number(i) < 1;
+  }
+  if (grows && shrinks)
+    throw_unsupported(cat("node ", in_quotes(resize.name()),
+                          " (Resize): one axis grows and another shrinks, which only opset 10 can "
+                          "express for the nearest pixel"));
+  return shrinks ? "ceil" : "floor";
+}
+
 // Before opset 11 pixels were mapped by their corners; the converter leaves the new default.
 void complete_resize(onnx::GraphProto& graph, int64_t from, int64_t to) {
   if (from >= 11 || to < 11) return;
-  for_each_node(graph, "Resize", [](onnx::NodeProto& node) {
-    const auto add = [&](const char* name, const char* value) {
-      auto& attribute = *node.add_attribute();
-      attribute.set_name(name);
-      attribute.set_type(onnx::AttributeProto::STRING);
-      attribute.set_s(value);
-    };
-    add("coordinate_transformation_mode", "asymmetric");
-    add("nearest_mode", "floor");
+  const auto add = [](onnx::NodeProto& node, const char* name, const std::string& value) {
+    auto& attribute = *node.add_attribute();
+    attribute.set_name(name);
+    attribute.set_type(onnx::AttributeProto::STRING);
+    attribute.set_s(value);
+  };
+  for_each_graph(graph, [&](onnx::GraphProto& visited) {
+    for (auto& node : *visited.mutable_node()) {
+      if (node.op_type() != "Resize" || !canonical_domain(node.domain()).empty()) continue;
+      bool linear = false;
+      for (const auto& attribute : node.attribute())
+        linear = linear || (attribute.name() == "mode" && attribute.s() != "nearest");
+      add(node, "coordinate_transformation_mode", "asymmetric");
+      if (!linear) add(node, "nearest_mode", nearest_mode(visited, node));
+    }
   });
 }
 
@@ -91,14 +132,14 @@ onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to)
     const onnx::version_conversion::DefaultVersionConverter converter;
     proto = converter.convert_version(proto, onnx::OpSetID(from), onnx::OpSetID(to));
     unpin_values(*proto.mutable_graph(), outputs);
-    complete_resize(*proto.mutable_graph(), from, to);
-    return proto;
   } catch (const std::exception& error) {
     throw Error(ErrorKind::kModel, "QT-E303",
                 cat("the model cannot be converted from opset ", from, " to ", to, ": ",
                     printable(error.what(), 1000)))
         .hint(cat("export the model with opset ", to));
   }
+  complete_resize(*proto.mutable_graph(), from, to);
+  return proto;
 }
 
 }  // namespace qtool::onnx_detail

@@ -109,6 +109,24 @@ TEST(OnnxConvert, SaysWhyItCannot) {
   expect_refused(error_of([&] { convert_opset(good, 9999); }), "QT-E303", "9999");
 }
 
+TEST(OnnxConvert, KeepsHowResizeFindsPixels) {
+  const auto converted = [](const std::vector<float>& scales, std::string_view mode) {
+    Message graph, made = node("Resize", {"x", "s"}, {"y"}, "resize");
+    made.text(5, Message().text(1, "mode").text(4, mode).number(20, 3));
+    graph.text(1, made).text(2, "g").text(5, tensor("s", DType::kFloat, {4}, raw(scales)));
+    graph.text(11, value_info("x", {1, 2, 4, 4})).text(12, value_info("y", {1, 2, 2, 8}));
+    return convert_opset(parse_model(model(graph, 8, 10).bytes(), "test"), 13).graph.nodes.back();
+  };
+  EXPECT_EQ(attr_string(converted({1, 1, 2, 3}, "nearest"), "nearest_mode", ""), "floor");
+  EXPECT_EQ(attr_string(converted({1, 1, 0.5f, 0.5f}, "nearest"), "nearest_mode", ""), "ceil");
+  expect_refused(error_of([&] {
+                   converted({1, 1, 0.5f, 2}, "nearest");
+                 }),
+                 kUnsupportedCode, "node 'resize' (Resize)");
+  const Node linear = converted({1, 1, 0.5f, 2}, "linear");
+  EXPECT_EQ(attr_string(linear, "coordinate_transformation_mode", ""), "asymmetric");
+}
+
 TEST(OnnxConvert, RefusesWhatChangedItsMeaning) {
   Message graph;
   graph.text(1, node("Hardmax", {"x"}, {"y"}, "n")).text(2, "g");
