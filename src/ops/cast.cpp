@@ -1,4 +1,6 @@
 // Cast and CastLike convert values; BitCast reads the same bits as another type.
+#include <cmath>
+
 #include "ops/movable.hpp"
 
 namespace qtool {
@@ -12,7 +14,16 @@ ScaleRounding scale_rounding(const Call& call) {
   return ScaleRounding::kNearest;
 }
 
+// ONNX does not say which number of float4e2m1, a type without NaN, NaN becomes.
+void refuse_nan(const Call& call, const Tensor& x) {
+  if (is_integer(x.dtype()) || x.dtype() == DType::kBool || x.dtype() == DType::kString) return;
+  for (int64_t i = 0; i < x.size(); ++i) {
+    refuse(std::isnan(x.number(i)), call, "NaN has no value in float4e2m1");
+  }
+}
+
 std::vector<Tensor> cast_to(const Call& call, DType type) {
+  if (type == DType::kFloat4E2M1) refuse_nan(call, call.in(0));
   const bool saturate = call.integer("saturate", 1) != 0;
   return {cast(call.in(0), type, saturate, scale_rounding(call))};
 }

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "support.hpp"
 
 namespace qtool {
@@ -57,6 +59,7 @@ TEST(Ops, CastChangesTheType) {
                 int64s({3}, {-1, 0, 2}));
   expect_tensor(run({"Cast", {x}, {attribute("to", std::string("FLOAT"))}, 1})[0], x);
   EXPECT_EQ(run({"CastLike", {x, Tensor(DType::kBool, {0})}})[0].dtype(), DType::kBool);
+  EXPECT_EQ(error_code({"Cast", {floats({1}, {NAN})}, {to(DType::kFloat4E2M1)}}), "QT-E320");
   EXPECT_EQ(error_code({"Cast", {x}}), "QT-E331");
   EXPECT_EQ(error_code({"Cast", {x}, {attribute("to", int64_t{99})}}), "QT-E331");
   EXPECT_EQ(error_code({"Cast", {x}, {attribute("to", std::string("FLOATY"))}, 1}), "QT-E331");
