@@ -36,7 +36,8 @@ TEST(Loops, EmptyShapesHaveNoRuns) {
 }
 
 TEST(Loops, AxesAreSortedAndUnique) {
-  const Node node{.name = "n", .type = "ReduceSum"};
+  Node node;
+  node.type = "ReduceSum";
   EXPECT_EQ(normalize_axes({-1, 0}, 3, node), (std::vector<int64_t>{0, 2}));
   EXPECT_THROW(normalize_axes({1, -2}, 3, node), Error);
   const AxisView view = view_axis({2, 3, 4, 5}, 1);

@@ -50,7 +50,8 @@ TEST(Ops, ErrorsNameTheNode) {
 }
 
 TEST(Ops, AxesOutsideTheRankAreRefused) {
-  const Node node{.name = "n", .type = "Softmax"};
+  Node node;
+  node.type = "Softmax";
   EXPECT_EQ(normalize_axis(-1, 3, node), 2);
   EXPECT_EQ(normalize_axis(0, 3, node), 0);
   EXPECT_THROW(normalize_axis(3, 3, node), Error);
