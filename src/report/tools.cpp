@@ -9,7 +9,7 @@ using namespace report;
 
 std::string bench_text(const BenchResult& r) {
   Facts facts = {{"model", printable(r.model)},
-                 {"setting", cat("batch ", r.batch, ", ", r.threads, r.threads == 1 ? " thread, " : " threads, ", r.kernels, " kernels, ", cpu_isa())},
+                 {"setting", cat("batch ", r.batch, ", ", r.threads, r.threads == 1 ? " thread, " : " threads, ", printable(r.kernels, 40), " kernels, ", cpu_isa())},
                  {"speed", cat(fixed(r.samples_per_second, 1), " samples/s")},
                  {"latency", cat("median ", fixed(r.median_ms, 3), " ms, 95 % below ", fixed(r.p95_ms, 3), " ms, ", r.runs, " runs")}};
   if (r.random_data) facts.emplace_back("data", "random input of the model's shapes");
@@ -51,7 +51,8 @@ std::string list_text(const std::vector<Listing>& listings) {
   for (const Listing& listing : listings) {
     Rows rows = {{listing.kind, ""}};
     for (const auto& [name, summary] : listing.rows) rows.push_back({printable(name), printable(summary)});
-    text += (text.empty() ? "" : "\n") + format_table(rows);
+    if (!text.empty()) text += "\n";
+    text += format_table(rows);
   }
   return text;
 }
