@@ -104,7 +104,7 @@ std::string report_html(const WorkspaceReport& r) {
 }
 
 std::string report_text(const WorkspaceReport& r) {
-  Facts facts = {{"model", printable(r.model)}, {"sha256", r.fingerprint}, {"data", printable(r.data)}};
+  Facts facts = {{"model", printable(r.model)}, {"sha256", printable(r.fingerprint)}, {"data", printable(r.data)}};
   if (r.calibration) facts.emplace_back("calibration", cat(r.calibration->samples, " samples, ", r.calibration->values.size(), " tensors"));
   if (r.plan) {
     facts.emplace_back("plan", cat(printable(r.plan->source), ": ", bits_histogram(*r.plan)));

@@ -67,7 +67,7 @@ std::map<std::string, double> parse_constants(const std::vector<std::string>& te
 }  // namespace
 
 CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values, const std::string& help) {
-  return app.add_option(names, values, help)->allow_extra_args(false);
+  return app.add_option(names, values, help)->allow_extra_args(false)->default_str("");
 }
 
 double parse_fraction(const std::string& text, std::string_view flag) {
@@ -132,7 +132,7 @@ std::optional<std::filesystem::path> WorkspaceFlag::get() const {
 }
 
 void DataFlags::bind_positional(CLI::App& app, bool required) {
-  app.add_option("DATA", data, "picture folders, lists or files, .npy, .npz, folders of .npy, ONNX test sets")->required(required);
+  app.add_option("DATA", data, "picture folders, lists or files, .npy, .npz, folders of .npy, ONNX test sets")->required(required)->default_str("");
 }
 
 void DataFlags::bind(CLI::App& app) {
