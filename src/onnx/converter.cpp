@@ -64,7 +64,8 @@ void refuse_changed_operators(onnx::GraphProto& graph, int64_t from, int64_t to)
   refuse("Hardmax", 13);
 }
 
-// A constant of the graph: an initializer or a Constant node's tensor; undefined when it is neither.
+// A constant of the graph: an initializer or a Constant node's tensor; undefined when it is
+// neither.
 Tensor constant_named(const onnx::GraphProto& graph, const std::string& name) {
   for (const auto& tensor : graph.initializer()) {
     if (tensor.name() != name || tensor.data_location() != onnx::TensorProto::DEFAULT) continue;

@@ -6,8 +6,8 @@
 namespace qtool::onnx_detail {
 
 // The model at ai.onnx opset `to`; calls of the model's own functions are replaced by their bodies.
-// Doc strings, metadata and annotations are lost on the way, as are names of nodes that are replaced.
-// Throws Error{kModel, QT-E303} with the converter's reason.
+// Doc strings, metadata and annotations are lost on the way, as are names of nodes that are
+// replaced. Throws Error{kModel, QT-E303} with the converter's reason.
 onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to);
 
 }  // namespace qtool::onnx_detail
