@@ -19,19 +19,19 @@ Attribute list(std::string name, std::vector<int64_t> v) {
 }  // namespace
 
 TEST(Conv, PadsAndAddsItsBias) {
-  const Run r{"Conv",
-              {counting({1, 1, 3, 3}), ones({1, 1, 3, 3}), floats({1}, {0.5})},
-              {list("pads", {1, 1, 1, 1})}};
+  const OpRun r{"Conv",
+                {counting({1, 1, 3, 3}), ones({1, 1, 3, 3}), floats({1}, {0.5})},
+                {list("pads", {1, 1, 1, 1})}};
   expect_tensor(run(r)[0],
                 floats({1, 1, 3, 3}, {8.5, 15.5, 12.5, 21.5, 36.5, 27.5, 20.5, 33.5, 24.5}));
 }
 
 TEST(Conv, StridesDilationsAndGroups) {
-  const Run strided{"Conv",
-                    {counting({1, 1, 5}), ones({1, 1, 2})},
-                    {list("strides", {2}), list("dilations", {2})}};
+  const OpRun strided{"Conv",
+                      {counting({1, 1, 5}), ones({1, 1, 2})},
+                      {list("strides", {2}), list("dilations", {2})}};
   expect_tensor(run(strided)[0], floats({1, 1, 2}, {2, 6}));
-  const Run grouped{
+  const OpRun grouped{
       "Conv", {counting({1, 2, 2}), floats({2, 1, 1}, {1, 10})}, {attribute("group", int64_t{2})}};
   expect_tensor(run(grouped)[0], floats({1, 2, 2}, {0, 1, 20, 30}));
 }
@@ -66,13 +66,13 @@ TEST(ConvTranspose, SpreadsItsInput) {
                      {floats({1, 1, 2}, {1, 2}), floats({1, 1, 3}, {1, 1, 1})},
                      {list("strides", {2})}})[0],
                 floats({1, 1, 5}, {1, 1, 3, 2, 2}));
-  const Run shaped{"ConvTranspose",
-                   {floats({1, 1, 2}, {1, 2}), ones({1, 1, 3})},
-                   {list("strides", {2}), list("output_shape", {4})}};
+  const OpRun shaped{"ConvTranspose",
+                     {floats({1, 1, 2}, {1, 2}), ones({1, 1, 3})},
+                     {list("strides", {2}), list("output_shape", {4})}};
   expect_tensor(run(shaped)[0], floats({1, 1, 4}, {1, 3, 2, 2}));
-  const Run grouped{"ConvTranspose",
-                    {floats({1, 2, 1}, {1, 2}), floats({2, 1, 2}, {1, 10, 1, 10})},
-                    {attribute("group", int64_t{2})}};
+  const OpRun grouped{"ConvTranspose",
+                      {floats({1, 2, 1}, {1, 2}), floats({2, 1, 2}, {1, 10, 1, 10})},
+                      {attribute("group", int64_t{2})}};
   expect_tensor(run(grouped)[0], floats({1, 2, 2}, {1, 10, 2, 20}));
 }
 

@@ -19,7 +19,7 @@ TEST(Elementwise, BroadcastsLikeNumPy) {
 
 TEST(Elementwise, OldBroadcastAlignsAtAnAxis) {
   const Tensor a = floats({2, 2, 1}, {1, 2, 3, 4}), b = floats({2}, {10, 20});
-  const Run r{
+  const OpRun r{
       "Add", {a, b}, {attribute("broadcast", int64_t{1}), attribute("axis", int64_t{0})}, 6};
   expect_tensor(run(r)[0], floats({2, 2, 1}, {11, 12, 23, 24}));
 }

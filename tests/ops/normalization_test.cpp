@@ -8,11 +8,12 @@ TEST(Normalization, BatchUsesGivenOrOwnStatistics) {
   expect_tensor(
       run({"BatchNormalization", {x, floats({1}, {2}), one, one, floats({1}, {4})}, {epsilon}})[0],
       floats({2, 1, 1}, {1, 3}));
-  const Run training{"BatchNormalization",
-                     {x, one, zero, zero, one},
-                     {epsilon, attribute("training_mode", int64_t{1}), attribute("momentum", 0.5f)},
-                     15,
-                     3};
+  const OpRun training{
+      "BatchNormalization",
+      {x, one, zero, zero, one},
+      {epsilon, attribute("training_mode", int64_t{1}), attribute("momentum", 0.5f)},
+      15,
+      3};
   const auto out = run(training);
   expect_tensor(out[0], floats({2, 1, 1}, {-1, 1}));
   expect_tensor(out[1], floats({1}, {1}));
@@ -41,10 +42,10 @@ TEST(Normalization, GroupParametersChangedWithOpset21) {
   const Tensor zero = floats({2}, {0, 0});
   expect_tensor(run({"GroupNormalization", {x, epsilon_free, zero}, {groups, epsilon}, 21})[0],
                 floats({1, 2, 2}, {-1, 1, -2, 2}));
-  const Run one_group{"GroupNormalization",
-                      {x, floats({1}, {1}), floats({1}, {0})},
-                      {attribute("num_groups", int64_t{1})},
-                      18};
+  const OpRun one_group{"GroupNormalization",
+                        {x, floats({1}, {1}), floats({1}, {0})},
+                        {attribute("num_groups", int64_t{1})},
+                        18};
   EXPECT_EQ(run(one_group)[0].shape(), x.shape());
   EXPECT_EQ(error_code({"GroupNormalization",
                         {x, floats({1}, {1}), floats({1}, {0})},
@@ -63,10 +64,10 @@ TEST(Normalization, LpLeavesZerosAlone) {
 }
 
 TEST(Normalization, LrnLooksAtNeighbouringChannels) {
-  const Run r{"LRN",
-              {floats({1, 3, 1}, {1, 2, 3})},
-              {attribute("size", int64_t{2}), attribute("alpha", 2.f), attribute("beta", 1.f),
-               attribute("bias", 1.f)}};
+  const OpRun r{"LRN",
+                {floats({1, 3, 1}, {1, 2, 3})},
+                {attribute("size", int64_t{2}), attribute("alpha", 2.f), attribute("beta", 1.f),
+                 attribute("bias", 1.f)}};
   expect_tensor(run(r)[0], floats({1, 3, 1}, {1 / 6.f, 2 / 14.f, 3 / 10.f}));
 }
 

@@ -32,10 +32,10 @@ TEST(QuantizeLinear, ScalesPerAxisAndPerBlock) {
 }
 
 TEST(QuantizeLinear, PacksNarrowCodes) {
-  const Run r{"QuantizeLinear",
-              {floats({3}, {-9, 3, 20}), Tensor::scalar(1.f)},
-              {number("output_dtype", 22)},
-              21};
+  const OpRun r{"QuantizeLinear",
+                {floats({3}, {-9, 3, 20}), Tensor::scalar(1.f)},
+                {number("output_dtype", 22)},
+                21};
   const Tensor codes = run(r)[0];
   EXPECT_EQ(codes.dtype(), DType::kInt4);
   EXPECT_EQ(codes.to_int64s(), (std::vector<int64_t>{-8, 3, 7}));

@@ -81,7 +81,7 @@ TEST(Reduce, TopKOrdersByValueThenIndex) {
   const auto out = run({"TopK", {floats({4}, {3, 1, 3, 2}), int64s({1}, {3})}, {}, 22, 2});
   expect_tensor(out[0], floats({3}, {3, 3, 2}));
   expect_tensor(out[1], int64s({3}, {0, 2, 3}));
-  const Run few{"TopK", {floats({2}, {1, 2}), int64s({1}, {3})}};
+  const OpRun few{"TopK", {floats({2}, {1, 2}), int64s({1}, {3})}};
   EXPECT_EQ(error_code(few), "QT-E331");
 }
 

@@ -5,8 +5,8 @@ namespace {
 Attribute text(std::string name, std::string value) {
   return attribute(std::move(name), std::move(value));
 }
-Run to_size(Tensor x, std::vector<int64_t> sizes, std::vector<Attribute> attributes,
-            Tensor roi = {}) {
+OpRun to_size(Tensor x, std::vector<int64_t> sizes, std::vector<Attribute> attributes,
+              Tensor roi = {}) {
   const auto n = static_cast<int64_t>(sizes.size());
   return {"Resize",
           {std::move(x), std::move(roi), Tensor(), int64s({n}, std::move(sizes))},
@@ -37,7 +37,7 @@ TEST(Resize, LinearFollowsItsCoordinates) {
 }
 
 TEST(Resize, CropsOutsideWithTheGivenValue) {
-  const Run r =
+  const OpRun r =
       to_size(floats({3}, {1, 2, 3}), {3},
               {text("mode", "linear"), text("coordinate_transformation_mode", "tf_crop_and_resize"),
                attribute("extrapolation_value", 9.f)},
@@ -46,8 +46,8 @@ TEST(Resize, CropsOutsideWithTheGivenValue) {
 }
 
 TEST(Resize, KeepsTheAspectRatioWhenAsked) {
-  const Run r = to_size(floats({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}), {6, 8},
-                        {text("keep_aspect_ratio_policy", "not_larger")});
+  const OpRun r = to_size(floats({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8}), {6, 8},
+                          {text("keep_aspect_ratio_policy", "not_larger")});
   EXPECT_EQ(run(r)[0].shape(), (Shape{4, 8}));
 }
 
@@ -77,9 +77,9 @@ TEST(AffineGrid, IdentityGivesPixelCentres) {
 
 TEST(RoiAlign, AveragesItsSamples) {
   const Tensor x = floats({1, 1, 2, 2}, {1, 2, 3, 4});
-  const Run r{"RoiAlign",
-              {x, floats({1, 4}, {0, 0, 2, 2}), int64s({1}, {0})},
-              {attribute("sampling_ratio", int64_t{2})}};
+  const OpRun r{"RoiAlign",
+                {x, floats({1, 4}, {0, 0, 2, 2}), int64s({1}, {0})},
+                {attribute("sampling_ratio", int64_t{2})}};
   expect_tensor(run(r)[0], floats({1, 1, 1, 1}, {2.5}));
   EXPECT_EQ(error_code({"RoiAlign", {x, floats({1, 4}, {0, 0, 2, 2}), int64s({1}, {3})}}),
             "QT-E331");

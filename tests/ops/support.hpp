@@ -7,7 +7,7 @@
 
 namespace qtool {
 
-struct Run {
+struct OpRun {
   std::string type;
   std::vector<Tensor> inputs;
   std::vector<Attribute> attributes = {};
@@ -16,7 +16,7 @@ struct Run {
   std::string domain = "";
 };
 
-inline std::vector<Tensor> run(const Run& r) {
+inline std::vector<Tensor> run(const OpRun& r) {
   Node node;
   node.name = "n";
   node.type = r.type;
@@ -52,7 +52,7 @@ inline void expect_tensor(const Tensor& got, const Tensor& want, double toleranc
 }
 
 // The code of the error that a run throws, or "" when it does not.
-inline std::string error_code(const Run& r) {
+inline std::string error_code(const OpRun& r) {
   try {
     run(r);
   } catch (const Error& error) {
