@@ -16,9 +16,6 @@ struct OpRun {
   std::string domain = "";
 };
 
-// The short name, for functions outside of TEST bodies, where gtest has a method of that name.
-using Run = OpRun;
-
 inline std::vector<Tensor> run(const OpRun& r) {
   Node node;
   node.name = "n";
