@@ -57,7 +57,7 @@ TEST(Conv, ShapesThatDoNotFitAreRefused) {
 
 TEST(Conv, MacsCountProducts) {
   const OpDef* conv = find_op("Conv", "", 22);
-  const Shape in[] = {{1, 4, 8, 8}, {6, 2, 3, 3}}, out[] = {{1, 6, 6, 6}};
+  const std::vector<Shape> in = {{1, 4, 8, 8}, {6, 2, 3, 3}}, out = {{1, 6, 6, 6}};
   EXPECT_EQ(conv->macs(Node{}, in, out), 6 * 6 * 6 * 2 * 9);
 }
 
