@@ -13,7 +13,7 @@ static_assert(1 << kHalfBits == Histogram::kHalf);
 // Floats nearer to zero than this bin width fall into the bins beside zero.
 constexpr int kLowestExponent = -126;
 // Below this many values the four tables of sweep::bin cost more than they save.
-constexpr size_t kFewValues = 1024;
+constexpr size_t kFewValues = 4096;
 
 // The smallest exponent whose bins hold the value.
 int exponent_for(float value) {

@@ -59,6 +59,34 @@ struct Slab {
   }
 };
 
+// Neighbouring slabs on their way into the histogram, which likes them long but still in the cache.
+class PendingBins {
+ public:
+  explicit PendingBins(Histogram& histogram) : histogram_(histogram) {}
+  void add(std::span<const float> values, float min, float max) {
+    if (!values_.empty() && (values_.data() + values_.size() != values.data() || values_.size() >= kEnough)) flush();
+    if (values_.empty()) {
+      values_ = values;
+      min_ = min;
+      max_ = max;
+      return;
+    }
+    values_ = {values_.data(), values_.size() + values.size()};
+    min_ = std::min(min_, min);
+    max_ = std::max(max_, max);
+  }
+  void flush() {
+    histogram_.add(values_, min_, max_);
+    values_ = {};
+  }
+
+ private:
+  static constexpr size_t kEnough = 1 << 15;
+  Histogram& histogram_;
+  std::span<const float> values_;
+  float min_ = 0, max_ = 0;
+};
+
 // No range can hold an infinite value, so it counts as zero, which every range holds.
 std::vector<float> without_infinities(const float* x, int64_t count, int64_t& infinite) {
   std::vector<float> clean(x, x + count);
@@ -111,27 +139,28 @@ SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samp
   const int64_t slab_size = v.channels * v.inner;
   const float* x = v.data;
   Slab slab;
+  PendingBins bins(stats.histogram);
   for (int64_t s = 0; s < v.samples; ++s) {
     double* sums = result.sums.data() + s * v.channels;
     double* squares = result.squares.data() + s * v.channels;
     for (int64_t k = 0; k < v.slabs; ++k, x += slab_size) {
-      std::span<const float> values(x, static_cast<size_t>(slab_size));
-      std::vector<float> clean;
       slab.read(x, v);
-      if (!slab.finite) {
-        clean = without_infinities(x, slab_size, stats.infinite);
-        values = clean;
+      if (slab.finite) {
+        bins.add({x, static_cast<size_t>(slab_size)}, slab.min, slab.max);
+      } else {
+        const std::vector<float> clean = without_infinities(x, slab_size, stats.infinite);
         slab.read(clean.data(), v);
+        stats.histogram.add(clean, slab.min, slab.max);
       }
       for (size_t c = 0; c < slab.channels.size(); ++c) {
         sums[c] += slab.channels[c].sum;
         squares[c] += slab.channels[c].sum_squares;
       }
       absorb(stats, slab, per_channel);
-      stats.histogram.add(values, slab.min, slab.max);
       stats.count += slab_size;
     }
   }
+  bins.flush();
   return result;
 }
 

@@ -17,8 +17,8 @@ struct Tolerance {
 Tolerance tolerance_of(DType type, const VerifyOptions& options) {
   switch (type) {
     case DType::kFloat:
-    case DType::kDouble:
-    case DType::kFloat16: return {options.rtol, options.atol};
+    case DType::kDouble: return {options.rtol, options.atol};
+    case DType::kFloat16: return {std::max(options.rtol, std::ldexp(1.0, -9)), options.atol};
     case DType::kBfloat16: return {std::max(options.rtol, std::ldexp(1.0, -6)), options.atol};
     default: return {};
   }
