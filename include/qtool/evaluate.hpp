@@ -19,7 +19,7 @@ enum class Kernels { kInteger, kSimulated, kFloat };
 struct EvaluateOptions {
   Kernels kernels = Kernels::kInteger;
   int threads = 1;
-  std::filesystem::path save_outputs;  // .npz of every output, samples stacked; empty: none
+  std::filesystem::path save_outputs = {};  // .npz of every output, samples stacked; empty: none
 };
 
 struct OutputMetrics {

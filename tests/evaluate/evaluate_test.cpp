@@ -161,7 +161,7 @@ TEST(Evaluate, RunsIntegerKernelsAndSaysWhichLayers) {
   EXPECT_TRUE(e.float_layers.empty());
   EXPECT_LE(e.outputs[0].max_abs_error, 0.0501);   // one code
   EXPECT_EQ(e.saturating_layers.size(), saturates_u8s8() ? 1u : 0u);
-  if (saturates_u8s8()) EXPECT_NE(e.saturating_layers[0].find("(1 of 2 rows)"), std::string::npos) << e.saturating_layers[0];
+  for (const std::string& layer : e.saturating_layers) EXPECT_NE(layer.find("(1 of 2 rows)"), std::string::npos) << layer;
   const Evaluation simulated = evaluate(m, &m, Samples(false), {.kernels = Kernels::kSimulated});
   EXPECT_EQ(simulated.integer_layers, 0);
   EXPECT_TRUE(simulated.layers.empty());
