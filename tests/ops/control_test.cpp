@@ -19,7 +19,7 @@ std::shared_ptr<const Graph> subgraph(std::string name, size_t inputs, size_t ou
   return g;
 }
 
-std::vector<Tensor> run_with(const Run& r, const Body& body) {
+std::vector<Tensor> run_with(const OpRun& r, const Body& body) {
   Node node;
   node.type = r.type;
   node.attributes = r.attributes;
