@@ -51,7 +51,7 @@ std::string eval_text(const EvalSummary& s) {
   if (!s.gates.empty()) facts.emplace_back("gates", gates_text(s.gates));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
-  text += reasons_text(cat("in float (", e.float_layers.size(), " layers)"), e.float_layers);
+  text += reasons_text(cat("in float (", counted(e.float_layers.size(), "layer"), ")"), e.float_layers);
   Reasons saturating;
   for (const std::string& layer : e.saturating_layers) saturating.emplace_back(layer, "pair sums may saturate on this CPU without VNNI");
   return text + reasons_text("warning", saturating);

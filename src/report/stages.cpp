@@ -94,8 +94,8 @@ std::string quantize_text(const QuantizeSummary& s) {
                  {"layers", bits_histogram(s.plan)},
                  {"mean bits", cat(fixed(s.quantized.mean_weight_bits, 3), " of weights, ", fixed(s.quantized.bits_per_weight, 3), " a weight as stored")},
                  {"size", cat(human_bytes(static_cast<double>(s.float_bytes)), " -> ", human_bytes(static_cast<double>(s.size_bytes)), " (", fixed(ratio, 2), " times smaller)")},
-                 {"fused", cat(s.quantized.fused_nodes, " nodes are predicted to run on codes")},
-                 {"bias", cat(corrected, " layers corrected")},
+                 {"fused", counted(static_cast<size_t>(s.quantized.fused_nodes), "node") + " predicted to run on codes"},
+                 {"bias", counted(static_cast<size_t>(corrected), "layer") + " corrected"},
                  {"time", cat(fixed(s.seconds, 2), " s, peak memory ", human_bytes(static_cast<double>(peak_rss_bytes())))}};
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
@@ -103,7 +103,7 @@ std::string quantize_text(const QuantizeSummary& s) {
   for (const QuantizedLayer& layer : s.quantized.layers) {
     if (!layer.note.empty()) notes.emplace_back(layer.name, layer.note);
   }
-  text += reasons_text(cat("in float (", s.quantized.float_layers.size(), " layers)"), s.quantized.float_layers);
+  text += reasons_text(cat("in float (", counted(s.quantized.float_layers.size(), "layer"), ")"), s.quantized.float_layers);
   return text + reasons_text("notes", notes);
 }
 

@@ -16,6 +16,8 @@ std::string facts_text(const Facts& facts) {
   return text;
 }
 
+std::string counted(size_t count, const std::string& noun) { return cat(count, " ", noun, count == 1 ? "" : "s"); }
+
 std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }
 
 std::string decibels(double db) { return (std::isfinite(db) ? fixed(db, 2) : db > 0 ? "inf" : "-inf") + " dB"; }

@@ -15,6 +15,8 @@ using Reasons = std::vector<std::pair<std::string, std::string>>;   // name, rea
 
 // Labels in one column, values in the next.
 std::string facts_text(const Facts& facts);
+// "1 layer", "3 layers".
+std::string counted(size_t count, const std::string& noun);
 std::string percent(double fraction, int digits = 2);               // "98.73 %"
 std::string decibels(double db);                                    // "25.31 dB", "inf dB"
 std::string human_count(double count);                              // "1.2 M"

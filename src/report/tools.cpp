@@ -38,7 +38,7 @@ std::string compare_text(const Comparison& c) {
     const bool compared = row.note.empty();
     rows.push_back({printable(row.name, 60), printable(row.op, 40), compared ? number_text(row.sqnr_db) : "-", compared ? number_text(row.max_abs_error) : "-", printable(row.note)});
   }
-  Facts facts = {{"a", printable(c.a)}, {"b", printable(c.b)}, {"data", cat(printable(c.data), ", ", c.samples, " samples")}};
+  Facts facts = {{"a", printable(c.a)}, {"b", printable(c.b)}, {"data", printable(c.data)}};
   const Comparison::Row* first = c.first_divergence();
   facts.emplace_back("diverges", first ? cat("first at '", printable(first->name), "' (", printable(first->op, 40), "), ", decibels(first->sqnr_db), " below ", decibels(c.threshold_db))
                                        : cat("nowhere below ", decibels(c.threshold_db)));
