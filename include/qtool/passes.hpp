@@ -6,6 +6,7 @@
 #pragma once
 
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,11 @@ struct Lowered {
 // Q/DQ patterns become QLinearConv, QGemm, QLinearAdd … on codes; what does not match stays in float
 // with its Q and DQ nodes, and says why. Results equal the unlowered model's up to one code.
 Lowered lower_qdq(const Model& model);
+
+// Whether no pair of neighbours in a row of codes can leave int16 when multiplied by u8 inputs:
+// pairs from the row's start, and pairs of channels within one kernel position, which are what
+// kernels form. `row` is in (kernel position, input channel) order.
+bool pair_sums_fit(std::span<const int8_t> row, int64_t channels);
 
 // Layers of a lowered model with u8 activations in which two neighbouring products along the reduction
 // ((kernel position, channel) order) may exceed an int16, which x86 without VNNI saturates.

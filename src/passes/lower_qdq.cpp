@@ -34,8 +34,12 @@ void lower_gemm(LoweringContext& c, int32_t i, const Node& node) {
   const auto& shape = c.graph().value(node.inputs[0]).shape;
   if (!gemm && (!shape || shape->size() != 2)) throw Refusal{"its input is not known to be a matrix"};
   const ValueId bias = gemm ? c.bias(input(node, 2), x, w) : ValueId::kNone;
+  std::vector<ValueId> inputs = {x.codes, x.scale, x.zero_point, w.codes, w.scale, w.zero_point, bias};
+  // Without a quantizer behind it the kernel makes floats of its sums.
+  if (!c.has_quantizer(node)) return c.replace_keeping_result(i, "QGemm", kMicrosoft, std::move(inputs));
   const auto r = c.result(node);
-  c.replace(i, r, "QGemm", kMicrosoft, {x.codes, x.scale, x.zero_point, w.codes, w.scale, w.zero_point, bias, r.to.scale, r.to.zero_point});
+  inputs.insert(inputs.end(), {r.to.scale, r.to.zero_point});
+  c.replace(i, r, "QGemm", kMicrosoft, std::move(inputs));
 }
 
 void lower_linear(LoweringContext& c, int32_t i, const Node& node) {

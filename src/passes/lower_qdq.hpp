@@ -45,9 +45,13 @@ class LoweringContext {
     bool clamps = false;                   // narrower than the type
   };
   Result result(const Node& node);
+  // Whether result() would find a quantizer that makes 8-bit codes.
+  bool has_quantizer(const Node& node);
 
   // Replaces node i by an operator that makes the result's codes.
   void replace(int32_t i, const Result& result, std::string type, std::string domain, std::vector<ValueId> inputs);
+  // Replaces node i by an operator on codes that still makes the node's float result.
+  void replace_keeping_result(int32_t i, std::string type, std::string domain, std::vector<ValueId> inputs);
   const std::vector<int32_t>& removed() const { return removed_; }
 
  private:

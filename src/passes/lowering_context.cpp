@@ -175,4 +175,20 @@ void LoweringContext::replace(int32_t i, const Result& result, std::string type,
   removed_.insert(removed_.end(), result.activations.begin(), result.activations.end());
 }
 
+bool LoweringContext::has_quantizer(const Node& node) {
+  try {
+    result(node);
+    return true;
+  } catch (const Refusal&) {
+    return false;
+  }
+}
+
+void LoweringContext::replace_keeping_result(int32_t i, std::string type, std::string domain, std::vector<ValueId> inputs) {
+  Node& node = graph_.nodes[static_cast<size_t>(i)];
+  node.type = std::move(type);
+  node.domain = std::move(domain);
+  node.inputs = std::move(inputs);
+}
+
 }  // namespace qtool::passes

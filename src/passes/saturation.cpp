@@ -12,7 +12,7 @@ constexpr int kMostPairSum = 128;
 
 // Weights as [rows][reduction], neighbours in memory order of the integer kernels.
 struct Rows {
-  int64_t count = 0, length = 0;
+  int64_t count = 0, length = 0, channels = 0;
   std::vector<int8_t> weights;
 };
 
@@ -22,6 +22,7 @@ Rows convolution_rows(const Tensor& w) {
   r.count = w.dim(0);
   const int64_t channels = w.dim(1), positions = w.size() / std::max<int64_t>(1, r.count * channels);
   r.length = channels * positions;
+  r.channels = channels;
   r.weights.reserve(static_cast<size_t>(w.size()));
   const auto data = w.data<int8_t>();
   for (int64_t o = 0; o < r.count; ++o) {
@@ -35,7 +36,7 @@ Rows convolution_rows(const Tensor& w) {
 Rows matrix_rows(const Tensor& w, bool transposed) {
   Rows r;
   r.count = w.dim(transposed ? 0 : 1);
-  r.length = w.dim(transposed ? 1 : 0);
+  r.length = r.channels = w.dim(transposed ? 1 : 0);
   const auto data = w.data<int8_t>();
   if (transposed) {
     r.weights.assign(data.begin(), data.end());
@@ -48,15 +49,25 @@ Rows matrix_rows(const Tensor& w, bool transposed) {
   return r;
 }
 
-bool may_saturate(const int8_t* row, int64_t length) {
-  for (int64_t i = 0; i + 1 < length; ++i) {
-    const int a = row[i], b = row[i + 1];
-    if (std::max(a, 0) + std::max(b, 0) > kMostPairSum || std::min(a, 0) + std::min(b, 0) < -kMostPairSum) return true;
-  }
-  return false;
+bool fits(int a, int b) {
+  return std::max(a, 0) + std::max(b, 0) <= kMostPairSum && std::min(a, 0) + std::min(b, 0) >= -kMostPairSum;
 }
 
 }  // namespace
+
+bool pair_sums_fit(std::span<const int8_t> row, int64_t channels) {
+  for (size_t i = 0; i + 1 < row.size(); i += 2) {
+    if (!fits(row[i], row[i + 1])) return false;
+  }
+  if (channels % 2 == 0) return true;
+  const auto step = static_cast<size_t>(channels);
+  for (size_t p = 0; p < row.size(); p += step) {
+    for (size_t c = 0; c + 1 < step; c += 2) {
+      if (!fits(row[p + c], row[p + c + 1])) return false;
+    }
+  }
+  return true;
+}
 
 std::vector<SaturatingLayer> saturating_layers(const Model& lowered) {
   const Graph& g = lowered.graph;
@@ -68,9 +79,14 @@ std::vector<SaturatingLayer> saturating_layers(const Model& lowered) {
     const Tensor* weight = g.constant(node.inputs[3]);
     if (!weight || weight->dtype() != DType::kInt8 || weight->rank() < 2) continue;
     if (zero && zero->dtype() != DType::kUint8) continue;
+    // Depthwise kernels have one channel to sum over: they widen before they add.
+    if (convolution && attr_int(node, "group", 1) > 1 && weight->dim(1) == 1) continue;
     const Rows rows = convolution ? convolution_rows(*weight) : matrix_rows(*weight, attr_int(node, "transB", 0));
     SaturatingLayer layer{node.name, 0, rows.count};
-    for (int64_t r = 0; r < rows.count; ++r) layer.rows += may_saturate(rows.weights.data() + r * rows.length, rows.length);
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const auto row = std::span(rows.weights).subspan(static_cast<size_t>(r * rows.length), static_cast<size_t>(rows.length));
+      layer.rows += !pair_sums_fit(row, rows.channels);
+    }
     if (layer.rows > 0) layers.push_back(std::move(layer));
   }
   return layers;

@@ -30,6 +30,8 @@ class Finder {
       site.reason = op->quant.kind == QuantKind::kNone ? std::string(op->quant.reason) : "no integer kernel on this target";
     } else if (!target_.runs_on_codes(node, op->quant)) {
       site.reason = "no integer kernel on this target";
+    } else if (op->quant.blocked && !op->quant.blocked(node).empty()) {
+      site.reason = op->quant.blocked(node);
     } else {
       site.reason = visit_codes(node, op->quant.kind);
     }

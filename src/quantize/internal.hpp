@@ -30,11 +30,6 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
 // The scale is raised for channels whose int32 bias, or whose sum, would overflow. Returns channels changed.
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight, const QParams& input);
 
-// Lowers codes so that u8 × s8 pair sums fit int16, as CPUs without VNNI need: for neighbours along
-// the reduction, in channel-pair and in memory order. Returns the rows that were too large.
-// `codes` is [rows][columns] with columns in (kernel position, input channel) order.
-bool pairs_fit(std::span<const int8_t> row, int64_t channels);
-
 // The weight as [channels][columns], columns in (kernel position, input channel) order; and back.
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis);

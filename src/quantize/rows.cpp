@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -46,20 +44,6 @@ Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t ch
     data[static_cast<size_t>(i)] = rows[static_cast<size_t>(r * columns + c)];
   });
   return out;
-}
-
-bool pairs_fit(std::span<const int8_t> row, int64_t channels) {
-  constexpr int kMost = 32767 / 255;   // of the sum of two codes of one sign, with inputs up to 255
-  const auto fits = [&](size_t i) {
-    const int a = row[i], b = row[i + 1];
-    return std::max(a, 0) + std::max(b, 0) <= kMost && std::max(-a, 0) + std::max(-b, 0) <= kMost;
-  };
-  for (size_t i = 0; i + 1 < row.size(); i += 2) if (!fits(i)) return false;
-  if (channels % 2 == 0) return true;
-  for (size_t p = 0; p < row.size(); p += static_cast<size_t>(channels)) {
-    for (size_t c = 0; c + 1 < static_cast<size_t>(channels); c += 2) if (!fits(p + c)) return false;
-  }
-  return true;
 }
 
 }  // namespace qtool::qdq

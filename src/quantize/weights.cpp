@@ -86,7 +86,9 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits
     const Shape& input = it->second.shape;
     if (input.size() > 1 && weight.dim(1) > 0) groups = std::max<int64_t>(1, input[1] / weight.dim(1));
   }
-  return find_optimizer(optimizer).optimize({weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups});
+  // Depthwise kernels widen before they add: their pairs cannot overflow.
+  const bool depthwise = groups > 1 && weight.dim(1) == 1;
+  return find_optimizer(optimizer).optimize({weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups, !depthwise});
 }
 
 }  // namespace qtool

@@ -120,7 +120,7 @@ TEST(Rtn, EightBitPairsNeverOverflowInt16) {
   const std::vector<float> rows = qdq::rows_of(real, 0);
   for (size_t r = 0; r < 16; ++r) {
     std::vector<int8_t> row(rows.begin() + static_cast<long>(r * 27), rows.begin() + static_cast<long>((r + 1) * 27));
-    EXPECT_TRUE(qdq::pairs_fit(row, 3));
+    EXPECT_TRUE(pair_sums_fit(row, 3));
   }
 }
 

@@ -13,7 +13,7 @@ struct LayerParameters {
   int32_t source_zero_point = 0, result_zero_point = 0;
 };
 // Empty when a parameter is not constant, the weight is not symmetric int8, or types are unusual.
-// `y_scale` is the index of the result's scale input, its zero point follows.
+// `y_scale` is the index of the result's scale input, its zero point follows; absent: a float result.
 std::optional<LayerParameters> layer_parameters(const KernelRequest& request, size_t y_scale);
 // Scales for one or all channels, and a bias (may be absent) of int32 for every channel.
 bool fits(const LayerParameters& parameters, const Tensor* bias, int64_t channels);

@@ -5,7 +5,7 @@
 namespace qtool::onednn {
 namespace {
 
-// Inputs: a, a_scale, a_zero_point, b, b_scale, b_zero_point, bias, y_scale, y_zero_point.
+// Inputs: a, a_scale, a_zero_point, b, b_scale, b_zero_point, bias, y_scale, y_zero_point (absent: a float result).
 constexpr size_t kWeights = 3, kBias = 6, kResultScale = 7;
 
 class QuantizedGemmKernel : public Kernel {
@@ -44,7 +44,7 @@ std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const bool transposed = attr_int(request.node, "transB", 0);
   if (a.shape.size() != 2 || attr_int(request.node, "transA", 0) || attr_float(request.node, "alpha", 1) != 1) return nullptr;
-  if (request.inputs.size() < 9) return nullptr;
+  if (request.inputs.size() < 7) return nullptr;
   auto parameters = layer_parameters(request, kResultScale);
   if (!parameters || (request.has(kBias) && !request.constant(kBias))) return nullptr;
   const Shape& b = request.inputs[kWeights].shape;

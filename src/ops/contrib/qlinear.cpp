@@ -43,9 +43,8 @@ std::vector<Tensor> pool(const Call& c) {
   return {codes(c, run(type, c, {real(c, 0)}, true), 3)};
 }
 
-// a, a_scale, a_zero_point, b, b_scale, b_zero_point, bias, y_scale, y_zero_point.
+// a, a_scale, a_zero_point, b, b_scale, b_zero_point, bias, y_scale, y_zero_point (absent: a float result).
 std::vector<Tensor> gemm(const Call& c) {
-  if (!c.has(7)) throw_unsupported(cat(node_text(c.node), ": float result"));
   const Tensor &a = c.in(0), &b = c.in(3);
   const bool ta = c.integer("transA", 0), tb = c.integer("transB", 0);
   if (a.rank() != 2 || b.rank() != 2) throw_model("QT-E332", cat(node_text(c.node), ": operands must be matrices"));
@@ -66,6 +65,7 @@ std::vector<Tensor> gemm(const Call& c) {
       out[static_cast<size_t>(i * n + j)] = static_cast<float>(sum) * (c.real("alpha", 1) * scale);
     }
   }
+  if (!c.has(7)) return {std::move(y)};
   return {codes(c, std::move(y), 7)};
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "qtool/format.hpp"
+#include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool {
@@ -44,7 +45,7 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
   double least = -1;
   const auto consider = [&](float candidate) {
     round_row(row, candidate, codes);
-    if (row.exact_pairs && row.bits == 8 && !qdq::pairs_fit(codes, row.channels)) return;
+    if (row.exact_pairs && row.bits == 8 && !pair_sums_fit(codes, row.channels)) return;
     const double error = error_of(row, candidate, codes);
     if (least >= 0 && error >= least) return;
     least = error;
