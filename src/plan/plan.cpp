@@ -29,6 +29,22 @@ double stored_bits(const LayerSite& layer, int bits) {
   return static_cast<double>(layer.weights) * bits + scales;
 }
 
+// Values that share parameters share a width: the widest that a layer among their readers wants.
+void share_widths(const Sites& sites, QuantPlan& plan, int wide) {
+  std::map<std::string, int> width;   // by owner; absent: no layer reads any of them
+  const auto owner = [](const ActivationSite& site) { return site.shares_with.empty() ? site.name : site.shares_with; };
+  for (const LayerChoice& layer : plan.layers) {
+    const ActivationSite* input = sites.activation(sites.layer(layer.name)->input);
+    if (!input) continue;
+    int& bits = width.try_emplace(owner(*input), 0).first->second;
+    bits = std::max(bits, plan.activation_bits.at(input->name));
+  }
+  for (const ActivationSite& site : sites.activations) {
+    const auto found = width.find(owner(site));
+    plan.activation_bits[site.name] = found == width.end() ? wide : found->second;
+  }
+}
+
 }  // namespace
 
 LayerChoice* QuantPlan::layer(const std::string& name) {
@@ -62,9 +78,7 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice, const std::vect
     bits = read_before ? std::max(bits, layer.activation_bits) : layer.activation_bits;
     plan.layers.push_back(std::move(layer));
   }
-  for (const ActivationSite& site : sites.activations) {
-    if (!site.shares_with.empty()) plan.activation_bits[site.name] = plan.activation_bits[site.shares_with];
-  }
+  share_widths(sites, plan, wide);
   for (LayerChoice& layer : plan.layers) layer.activation_bits = plan.activation_bits[sites.layer(layer.name)->input];
   return plan;
 }

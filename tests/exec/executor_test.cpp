@@ -110,6 +110,8 @@ constexpr Case kCases[] = {
     {"GlobalAveragePool", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,5,3,3] x) => (float y) { y = GlobalAveragePool(x) })"},
     {"Softmax", R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,7] x) => (float y) { y = Softmax(x) })"},
     {"AddBroadcast", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,4,4] x, float[3,1,1] w) => (float y) { y = Add(x, w) })"},
+    {"ConvOfFewChannelsThenAdd", R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,4,5,5] x, float[4,4,3,3] w) => (float y, float c) {
+       c = Conv<pads=[1,1,1,1]>(x, w)  s = Add(c, x)  y = Relu(s) })"},
     {"SubSameShape", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3] x, float[2,3] x2) => (float y) { y = Sub(x, x2) })"},
 };
 INSTANTIATE_TEST_SUITE_P(Executor, OneDnnMatchesReference, testing::ValuesIn(kCases), [](const auto& info) { return std::string(info.param.name); });

@@ -20,6 +20,7 @@ class BinaryKernel : public Kernel {
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
+    if (inputs[0].layout && !layout_) inputs[0] = Array(inputs[0].plain());
     const bool same_shape = inputs[1].shape == output_;
     const dnnl::memory second = same_shape ? in_layout(inputs[1], pd_.src1_desc(), keep)
                                            : memory_of(pd_.src1_desc(), inputs[1].tensor.raw());
@@ -52,7 +53,10 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
   if (a.shape != b.shape && (b.layout || broadcast(a.shape, b.shape) != a.shape)) return nullptr;
   Shape second(a.shape.size() - b.shape.size(), 1);
   second.insert(second.end(), b.shape.begin(), b.shape.end());
-  const Descriptor first = descriptor_of(a);
+  // oneDNN 2.6's binary kernels give wrong numbers on channels padded to a block: those go plain.
+  const bool padded = static_cast<int64_t>(descriptor_of(a).get_size()) != byte_size(DType::kFloat, element_count(a.shape));
+  const std::shared_ptr<const Layout> layout = padded ? nullptr : a.layout;
+  const Descriptor first = padded ? plain_descriptor(DType::kFloat, a.shape) : descriptor_of(a);
   const Descriptor other = a.shape == b.shape ? first : plain_descriptor(DType::kFloat, second);
   if (first.get_size() == 0 || other.get_size() == 0) return nullptr;
   dnnl::primitive_attr attr = user_scratchpad();
@@ -66,7 +70,7 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
     const dnnl::binary::primitive_desc pd(dnnl::binary::desc(*algorithm, first, other, first), attr, engine());
 #endif
     if (std::string_view(pd.impl_info_str()).find("ref") != std::string_view::npos) return nullptr;
-    return std::make_unique<BinaryKernel>(pd, a.shape, a.layout);
+    return std::make_unique<BinaryKernel>(pd, a.shape, layout);
   } catch (const dnnl::error&) {
     return nullptr;
   }
