@@ -17,21 +17,22 @@ namespace qtool {
 struct AssignOptions {
   std::vector<Limit> limits;
   std::vector<Keep> keep;
-  int activation_bits = 8;             // of activations that are not searched
+  int activation_bits = 8;  // of activations that are not searched
   std::string solver = "auto";
-  std::string method = "rtn";          // weight optimiser written into the plan
-  std::string source;                  // for the plan: "search 4.5bits"
+  std::string method = "rtn";  // weight optimiser written into the plan
+  std::string source;          // for the plan: "search 4.5bits"
 };
 
 struct Assignment {
   QuantPlan plan;
   PlanCost cost;
-  double loss = 0, bound = 0, gap = 0; // relative noise power at the outputs, summed over groups
-  std::string status, solver;          // "optimal" or "feasible"
+  double loss = 0, bound = 0, gap = 0;  // relative noise power at the outputs, summed over groups
+  std::string status, solver;           // "optimal" or "feasible"
 };
 
 // Throws Error{kInfeasible, QT-E501} that names the smallest reachable value of a limit, and
 // Error{kUsage, QT-E125} for limits that this search does not price.
-Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores, const AssignOptions& options);
+Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
+                  const AssignOptions& options);
 
 }  // namespace qtool

@@ -20,12 +20,12 @@ inline constexpr std::string_view kVersion = "0.1.0";
 
 // What failed; the value is the process's exit code.
 enum class ErrorKind {
-  kInternal = 1,     // a bug of qtool, I/O, memory
-  kUsage = 2,        // options or configuration
-  kModel = 3,        // the model cannot be read or is unsupported
-  kData = 4,         // the data cannot be read or does not fit the model
-  kInfeasible = 5,   // no plan meets the budget
-  kGate = 6,         // a gate or a verification missed
+  kInternal = 1,    // a bug of qtool, I/O, memory
+  kUsage = 2,       // options or configuration
+  kModel = 3,       // the model cannot be read or is unsupported
+  kData = 4,        // the data cannot be read or does not fit the model
+  kInfeasible = 5,  // no plan meets the budget
+  kGate = 6,        // a gate or a verification missed
   kInterrupted = 130,
 };
 
@@ -97,7 +97,8 @@ int default_threads();
 void parallel_for(int threads, int64_t count, const std::function<void(int64_t, int)>& fn);
 // The same for results that must be merged in order: fn returns what is then called strictly in order of
 // the indices, one call at a time. At most 2 · threads results wait for their turn.
-void parallel_ordered(int threads, int64_t count, const std::function<std::function<void()>(int64_t, int)>& fn);
+void parallel_ordered(int threads, int64_t count,
+                      const std::function<std::function<void()>(int64_t, int)>& fn);
 // Set by SIGINT/SIGTERM; long loops call check_interrupted(), which throws Error{kInterrupted}.
 void request_interrupt() noexcept;
 void check_interrupted();
@@ -106,7 +107,7 @@ void check_interrupted();
 enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
-  std::string file = {};      // also written here, when not empty
+  std::string file = {};  // also written here, when not empty
   bool colour = false;
 };
 void set_log(const LogOptions& options);
@@ -117,7 +118,7 @@ void log(LogLevel level, std::string_view text);
 // Silent when the log shows warnings only. Thread-safe.
 class Progress {
  public:
-  Progress(std::string what, int64_t total, std::string unit);   // total 0: unknown
+  Progress(std::string what, int64_t total, std::string unit);  // total 0: unknown
   ~Progress();
   Progress(const Progress&) = delete;
   void advance(int64_t by);
@@ -138,9 +139,9 @@ class Rng {
  public:
   explicit Rng(uint64_t seed) : state_(seed) {}
   uint64_t next();
-  double uniform();                 // [0, 1)
-  double normal();                  // mean 0, variance 1
-  uint64_t below(uint64_t limit);   // [0, limit)
+  double uniform();                // [0, 1)
+  double normal();                 // mean 0, variance 1
+  uint64_t below(uint64_t limit);  // [0, limit)
 
  private:
   uint64_t state_;

@@ -35,7 +35,7 @@ class Histogram {
   // 2·kHalf counts, lowest bin first; empty before the first value.
   const std::vector<int64_t>& counts() const { return counts_; }
   double bin_width() const;
-  double lower_edge(int bin) const;   // of counts()[bin]
+  double lower_edge(int bin) const;  // of counts()[bin]
   static Histogram from_parts(int exponent, std::vector<int64_t> counts);
 
  private:
@@ -47,14 +47,14 @@ class Histogram {
 // Everything that range methods and score methods ask of one value. Sums are added sample by sample, so
 // they do not depend on how samples were cut into batches; merge() adds two of them.
 struct ValueStats {
-  int64_t count = 0;                  // elements seen
+  int64_t count = 0;  // elements seen
   int64_t samples = 0;
-  int64_t infinite = 0;               // elements that were infinite and count as zero
+  int64_t infinite = 0;  // elements that were infinite and count as zero
   double min = 0, max = 0, sum = 0, sum_squares = 0;
   Histogram histogram;
   // Along axis 1 when the value has rank 2 or more and that axis one length (up to 65,536), else empty.
   std::vector<double> channel_min, channel_max, channel_sum, channel_sum_squares;
-  Shape shape;                        // of the last value seen, batch dimension included
+  Shape shape;  // of the last value seen, batch dimension included
   int64_t elements_per_sample() const { return samples ? count / samples : 0; }
 
   // float32; others are ignored. The samples lie along axis 0. NaN is Error{kData, QT-E460}.
@@ -63,11 +63,12 @@ struct ValueStats {
 };
 
 struct CalibrationTable {
-  std::string model_fingerprint;      // Model::fingerprint of the file that was calibrated
+  std::string model_fingerprint;  // Model::fingerprint of the file that was calibrated
   int64_t samples = 0;
   bool random_data = false;
   std::map<std::string, ValueStats> values;
-  const ValueStats& at(const std::string& value) const;   // throws Error{kUsage} naming the command that repairs
+  const ValueStats& at(
+      const std::string& value) const;  // throws Error{kUsage} naming the command that repairs
 };
 
 struct CalibrateOptions {
@@ -75,8 +76,8 @@ struct CalibrateOptions {
 };
 // One pass over the data. `names`: values to observe; they stay visible to fusion. The same table for any
 // number of threads and any chunk size; memory does not grow with the number of samples.
-CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names, const SampleSource& source,
-                           const CalibrateOptions& options);
+CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
+                           const SampleSource& source, const CalibrateOptions& options);
 
 // JSON with histograms and channels in `<path>.bin` beside it, whose checksum it holds; both atomic; exact
 // round trip. A file that is missing or damaged is Error{kUsage, QT-E140}.
@@ -85,13 +86,13 @@ CalibrationTable load_calibration(const std::filesystem::path& path);
 
 // --- ranges: src/calibrate/ranges/<method>.cpp, one record a method --------------------------------
 struct Range {
-  double lo = 0, hi = 0;              // lo ≤ 0 ≤ hi
+  double lo = 0, hi = 0;  // lo ≤ 0 ≤ hi
 };
 struct RangeMethod {
   std::string_view name, summary;
   Range (*choose)(const ValueStats& stats, const QuantSpec& spec);
 };
 std::span<const RangeMethod* const> range_methods();
-const RangeMethod& find_range(std::string_view name);   // throws Error{kUsage} with the nearest name
+const RangeMethod& find_range(std::string_view name);  // throws Error{kUsage} with the nearest name
 
 }  // namespace qtool

@@ -23,21 +23,21 @@ using Feed = std::map<std::string, Tensor>;
 struct InputSpec {
   std::string name;
   DType dtype = DType::kFloat;
-  Shape shape;                       // −1 where free
+  Shape shape;  // −1 where free
 };
 
 // How a picture becomes a tensor: sidecar JSON (`preprocess`, `input.layout`) overridden by flags. In this
 // order: orientation, resize, center_crop, grey, channel order, (x·scale − mean) / std in float32, padding.
 // At most one of the three resizing rules: who sets one from a flag resets the other two.
 struct Preprocess {
-  std::string layout = "NCHW";       // or NHWC
-  std::string channel_order = "RGB"; // RGB, BGR, GRAY
+  std::string layout = "NCHW";        // or NHWC
+  std::string channel_order = "RGB";  // RGB, BGR, GRAY
   bool grayscale = false;
-  std::string interpolation = "bicubic";   // bicubic, bilinear, nearest, as Pillow defines them
-  std::optional<int64_t> resize_width, resize_height_exact;   // --resize WxH: exact size
+  std::string interpolation = "bicubic";  // bicubic, bilinear, nearest, as Pillow defines them
+  std::optional<int64_t> resize_width, resize_height_exact;  // --resize WxH: exact size
   std::optional<int64_t> resize_short_side;
-  std::optional<int64_t> resize_height;    // keeps the aspect ratio
-  std::optional<int64_t> pad_width_to;     // zeros on the right, after normalisation
+  std::optional<int64_t> resize_height;  // keeps the aspect ratio
+  std::optional<int64_t> pad_width_to;   // zeros on the right, after normalisation
   std::optional<int64_t> center_crop;
   double scale = 1.0;
   std::vector<double> mean = {0.0}, std = {1.0};
@@ -46,8 +46,8 @@ struct Preprocess {
 // information only (formula, note …), null values and a "preprocess" that is a text are allowed.
 struct Sidecar {
   Preprocess preprocess;
-  std::map<std::string, double> constants;      // "constants": {"sr": 16000}, see DataOptions
-  std::optional<std::string> calib, test, labels;   // paths relative to the sidecar, resolved
+  std::map<std::string, double> constants;         // "constants": {"sr": 16000}, see DataOptions
+  std::optional<std::string> calib, test, labels;  // paths relative to the sidecar, resolved
 };
 Sidecar read_sidecar(const std::filesystem::path& path);
 // Canonical JSON of the preprocessing, for the workspace, and back.
@@ -60,15 +60,15 @@ Preprocess preprocess_from_json(std::string_view json);
 struct Batch {
   Feed feed;
   int64_t samples = 0;
-  std::vector<int64_t> labels;       // one per sample, or empty
-  int64_t first_sample = 0;          // index of its first sample
+  std::vector<int64_t> labels;  // one per sample, or empty
+  int64_t first_sample = 0;     // index of its first sample
 };
 
 struct DataOptions {
-  int64_t limit = 0;                 // 0: all
+  int64_t limit = 0;  // 0: all
   std::optional<uint64_t> shuffle_seed = {};
-  bool skip_bad = false;             // leave unreadable pictures out, counted
-  int64_t chunk_samples = 0;         // 0: chosen from the input shapes alone
+  bool skip_bad = false;      // leave unreadable pictures out, counted
+  int64_t chunk_samples = 0;  // 0: chosen from the input shapes alone
   // Inputs that the data does not hold, filled with one number in every feed ("sr": 16000).
   std::map<std::string, double> constants = {};
 };
@@ -89,22 +89,25 @@ class SampleSource {
   virtual int64_t chunk_count() const = 0;
   virtual Batch chunk(int64_t index) const = 0;
   virtual bool has_labels() const = 0;
-  virtual std::string describe() const = 0;        // "500 pictures in calib_images"
+  virtual std::string describe() const = 0;  // "500 pictures in calib_images"
   virtual int64_t skipped() const { return 0; }
 };
 
 // DATA as in `qtool calibrate --help`: any mix of picture folders, lists (.txt), pictures, .npy, .npz, folders
 // of one .npy per input, ONNX test sets. Headers and shapes are checked here, pictures are decoded by chunk():
 // both throw Error{kData} that names the file and sample. With skip_bad pictures are decoded here once, too.
-std::unique_ptr<SampleSource> open_data(const std::vector<std::filesystem::path>& paths, const Preprocess& preprocess,
-                                        const std::vector<InputSpec>& inputs, const DataOptions& options);
+std::unique_ptr<SampleSource> open_data(const std::vector<std::filesystem::path>& paths,
+                                        const Preprocess& preprocess,
+                                        const std::vector<InputSpec>& inputs,
+                                        const DataOptions& options);
 // Seeded normal samples of the model's shapes (free dimensions: `free_dim`, batch 1); integers are 0 or 1.
-std::unique_ptr<SampleSource> random_data(int64_t samples, uint64_t seed, const std::vector<InputSpec>& inputs, int64_t free_dim);
+std::unique_ptr<SampleSource> random_data(int64_t samples, uint64_t seed,
+                                          const std::vector<InputSpec>& inputs, int64_t free_dim);
 
 // --- parts, public for tests ----------------------------------------------------------------------
 struct Image {
-  int64_t height = 0, width = 0, channels = 0;     // 1 or 3
-  std::vector<uint8_t> pixels;                     // HWC
+  int64_t height = 0, width = 0, channels = 0;  // 1 or 3
+  std::vector<uint8_t> pixels;                  // HWC
 };
 // PNG, JPEG, BMP, PPM/PGM; EXIF orientation applied, alpha dropped, CMYK and 16 bits as Pillow's
 // convert('RGB') (16-bit colour keeps its high byte, 16-bit grey is cut at 255). Grey stays one channel.

@@ -31,26 +31,28 @@ struct Evaluation {
   int64_t samples = 0;
   // Classifier: the first output is [samples, classes ≥ 2], dimensions of 1 left out.
   bool labelled = false, classifier = false;
-  double top1 = 0, top5 = 0;           // with labels
+  double top1 = 0, top5 = 0;  // with labels
   double reference_top1 = 0, reference_top5 = 0;
   bool has_reference = false;
-  double agreement = 0;                // of the arg max with the reference
-  std::pair<double, double> agreement_ci{0, 0};   // Wilson 95 %
-  double sqnr_db = 0;                  // of the first output; +inf when equal, −inf when it is not a number
+  double agreement = 0;                          // of the arg max with the reference
+  std::pair<double, double> agreement_ci{0, 0};  // Wilson 95 %
+  double sqnr_db = 0;  // of the first output; +inf when equal, −inf when it is not a number
   std::vector<OutputMetrics> outputs;
-  std::vector<LayerStatus> layers;     // integer or why not; of integer kernels only
+  std::vector<LayerStatus> layers;  // integer or why not; of integer kernels only
   int64_t integer_layers = 0;
   std::vector<std::pair<std::string, std::string>> float_layers;
-  std::vector<std::string> saturating_layers;   // "conv1 (3 of 16 rows)": u8×s8 pair sums may saturate on this CPU
-  double seconds = 0;                  // of the whole call
-  double samples_per_second = 0;       // of `model` alone
+  std::vector<std::string>
+      saturating_layers;  // "conv1 (3 of 16 rows)": u8×s8 pair sums may saturate on this CPU
+  double seconds = 0;     // of the whole call
+  double samples_per_second = 0;  // of `model` alone
 };
 
 // Runs `model` (and `reference` when given, which takes the same inputs) over the data, chunk by chunk, side
 // by side; the numbers do not depend on the number of threads. Outputs are compared by position.
 // Throws Error{kUsage, QT-E160} when the outputs of the two differ in shape, Error{kData, QT-E442} for a
 // label that is no class.
-Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source, const EvaluateOptions& options);
+Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source,
+                    const EvaluateOptions& options);
 
 // Wilson score interval, 95 %.
 std::pair<double, double> wilson(int64_t hits, int64_t trials);

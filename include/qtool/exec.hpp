@@ -23,9 +23,9 @@ enum class Backend { kOneDnn, kReference };
 
 struct ExecOptions {
   Backend backend = Backend::kOneDnn;
-  int intra_threads = 1;             // threads inside one run; artifacts are made with 1
-  bool fuse = true;                  // Conv+Relu, Conv+Add … become one kernel unless observed between
-  std::set<std::string> observe;     // values that must exist as such: taps and set() may name these
+  int intra_threads = 1;  // threads inside one run; artifacts are made with 1
+  bool fuse = true;       // Conv+Relu, Conv+Add … become one kernel unless observed between
+  std::set<std::string> observe;  // values that must exist as such: taps and set() may name these
 };
 
 // Reads or replaces values as they are computed. Called for observed values only, in order of computation.
@@ -39,9 +39,9 @@ class Tap {
 
 // How one step runs; for `bench`, `eval` and reports.
 struct StepInfo {
-  std::string name, type, domain;    // of the node (fused ones keep their main node's name)
-  std::string kernel;                // "onednn:jit:avx2", "reference"; of the last signature run
-  double milliseconds = 0;           // total over all runs when timing is on
+  std::string name, type, domain;  // of the node (fused ones keep their main node's name)
+  std::string kernel;              // "onednn:jit:avx2", "reference"; of the last signature run
+  double milliseconds = 0;         // total over all runs when timing is on
 };
 
 // The live values between two steps of one run. Copying is cheap.

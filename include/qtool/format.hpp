@@ -19,22 +19,22 @@ float round_half_even(float value);
 
 // Width and kind of a uniform integer grid.
 struct QuantSpec {
-  int bits = 8;                      // 1 to 16
-  bool symmetric = false;            // zero point 0 and signed codes
-  bool signed_codes = false;         // asymmetric: int8 rather than uint8 container
-  bool narrow = false;               // symmetric: −(2^(b−1)−1) … rather than −2^(b−1)
+  int bits = 8;               // 1 to 16
+  bool symmetric = false;     // zero point 0 and signed codes
+  bool signed_codes = false;  // asymmetric: int8 rather than uint8 container
+  bool narrow = false;        // symmetric: −(2^(b−1)−1) … rather than −2^(b−1)
 };
 
 // Parameters of an affine quantizer: real = (code − zero_point) · scale. Per tensor (axis −1, one
 // entry) or per slice of `axis`; with `block` > 0 one entry per `block` elements along `axis`
 // (then scale has the tensor's shape with that axis divided by block, row-major).
 struct QParams {
-  DType storage = DType::kUint8;     // container: (u)int8, (u)int16, (u)int4, (u)int2
+  DType storage = DType::kUint8;  // container: (u)int8, (u)int16, (u)int4, (u)int2
   int64_t axis = -1;
   int64_t block = 0;
   std::vector<float> scale;
-  std::vector<int32_t> zero_point;   // same count as scale
-  std::vector<int32_t> code_min, code_max;   // one entry, or one per scale (per-filter widths)
+  std::vector<int32_t> zero_point;          // same count as scale
+  std::vector<int32_t> code_min, code_max;  // one entry, or one per scale (per-filter widths)
   int32_t min_at(size_t i) const { return code_min[code_min.size() == 1 ? 0 : i]; }
   int32_t max_at(size_t i) const { return code_max[code_max.size() == 1 ? 0 : i]; }
 };
@@ -60,7 +60,7 @@ Tensor dequantize(const Tensor& codes, const QParams& p);
 // dequantize(quantize(x)) in one pass, bit by bit.
 Tensor fake_quantize(const Tensor& real, const QParams& p);
 // The same for floats in place, without checks: the scale is positive and finite; NaN stays NaN.
-void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point, int32_t code_min,
-                           int32_t code_max);
+void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point,
+                           int32_t code_min, int32_t code_max);
 
 }  // namespace qtool

@@ -24,7 +24,7 @@ Model parse_model(std::string_view bytes, const std::string& origin);
 enum class ExternalData { kWhenNeeded, kAlways };
 void save_model(const Model& model, const std::filesystem::path& path,
                 ExternalData external = ExternalData::kWhenNeeded);
-std::string serialize_model(const Model& model);   // throws when > 2 GB
+std::string serialize_model(const Model& model);  // throws when > 2 GB
 // ONNX text form (onnx/defs/parser.h), for tests: "<ir_version: 8, opset_import: ["": 17]> g (float[n] x) => (float[n] y) { y = Relu(x) }".
 Model model_from_text(std::string_view text);
 

@@ -23,38 +23,48 @@ struct Call {
   const Node& node;
   int64_t opset;
   std::span<const Tensor> inputs;
-  const std::function<std::vector<Tensor>(const Graph& body, std::vector<Tensor> inputs)>* run_body = nullptr;
+  const std::function<std::vector<Tensor>(const Graph& body, std::vector<Tensor> inputs)>*
+      run_body = nullptr;
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].defined(); }
   // Input i; throws Error{kModel} naming the node when absent.
   const Tensor& in(size_t i) const;
   // Number of outputs that the node names.
   size_t outputs() const { return node.outputs.size(); }
-  int64_t integer(std::string_view name, int64_t fallback) const { return attr_int(node, name, fallback); }
-  float real(std::string_view name, float fallback) const { return attr_float(node, name, fallback); }
-  std::string text(std::string_view name, std::string fallback) const { return attr_string(node, name, std::move(fallback)); }
-  std::vector<int64_t> integers(std::string_view name, std::vector<int64_t> fallback = {}) const { return attr_ints(node, name, std::move(fallback)); }
+  int64_t integer(std::string_view name, int64_t fallback) const {
+    return attr_int(node, name, fallback);
+  }
+  float real(std::string_view name, float fallback) const {
+    return attr_float(node, name, fallback);
+  }
+  std::string text(std::string_view name, std::string fallback) const {
+    return attr_string(node, name, std::move(fallback));
+  }
+  std::vector<int64_t> integers(std::string_view name, std::vector<int64_t> fallback = {}) const {
+    return attr_ints(node, name, std::move(fallback));
+  }
   // Axes or sizes that older opsets give as attribute `name` and newer ones as input i; `fallback` when neither.
-  std::vector<int64_t> integers_or_input(std::string_view name, size_t i, std::vector<int64_t> fallback = {}) const;
+  std::vector<int64_t> integers_or_input(std::string_view name, size_t i,
+                                         std::vector<int64_t> fallback = {}) const;
 };
 
 // How an operator takes part in quantization.
 enum class QuantKind {
-  kNone,          // stays in float; `reason` says why
-  kLinear,        // weights × activations: Conv, Gemm, MatMul, ConvTranspose
-  kActivation,    // Relu, Clip: folded into its producer, the quantizer sits behind it
-  kBinary,        // Add, Mul: two activations, own output range, integer kernel
-  kJoint,         // Concat: every input and the output share parameters where the target wants it
-  kAverage,       // average pools: own output range, integer kernel
-  kMovement,      // Reshape, Transpose, MaxPool …: output parameters are the input's
-  kFixedRange,    // Softmax, Sigmoid: the output range is known
+  kNone,        // stays in float; `reason` says why
+  kLinear,      // weights × activations: Conv, Gemm, MatMul, ConvTranspose
+  kActivation,  // Relu, Clip: folded into its producer, the quantizer sits behind it
+  kBinary,      // Add, Mul: two activations, own output range, integer kernel
+  kJoint,       // Concat: every input and the output share parameters where the target wants it
+  kAverage,     // average pools: own output range, integer kernel
+  kMovement,    // Reshape, Transpose, MaxPool …: output parameters are the input's
+  kFixedRange,  // Softmax, Sigmoid: the output range is known
 };
 struct QuantRule {
   QuantKind kind = QuantKind::kNone;
-  int weight_input = -1;                           // kLinear
-  int bias_input = -1;                             // kLinear; −1: none
-  int64_t (*weight_axis)(const Node&) = nullptr;   // kLinear: output-channel axis of the weight
-  std::string_view reason = "no integer kernel for this operator";   // kNone
+  int weight_input = -1;                          // kLinear
+  int bias_input = -1;                            // kLinear; −1: none
+  int64_t (*weight_axis)(const Node&) = nullptr;  // kLinear: output-channel axis of the weight
+  std::string_view reason = "no integer kernel for this operator";  // kNone
   // Why this very node stays in float although its operator need not; "" when it takes part.
   std::string_view (*blocked)(const Node&) = nullptr;
 };
@@ -62,13 +72,14 @@ struct QuantRule {
 struct OpDef {
   std::string_view type;
   std::string_view domain = "";
-  int64_t since = 1;                               // oldest opset whose meaning `eval` has
+  int64_t since = 1;  // oldest opset whose meaning `eval` has
   std::vector<Tensor> (*eval)(const Call&) = nullptr;
   // Multiply-accumulates of one call, from input and output shapes; nullptr: none worth counting.
-  int64_t (*macs)(const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) = nullptr;
+  int64_t (*macs)(const Node&, std::span<const Shape> inputs,
+                  std::span<const Shape> outputs) = nullptr;
   QuantRule quant = {};
-  double tolerance = 1e-5;                         // of a fast kernel against eval, relative to the output's range
-  bool deterministic = true;                       // false: not constant-folded (random operators)
+  double tolerance = 1e-5;    // of a fast kernel against eval, relative to the output's range
+  bool deterministic = true;  // false: not constant-folded (random operators)
 };
 
 // The record for an operator at an opset of its domain; nullptr when qtool has none.

@@ -20,7 +20,7 @@ namespace qtool {
 Model prepare(const Model& model);
 
 struct ExecutionOptions {
-  std::set<std::string> observe;   // names of values that must survive
+  std::set<std::string> observe;  // names of values that must survive
   bool fuse = true;
 };
 // The same without changes that a person would see: constants, dead code, fusion of activations and
@@ -34,11 +34,11 @@ const Node* quantized_node(const Graph& graph);
 struct LayerStatus {
   std::string name, type;
   bool integer = false;
-  std::string reason;              // why not, when it does not
+  std::string reason;  // why not, when it does not
 };
 struct Lowered {
   Model model;
-  std::vector<LayerStatus> layers; // every node with a quantization rule other than none, in order
+  std::vector<LayerStatus> layers;  // every node with a quantization rule other than none, in order
 };
 // Q/DQ patterns become QLinearConv, QGemm, QLinearAdd … on codes; what does not match stays in float
 // with its Q and DQ nodes, and says why. Results equal the unlowered model's up to one code.
@@ -53,7 +53,7 @@ bool pair_sums_fit(std::span<const int8_t> row, int64_t channels);
 // ((kernel position, channel) order) may exceed an int16, which x86 without VNNI saturates.
 struct SaturatingLayer {
   std::string name;
-  int64_t rows = 0, of = 0;        // output channels that may saturate, all output channels
+  int64_t rows = 0, of = 0;  // output channels that may saturate, all output channels
 };
 std::vector<SaturatingLayer> saturating_layers(const Model& lowered);
 

@@ -22,15 +22,15 @@ namespace qtool {
 
 // What calibrate remembers in `.qtool/workspace.json`.
 struct Workspace {
-  std::filesystem::path root;                    // the folder itself
-  std::filesystem::path model;                   // absolute
+  std::filesystem::path root;   // the folder itself
+  std::filesystem::path model;  // absolute
   std::string fingerprint;
-  std::vector<std::filesystem::path> data;       // absolute; empty: random data
+  std::vector<std::filesystem::path> data;  // absolute; empty: random data
   Preprocess preprocess;
   DataOptions data_options;
   int64_t random_samples = 0;
   uint64_t seed = 0;
-  std::filesystem::path quantized;               // the last output of quantize; may be empty
+  std::filesystem::path quantized;  // the last output of quantize; may be empty
   std::filesystem::path file(const std::string& name) const { return root / name; }
 };
 // `given`, or the nearest `.qtool` upward from the current directory. Throws Error{kUsage, QT-E140}.
@@ -40,7 +40,7 @@ void save_workspace(const Workspace& workspace);
 // Flags about data and threads that several commands share.
 struct DataRequest {
   std::vector<std::filesystem::path> data;
-  std::optional<std::filesystem::path> preprocess_file;   // else MODEL.json beside the model
+  std::optional<std::filesystem::path> preprocess_file;  // else MODEL.json beside the model
   // Flags that override the sidecar's keys.
   std::optional<std::string> layout, channel_order, resize, interpolation, mean, std;
   std::optional<double> scale;
@@ -64,14 +64,14 @@ struct CalibrateRequest {
 struct Calibrated {
   Workspace workspace;
   CalibrationTable table;
-  std::string data;                              // "500 pictures in calib_images"
+  std::string data;  // "500 pictures in calib_images"
   int64_t skipped = 0;
   double seconds = 0;
 };
 Calibrated run_calibrate(const CalibrateRequest& request);
 
 struct PlanRequest {
-  std::vector<std::string> budgets;              // joined with commas
+  std::vector<std::string> budgets;  // joined with commas
   std::optional<std::string> uniform;
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
   std::vector<int> activation_bits = {8};
@@ -83,15 +83,15 @@ struct PlanRequest {
 };
 struct Searched {
   Assignment assignment;
-  ScoreTable scores;                             // empty groups for a uniform plan
+  ScoreTable scores;  // empty groups for a uniform plan
   bool uniform = false;
   double seconds = 0;
 };
 Searched run_search(const Workspace& workspace, const PlanRequest& request);
 
 struct QuantizeRequest {
-  std::filesystem::path output;                  // empty: `<model>.q.onnx` in the current directory
-  std::optional<PlanRequest> plan;               // a new plan; else plan.json, else uniform w8a8
+  std::filesystem::path output;     // empty: `<model>.q.onnx` in the current directory
+  std::optional<PlanRequest> plan;  // a new plan; else plan.json, else uniform w8a8
   std::string export_style = "qdq";
   bool bias_correction = true;
   int threads = 1;
@@ -106,10 +106,10 @@ struct QuantizeReport {
 QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& request);
 
 struct EvalRequest {
-  std::optional<std::filesystem::path> model;    // else the workspace's quantized model
-  std::optional<std::filesystem::path> reference;   // else the workspace's float model
+  std::optional<std::filesystem::path> model;      // else the workspace's quantized model
+  std::optional<std::filesystem::path> reference;  // else the workspace's float model
   std::optional<std::filesystem::path> workspace;
-  DataRequest data;                              // empty data: the sidecar's test set, else the calibration data
+  DataRequest data;  // empty data: the sidecar's test set, else the calibration data
   EvaluateOptions options;
 };
 struct EvalReport {

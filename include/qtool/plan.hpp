@@ -22,23 +22,23 @@ inline constexpr int kFloatBits = 32;
 
 // A layer with weights: Conv, Gemm, MatMul …
 struct LayerSite {
-  std::string name;                    // of the node
+  std::string name;  // of the node
   std::string type;
-  std::string input, output;           // activation value names; output is behind a folded activation
-  std::string weight, bias;            // initializer names; bias may be empty
-  bool takes_bias = false;             // the operator has a bias input
-  bool dense = false;                  // channels are the last axis of its input and output (Gemm, MatMul)
-  int64_t channel_axis = 0;            // of the weight
+  std::string input, output;  // activation value names; output is behind a folded activation
+  std::string weight, bias;   // initializer names; bias may be empty
+  bool takes_bias = false;    // the operator has a bias input
+  bool dense = false;         // channels are the last axis of its input and output (Gemm, MatMul)
+  int64_t channel_axis = 0;   // of the weight
   int64_t channels = 0;
-  int64_t weights = 0;                 // elements
-  int64_t macs = 0;                    // per sample; 0 when shapes are not known
-  std::string reason;                  // why it cannot be quantized; empty when it can
+  int64_t weights = 0;  // elements
+  int64_t macs = 0;     // per sample; 0 when shapes are not known
+  std::string reason;   // why it cannot be quantized; empty when it can
 };
 
 // An activation tensor that gets a quantizer.
 struct ActivationSite {
-  std::string name;                    // of the value
-  int64_t elements = 0;                // per sample; 0 when not known
+  std::string name;      // of the value
+  int64_t elements = 0;  // per sample; 0 when not known
   bool network_input = false;
   // Range known beforehand (Softmax, Sigmoid); empty otherwise.
   std::optional<std::pair<double, double>> fixed_range;
@@ -50,11 +50,11 @@ struct ActivationSite {
 // A node without weights that runs on codes: Add, Concat, pools, data movement.
 struct NodeSite {
   std::string name, type;
-  std::string reason;                  // why it stays in float; empty when it runs on codes
+  std::string reason;  // why it stays in float; empty when it runs on codes
 };
 
 struct Sites {
-  std::vector<LayerSite> layers;       // in graph order
+  std::vector<LayerSite> layers;  // in graph order
   std::vector<ActivationSite> activations;
   std::vector<NodeSite> nodes;
   const LayerSite* layer(const std::string& name) const;
@@ -64,7 +64,8 @@ struct Sites {
 // What a runtime accepts (docs/export.md): src/plan/targets/<t>.cpp.
 struct Target {
   std::string_view name, summary;
-  std::span<const std::string_view> integer_types;   // operators with an integer kernel; data movement has one always
+  std::span<const std::string_view>
+      integer_types;  // operators with an integer kernel; data movement has one always
   bool runs_on_codes(const Node& node, const QuantRule& rule) const;
 };
 std::span<const Target* const> targets();
@@ -76,18 +77,18 @@ Sites find_sites(const Model& model, const Target& target);
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
-  int weight_bits = 8;                 // 2 to 8, or kFloatBits
-  int activation_bits = 8;             // of its input: 4 to 16, or kFloatBits
-  std::string method = "rtn";          // weight optimiser
-  std::string reason = {};             // why float, or "kept by --keep …"
+  int weight_bits = 8;         // 2 to 8, or kFloatBits
+  int activation_bits = 8;     // of its input: 4 to 16, or kFloatBits
+  std::string method = "rtn";  // weight optimiser
+  std::string reason = {};     // why float, or "kept by --keep …"
 };
 
 struct QuantPlan {
   std::string model_fingerprint;
-  std::string source;                  // "uniform w4a8", "search 4.5bits", "edited"
+  std::string source;  // "uniform w4a8", "search 4.5bits", "edited"
   std::vector<LayerChoice> layers;
-  std::map<std::string, int> activation_bits;   // by value; layers' inputs and all other activations
-  bool signed_activations = false;     // s8 symmetric rather than u8
+  std::map<std::string, int> activation_bits;  // by value; layers' inputs and all other activations
+  bool signed_activations = false;             // s8 symmetric rather than u8
   std::string range_method = "mse";
   LayerChoice* layer(const std::string& name);
   const LayerChoice* layer(const std::string& name) const;
@@ -97,21 +98,23 @@ struct UniformChoice {
   int weight_bits = 8, activation_bits = 8;
 };
 // Every layer the same; `keep`: node-name regex (or the words first, last) → choice.
-QuantPlan uniform_plan(const Sites& sites, UniformChoice choice, const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
+QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
+                       const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
 
 // Sizes that budgets speak of.
 struct PlanCost {
-  double mean_weight_bits = 0;         // code width over quantizable weights
-  double mean_activation_bits = 0;     // weighted by tensor size
-  double bits_per_weight = 0;          // stored, with scales, zero points, biases as stored
-  int64_t size_bytes = 0;              // all weights as stored
-  double bops = 0;                     // Σ MACs · weight bits · activation bits
+  double mean_weight_bits = 0;      // code width over quantizable weights
+  double mean_activation_bits = 0;  // weighted by tensor size
+  double bits_per_weight = 0;       // stored, with scales, zero points, biases as stored
+  int64_t size_bytes = 0;           // all weights as stored
+  double bops = 0;                  // Σ MACs · weight bits · activation bits
 };
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model);
 
 // plan.json: pretty-printed, keys sorted; unknown keys, widths and layers that are not there are
 // Error{kUsage} with the nearest name.
 void save_plan(const QuantPlan& plan, const std::filesystem::path& path);
-QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites, const std::string& fingerprint);
+QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
+                    const std::string& fingerprint);
 
 }  // namespace qtool

@@ -16,49 +16,50 @@ namespace qtool {
 struct QuantizeOptions {
   int threads = 1;
   std::string target = "ort-cpu";
-  std::string optimizer = "rtn";       // used where the plan's layer does not name one
+  std::string optimizer = "rtn";  // used where the plan's layer does not name one
   std::string export_style = "qdq";
-  bool bias_correction = true;         // tried on held-out samples, kept where it helps
-  std::string provenance;              // resolved options, written to the model's metadata
+  bool bias_correction = true;  // tried on held-out samples, kept where it helps
+  std::string provenance;       // resolved options, written to the model's metadata
 };
 
 // What became of one layer.
 struct QuantizedLayer {
   std::string name, type, method;
   int weight_bits = 0, activation_bits = 0;
-  double sqnr_db = 0;                  // of the weights against float
+  double sqnr_db = 0;  // of the weights against float
   bool bias_corrected = false;
-  std::string note;                    // "3 channels' scales raised: bias would overflow int32"
+  std::string note;  // "3 channels' scales raised: bias would overflow int32"
 };
 
 struct Quantized {
-  Model model;                         // with Q/DQ, linted
+  Model model;  // with Q/DQ, linted
   std::vector<QuantizedLayer> layers;
-  std::vector<std::pair<std::string, std::string>> float_layers;   // name, reason
-  int64_t fused_nodes = 0;             // that the target is predicted to run on codes
+  std::vector<std::pair<std::string, std::string>> float_layers;  // name, reason
+  int64_t fused_nodes = 0;  // that the target is predicted to run on codes
   double mean_weight_bits = 0, bits_per_weight = 0;
 };
 
 // Weight codes of one layer for a width: the price that search asks about. Rows are output channels.
 struct WeightCodes {
-  Tensor codes;                        // int8, the weight's shape
-  std::vector<float> scales;           // per output channel
+  Tensor codes;               // int8, the weight's shape
+  std::vector<float> scales;  // per output channel
 };
 
 // `source` is the calibration data (bias correction); nullptr: none.
-Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
-                         const SampleSource* source, const QuantizeOptions& options);
+Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan,
+                         const CalibrationTable& table, const SampleSource* source,
+                         const QuantizeOptions& options);
 
 // Weight optimisers: src/quantize/optimizers/<m>.cpp.
 struct OptimizerInput {
-  const Tensor& weight;                // float, any layout
+  const Tensor& weight;  // float, any layout
   int64_t channel_axis;
   int bits;
   // Mean square of each input that a weight multiplies, by the weight's input-channel index
   // (conv: axis 1 within the group; gemm: the other axis); empty: unknown, taken as equal.
   std::vector<double> input_mean_square;
   int64_t groups = 1;
-  bool exact_pairs = true;             // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
+  bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
 };
 struct OptimizerDef {
   std::string_view name, summary;
@@ -66,7 +67,8 @@ struct OptimizerDef {
 };
 std::span<const OptimizerDef* const> optimizers();
 // One layer by one optimiser, with what calibration knows of its input: the price of a choice.
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits, std::string_view optimizer, const CalibrationTable& table);
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits,
+                           std::string_view optimizer, const CalibrationTable& table);
 const OptimizerDef& find_optimizer(std::string_view name);
 
 // Throws Error{kInternal} naming rule and node when an export breaks a rule of docs/export.md.

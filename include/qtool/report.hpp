@@ -32,9 +32,9 @@ struct Inspection {
   std::string path, sha256;
   int64_t ir_version = 0, opset = 0;
   std::vector<Port> inputs, outputs;
-  int64_t parameters = 0;              // elements of all initializers
-  int64_t macs = 0;                    // per sample, of layers with weights
-  std::map<std::string, int64_t> operators;   // how many nodes of each type
+  int64_t parameters = 0;                    // elements of all initializers
+  int64_t macs = 0;                          // per sample, of layers with weights
+  std::map<std::string, int64_t> operators;  // how many nodes of each type
   std::vector<LayerSite> layers;
   std::vector<NodeSite> nodes;
 };
@@ -55,7 +55,7 @@ std::string calibrate_json(const CalibrateSummary& summary);
 
 struct SearchSummary {
   const Assignment& assignment;
-  const ScoreTable& scores;            // without groups for a uniform plan
+  const ScoreTable& scores;  // without groups for a uniform plan
   const Sites& sites;
   std::string plan_file;
   bool random_data = false;
@@ -79,17 +79,19 @@ std::string quantize_json(const QuantizeSummary& summary);
 // What CI demands; fractions in [0, 1], SQNR in dB, size in bytes.
 struct Gates {
   std::optional<double> min_top1, max_drop, min_agreement, min_sqnr_db, max_size_bytes;
-  std::optional<std::filesystem::path> baseline;   // an earlier `--json` of eval or auto: nothing may be worse
+  std::optional<std::filesystem::path>
+      baseline;  // an earlier `--json` of eval or auto: nothing may be worse
 };
 struct GateResult {
-  std::string name;                    // "--min-top1", "baseline agreement"
+  std::string name;  // "--min-top1", "baseline agreement"
   double limit = 0, value = 0;
   bool passed = false;
-  std::string unit;                    // "%" (numbers are fractions), "dB", "B"
+  std::string unit;  // "%" (numbers are fractions), "dB", "B"
 };
 // Throws Error{kUsage, QT-E150} for a gate that this evaluation cannot judge (no labels, no reference) and
 // QT-E151 for a baseline that is no result of eval or auto.
-std::vector<GateResult> check_gates(const Gates& gates, const Evaluation& evaluation, int64_t size_bytes);
+std::vector<GateResult> check_gates(const Gates& gates, const Evaluation& evaluation,
+                                    int64_t size_bytes);
 // "missed: --min-top1 97.0 % of at least 98.0 %"; "" when all hold.
 std::string missed_gates(const std::vector<GateResult>& results);
 
@@ -119,7 +121,7 @@ struct BenchResult {
   int threads = 1;
   bool random_data = false;
   double samples_per_second = 0, median_ms = 0, p95_ms = 0;
-  std::vector<StepInfo> layers;        // milliseconds of one run of one thread's share of the batch
+  std::vector<StepInfo> layers;  // milliseconds of one run of one thread's share of the batch
 };
 std::string bench_text(const BenchResult& result);
 std::string bench_json(const BenchResult& result);
@@ -129,13 +131,13 @@ struct Comparison {
   struct Row {
     std::string name, op;
     double sqnr_db = 0, max_abs_error = 0;
-    std::string note = {};             // why it could not be compared; empty
+    std::string note = {};  // why it could not be compared; empty
   };
   std::string a, b, data;
   int64_t samples = 0;
-  double threshold_db = 0;             // below it values have diverged
+  double threshold_db = 0;  // below it values have diverged
   bool random_data = false;
-  std::vector<Row> rows;               // in the order of `a`
+  std::vector<Row> rows;  // in the order of `a`
   const Row* first_divergence() const;
 };
 std::string compare_text(const Comparison& comparison);
@@ -144,16 +146,18 @@ std::string compare_json(const Comparison& comparison);
 // What `qtool list` shows of one kind.
 struct Listing {
   std::string kind;
-  std::vector<std::pair<std::string, std::string>> rows;   // name, summary
+  std::vector<std::pair<std::string, std::string>> rows;  // name, summary
 };
 std::string list_text(const std::vector<Listing>& listings);
 std::string list_json(const std::vector<Listing>& listings);
 
 // What a command with --dry-run would do: label and value of each step.
 std::string dry_run_text(const std::vector<std::pair<std::string, std::string>>& steps);
-std::string dry_run_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& steps);
+std::string dry_run_json(std::string_view command,
+                         const std::vector<std::pair<std::string, std::string>>& steps);
 // One object of several: {"schema": "qtool.auto/1", "calibrate": {…}, …} from finished JSON texts.
-std::string joined_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& parts);
+std::string joined_json(std::string_view command,
+                        const std::vector<std::pair<std::string, std::string>>& parts);
 std::string error_json(const Error& error);
 
 // --- report -------------------------------------------------------------------------------------
@@ -163,7 +167,7 @@ struct WorkspaceReport {
   Sites sites;
   std::optional<CalibrationTable> calibration;
   std::optional<QuantPlan> plan;
-  PlanCost cost;                       // of the plan
+  PlanCost cost;  // of the plan
   std::optional<EvalSummary> evaluation;
 };
 std::string report_text(const WorkspaceReport& report);

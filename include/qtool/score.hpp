@@ -16,9 +16,9 @@ namespace qtool {
 enum class GroupKind { kWeights, kActivation };
 struct GroupScore {
   GroupKind kind = GroupKind::kWeights;
-  std::string name;                    // layer or value
-  std::vector<int> bits;               // candidates, kFloatBits among them when asked
-  std::vector<double> noise;           // relative noise power at the network's outputs, one per candidate
+  std::string name;           // layer or value
+  std::vector<int> bits;      // candidates, kFloatBits among them when asked
+  std::vector<double> noise;  // relative noise power at the network's outputs, one per candidate
 };
 struct ScoreTable {
   std::string model_fingerprint, method;
@@ -29,21 +29,22 @@ struct ScoreTable {
 struct ScoreOptions {
   std::string method = "sqnr";
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
-  std::vector<int> activation_bits = {8};   // one entry: not searched, not scored
+  std::vector<int> activation_bits = {8};  // one entry: not searched, not scored
   std::string optimizer = "rtn";
   std::string range_method = "mse";
-  int64_t samples = 64;                // of the calibration data
+  int64_t samples = 64;  // of the calibration data
   int threads = 1;
 };
-ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table, const SampleSource& source,
-                 const ScoreOptions& options);
+ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
+                 const SampleSource& source, const ScoreOptions& options);
 
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
 struct ScoreMethod {
   std::string_view name, summary;
-  ScoreTable (*run)(const Model&, const Sites&, const CalibrationTable&, const SampleSource&, const ScoreOptions&);
+  ScoreTable (*run)(const Model&, const Sites&, const CalibrationTable&, const SampleSource&,
+                    const ScoreOptions&);
 };
 std::span<const ScoreMethod* const> score_methods();
 

@@ -17,23 +17,45 @@ namespace qtool {
 
 // Element types; the values are those of onnx.TensorProto.DataType.
 enum class DType : uint8_t {
-  kUndefined = 0, kFloat = 1, kUint8 = 2, kInt8 = 3, kUint16 = 4, kInt16 = 5, kInt32 = 6, kInt64 = 7,
-  kString = 8, kBool = 9, kFloat16 = 10, kDouble = 11, kUint32 = 12, kUint64 = 13, kComplex64 = 14,
-  kComplex128 = 15, kBfloat16 = 16, kFloat8E4M3FN = 17, kFloat8E4M3FNUZ = 18, kFloat8E5M2 = 19,
-  kFloat8E5M2FNUZ = 20, kUint4 = 21, kInt4 = 22, kFloat4E2M1 = 23, kFloat8E8M0 = 24, kUint2 = 25,
+  kUndefined = 0,
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kUint16 = 4,
+  kInt16 = 5,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11,
+  kUint32 = 12,
+  kUint64 = 13,
+  kComplex64 = 14,
+  kComplex128 = 15,
+  kBfloat16 = 16,
+  kFloat8E4M3FN = 17,
+  kFloat8E4M3FNUZ = 18,
+  kFloat8E5M2 = 19,
+  kFloat8E5M2FNUZ = 20,
+  kUint4 = 21,
+  kInt4 = 22,
+  kFloat4E2M1 = 23,
+  kFloat8E8M0 = 24,
+  kUint2 = 25,
   kInt2 = 26,
 };
-const char* dtype_name(DType type);            // "float32", "int4" …
-int dtype_bits(DType type);                    // 32, 4 …; 0 for strings and undefined
+const char* dtype_name(DType type);  // "float32", "int4" …
+int dtype_bits(DType type);          // 32, 4 …; 0 for strings and undefined
 bool is_known_dtype(int value);
-bool is_integer(DType type);                   // whole numbers, 2 to 64 bits, not bool
+bool is_integer(DType type);  // whole numbers, 2 to 64 bits, not bool
 bool is_signed(DType type);
 
 // Dimensions, outermost first; −1 is unknown.
 using Shape = std::vector<int64_t>;
 // Product of the dimensions; throws Error{kModel} when one is negative or the product overflows.
 int64_t element_count(const Shape& shape);
-std::string shape_text(const Shape& shape);    // "[1, 3, ?, 224]"
+std::string shape_text(const Shape& shape);  // "[1, 3, ?, 224]"
 bool is_static(const Shape& shape);
 // Row-major strides in elements.
 Shape strides_of(const Shape& shape);
@@ -51,13 +73,13 @@ void set_max_tensor_bytes(int64_t bytes);
 
 class Tensor {
  public:
-  Tensor() = default;                          // undefined: an absent optional input
+  Tensor() = default;  // undefined: an absent optional input
   Tensor(const Tensor&) = default;
   Tensor& operator=(const Tensor&) = default;
-  Tensor(Tensor&& other) noexcept;             // leaves an undefined tensor
+  Tensor(Tensor&& other) noexcept;  // leaves an undefined tensor
   Tensor& operator=(Tensor&& other) noexcept;
   ~Tensor() = default;
-  Tensor(DType type, Shape shape);             // zero-filled (strings: empty)
+  Tensor(DType type, Shape shape);  // zero-filled (strings: empty)
   // Not cleared: for outputs that are written whole.
   static Tensor uninitialized(DType type, Shape shape);
   // Bytes owned elsewhere (a mapped file, a larger buffer), kept alive by `owner`; never written to.
@@ -66,15 +88,19 @@ class Tensor {
   template <typename T>
   static Tensor of(Shape shape, const std::vector<T>& values);
   template <typename T>
-  static Tensor scalar(T value) { return of<T>({}, {value}); }
+  static Tensor scalar(T value) {
+    return of<T>({}, {value});
+  }
   static Tensor strings(Shape shape, std::vector<std::string> values);
 
   bool defined() const { return type_ != DType::kUndefined; }
   DType dtype() const { return type_; }
   const Shape& shape() const { return shape_; }
   int64_t rank() const { return static_cast<int64_t>(shape_.size()); }
-  int64_t dim(int64_t axis) const { return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)]; }
-  int64_t size() const { return count_; }      // elements
+  int64_t dim(int64_t axis) const {
+    return shape_[static_cast<size_t>(axis < 0 ? axis + rank() : axis)];
+  }
+  int64_t size() const { return count_; }  // elements
   int64_t bytes() const { return byte_size(type_, count_); }
   // Same bytes, other dimensions with the same product.
   Tensor reshaped(Shape shape) const;
@@ -82,9 +108,9 @@ class Tensor {
   Tensor reinterpreted(DType type) const;
 
   const void* raw() const { return bytes_; }
-  void* mutable_raw();                         // unique afterwards
+  void* mutable_raw();  // unique afterwards
   template <typename T>
-  std::span<const T> data() const;             // throws Error{kInternal} when T is not the element type
+  std::span<const T> data() const;  // throws Error{kInternal} when T is not the element type
   template <typename T>
   std::span<T> mutable_data();
   const std::vector<std::string>& string_data() const;
@@ -95,7 +121,7 @@ class Tensor {
   // Element i of any numeric type as double / int64 (slow: for attributes, shapes, tests, references).
   double number(int64_t i) const;
   int64_t integer(int64_t i) const;
-  void set_number(int64_t i, double value);    // saturates integers, rounds half to even
+  void set_number(int64_t i, double value);  // saturates integers, rounds half to even
   std::vector<int64_t> to_int64s() const;
 
  private:
@@ -113,17 +139,50 @@ class Tensor {
 // DType of a C++ type: dtype_of<float>().
 template <typename T>
 constexpr DType dtype_of();
-template <> constexpr DType dtype_of<float>() { return DType::kFloat; }
-template <> constexpr DType dtype_of<double>() { return DType::kDouble; }
-template <> constexpr DType dtype_of<uint8_t>() { return DType::kUint8; }
-template <> constexpr DType dtype_of<int8_t>() { return DType::kInt8; }
-template <> constexpr DType dtype_of<uint16_t>() { return DType::kUint16; }
-template <> constexpr DType dtype_of<int16_t>() { return DType::kInt16; }
-template <> constexpr DType dtype_of<uint32_t>() { return DType::kUint32; }
-template <> constexpr DType dtype_of<int32_t>() { return DType::kInt32; }
-template <> constexpr DType dtype_of<uint64_t>() { return DType::kUint64; }
-template <> constexpr DType dtype_of<int64_t>() { return DType::kInt64; }
-template <> constexpr DType dtype_of<bool>() { return DType::kBool; }
+template <>
+constexpr DType dtype_of<float>() {
+  return DType::kFloat;
+}
+template <>
+constexpr DType dtype_of<double>() {
+  return DType::kDouble;
+}
+template <>
+constexpr DType dtype_of<uint8_t>() {
+  return DType::kUint8;
+}
+template <>
+constexpr DType dtype_of<int8_t>() {
+  return DType::kInt8;
+}
+template <>
+constexpr DType dtype_of<uint16_t>() {
+  return DType::kUint16;
+}
+template <>
+constexpr DType dtype_of<int16_t>() {
+  return DType::kInt16;
+}
+template <>
+constexpr DType dtype_of<uint32_t>() {
+  return DType::kUint32;
+}
+template <>
+constexpr DType dtype_of<int32_t>() {
+  return DType::kInt32;
+}
+template <>
+constexpr DType dtype_of<uint64_t>() {
+  return DType::kUint64;
+}
+template <>
+constexpr DType dtype_of<int64_t>() {
+  return DType::kInt64;
+}
+template <>
+constexpr DType dtype_of<bool>() {
+  return DType::kBool;
+}
 
 namespace detail {
 void check_element_type(DType have, DType want);
@@ -144,7 +203,8 @@ std::span<T> Tensor::mutable_data() {
 template <typename T>
 Tensor Tensor::of(Shape shape, const std::vector<T>& values) {
   Tensor t = uninitialized(dtype_of<T>(), std::move(shape));
-  if (t.count_ != static_cast<int64_t>(values.size())) throw_internal("Tensor::of: count and shape differ");
+  if (t.count_ != static_cast<int64_t>(values.size()))
+    throw_internal("Tensor::of: count and shape differ");
   auto out = t.mutable_data<T>();
   for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
   return t;
@@ -163,7 +223,7 @@ Tensor cast(const Tensor& input, DType to, bool saturate = true,
 // --- small floats: bit patterns in uint16_t / uint8_t --------------------------------------------
 // The tables of ONNX Cast; all round half to even. float4e2m1 saturates always and turns NaN into 6.
 float half_to_float(uint16_t bits);
-uint16_t float_to_half(float value);           // round half to even
+uint16_t float_to_half(float value);  // round half to even
 float bfloat16_to_float(uint16_t bits);
 uint16_t float_to_bfloat16(float value);
 float float8_to_float(uint8_t bits, DType type);

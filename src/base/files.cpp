@@ -36,10 +36,14 @@ std::string reason() { return std::strerror(errno); }
 
 std::string read_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kModel: return "QT-E301";
-    case ErrorKind::kData: return "QT-E401";
-    case ErrorKind::kUsage: return "QT-E101";
-    default: return "QT-E901";
+    case ErrorKind::kModel:
+      return "QT-E301";
+    case ErrorKind::kData:
+      return "QT-E401";
+    case ErrorKind::kUsage:
+      return "QT-E101";
+    default:
+      return "QT-E901";
   }
 }
 
@@ -124,7 +128,8 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
   if (fs::is_other(status)) return write_in_place(path, bytes);
   if (fs::is_directory(status)) throw_write(path, "it is a folder");
   // Through a link the file behind it is replaced, as a plain write would do.
-  const fs::path target = fs::is_symlink(path, ignored) ? fs::weakly_canonical(path, ignored) : path;
+  const fs::path target =
+      fs::is_symlink(path, ignored) ? fs::weakly_canonical(path, ignored) : path;
   if (target.filename().empty()) throw_write(path, "not a file name");
 
   const auto [temporary, fd_number] = create_temporary(target);

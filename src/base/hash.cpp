@@ -11,7 +11,8 @@ constexpr size_t kBlockBytes = 64;
 
 std::string hex(uint64_t value, int digits) {
   std::string out(static_cast<size_t>(digits), '0');
-  for (auto c = out.rbegin(); c != out.rend(); ++c, value >>= 4) *c = "0123456789abcdef"[value & 15];
+  for (auto c = out.rbegin(); c != out.rend(); ++c, value >>= 4)
+    *c = "0123456789abcdef"[value & 15];
   return out;
 }
 

@@ -68,7 +68,8 @@ struct Progress::State {
 
   std::string summary() const {
     const double now = now_seconds();
-    return cat(what, ": ", count_text(), " in ", duration_text(now - started), " (", rate_text(now), ")");
+    return cat(what, ": ", count_text(), " in ", duration_text(now - started), " (", rate_text(now),
+               ")");
   }
 };
 

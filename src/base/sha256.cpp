@@ -78,7 +78,8 @@ __attribute__((target("sha,sse4.1"))) void add_blocks_by_instructions(Sha256Stat
       } else {
         const __m128i last = w[(step + 3) % 4], second_last = w[(step + 2) % 4];
         const __m128i older = _mm_sha256msg1_epu32(now, w[(step + 1) % 4]);
-        now = _mm_sha256msg2_epu32(_mm_add_epi32(older, _mm_alignr_epi8(last, second_last, 4)), last);
+        now =
+            _mm_sha256msg2_epu32(_mm_add_epi32(older, _mm_alignr_epi8(last, second_last, 4)), last);
       }
       const __m128i sum = _mm_add_epi32(now, load(kRoundConstants.data() + 4 * step));
       cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);

@@ -40,7 +40,8 @@ int quota_cores() {
   fs::path group = fs::path(line.substr(3)).relative_path();
   int cores = kNoQuota;
   while (true) {
-    cores = std::min(cores, quota_cores_of(first_line(fs::path("/sys/fs/cgroup") / group / "cpu.max")));
+    cores =
+        std::min(cores, quota_cores_of(first_line(fs::path("/sys/fs/cgroup") / group / "cpu.max")));
     if (group.empty()) return cores;
     group = group.parent_path();
   }

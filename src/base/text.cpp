@@ -104,8 +104,8 @@ std::vector<std::string> split(std::string_view text, char separator) {
 std::string fixed(double value, int digits) {
   std::array<char, 512> buffer;  // the largest double has 309 digits before the point
   digits = std::clamp(digits, 0, 100);
-  const auto end =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, digits);
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                 std::chars_format::fixed, digits);
   return {buffer.data(), end.ptr};
 }
 

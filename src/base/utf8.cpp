@@ -21,8 +21,9 @@ bool is_harmless(uint32_t code, size_t length) {
   if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
   if (code >= 0xd800 && code <= 0xdfff) return false;
   // Line separators, and marks and overrides of the writing direction.
-  return !(code == 0x061c || code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0xfeff);
+  return !(code == 0x061c || code == 0x200e || code == 0x200f ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+           code == 0xfeff);
 }
 
 }  // namespace

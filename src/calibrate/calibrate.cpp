@@ -21,8 +21,8 @@ class Recorder : public Tap {
     try {
       sums_[it->second] = observe_extremes(stats_[it->second], value, batch_.samples);
     } catch (Error& error) {
-      error.context(cat("while observing '", printable(name), "' for samples ", batch_.first_sample, " to ",
-                        batch_.first_sample + batch_.samples - 1));
+      error.context(cat("while observing '", printable(name), "' for samples ", batch_.first_sample,
+                        " to ", batch_.first_sample + batch_.samples - 1));
       throw;
     }
   }
@@ -49,7 +49,8 @@ void check_names(const Model& model, const std::vector<std::string>& names) {
 }
 
 // Extremes of all workers with the sums, which were added in order.
-ValueStats combine(const std::vector<std::vector<ValueStats>>& extremes, size_t value, ValueStats&& sums) {
+ValueStats combine(const std::vector<std::vector<ValueStats>>& extremes, size_t value,
+                   ValueStats&& sums) {
   ValueStats all;
   for (const auto& worker : extremes) all.merge(worker[value]);
   all.shape = std::move(sums.shape);
@@ -66,36 +67,42 @@ ValueStats combine(const std::vector<std::vector<ValueStats>>& extremes, size_t 
 const ValueStats& CalibrationTable::at(const std::string& value) const {
   const auto it = values.find(value);
   if (it != values.end()) return it->second;
-  throw Error(ErrorKind::kUsage, "QT-E140", cat("the calibration has no statistics of '", printable(value), "'"))
+  throw Error(ErrorKind::kUsage, "QT-E140",
+              cat("the calibration has no statistics of '", printable(value), "'"))
       .hint("run `qtool calibrate` again on this model");
 }
 
-CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names, const SampleSource& source,
-                           const CalibrateOptions& options) {
+CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
+                           const SampleSource& source, const CalibrateOptions& options) {
   check_names(model, names);
   Recorder::Positions positions;
   std::vector<std::string> order;
-  for (const std::string& name : names) if (positions.emplace(name, order.size()).second) order.push_back(name);
+  for (const std::string& name : names)
+    if (positions.emplace(name, order.size()).second) order.push_back(name);
   const Executor executor(model, {.observe = {order.begin(), order.end()}});
   const int threads = std::max(1, options.threads);
-  std::vector<std::vector<ValueStats>> extremes(static_cast<size_t>(threads), std::vector<ValueStats>(order.size()));
+  std::vector<std::vector<ValueStats>> extremes(static_cast<size_t>(threads),
+                                                std::vector<ValueStats>(order.size()));
   std::vector<ValueStats> sums(order.size());
   CalibrationTable table;
   table.model_fingerprint = model.fingerprint;
   Progress progress("calibrate", source.samples(), "samples");
-  parallel_ordered(threads, source.chunk_count(), [&](int64_t index, int worker) -> std::function<void()> {
-    const Batch batch = source.chunk(index);
-    Recorder recorder(positions, extremes[static_cast<size_t>(worker)], batch);
-    executor.run(batch.feed, &recorder);
-    progress.advance(batch.samples);
-    return [&, chunk = recorder.take(), samples = batch.samples] {
-      for (size_t v = 0; v < chunk.size(); ++v) add_sums(sums[v], chunk[v]);
-      table.samples += samples;
-    };
-  });
+  parallel_ordered(threads, source.chunk_count(),
+                   [&](int64_t index, int worker) -> std::function<void()> {
+                     const Batch batch = source.chunk(index);
+                     Recorder recorder(positions, extremes[static_cast<size_t>(worker)], batch);
+                     executor.run(batch.feed, &recorder);
+                     progress.advance(batch.samples);
+                     return [&, chunk = recorder.take(), samples = batch.samples] {
+                       for (size_t v = 0; v < chunk.size(); ++v) add_sums(sums[v], chunk[v]);
+                       table.samples += samples;
+                     };
+                   });
   for (size_t v = 0; v < order.size(); ++v) {
     const ValueStats& stats = table.values[order[v]] = combine(extremes, v, std::move(sums[v]));
-    if (stats.infinite) log(LogLevel::kWarning, cat("value '", printable(order[v]), "' was infinite ", stats.infinite, " times; those count as zero"));
+    if (stats.infinite)
+      log(LogLevel::kWarning, cat("value '", printable(order[v]), "' was infinite ", stats.infinite,
+                                  " times; those count as zero"));
   }
   return table;
 }

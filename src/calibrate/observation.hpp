@@ -7,10 +7,10 @@
 namespace qtool {
 
 struct SampleSums {
-  Shape shape;                            // of the value
-  size_t channels = 0;                    // columns of the matrices; 0: nothing was observed
-  bool per_channel = false;               // else one column for all
-  std::vector<double> sums, squares;      // [samples][channels]
+  Shape shape;                        // of the value
+  size_t channels = 0;                // columns of the matrices; 0: nothing was observed
+  bool per_channel = false;           // else one column for all
+  std::vector<double> sums, squares;  // [samples][channels]
 };
 
 // Adds everything but sums and shape to `stats` and returns those. Throws Error{kData, QT-E460} on NaN.

@@ -35,7 +35,8 @@ QTOOL_CLONES Run run(const float* x, int64_t count) {
   const Double4 sum = sum0 + sum1, squares = squares0 + squares1;
   low0 = low1 < low0 ? low1 : low0;
   high0 = high1 > high0 ? high1 : high0;
-  Run r{low0[0], high0[0], (sum[0] + sum[1]) + (sum[2] + sum[3]), (squares[0] + squares[1]) + (squares[2] + squares[3])};
+  Run r{low0[0], high0[0], (sum[0] + sum[1]) + (sum[2] + sum[3]),
+        (squares[0] + squares[1]) + (squares[2] + squares[3])};
   for (int lane = 1; lane < 4; ++lane) {
     r.min = low0[lane] < r.min ? low0[lane] : r.min;
     r.max = high0[lane] > r.max ? high0[lane] : r.max;
@@ -83,8 +84,9 @@ int32_t bin_of(float x, float inverse_width) {
   return toward_zero - (below ? 1 : 0);
 }
 
-QTOOL_CLONES void bin(const float* x, int64_t count, float inverse_width, int32_t first, uint32_t* table) {
-  constexpr int64_t kBlock = 512;   // slots are worked out by vectors, then counted one by one
+QTOOL_CLONES void bin(const float* x, int64_t count, float inverse_width, int32_t first,
+                      uint32_t* table) {
+  constexpr int64_t kBlock = 512;  // slots are worked out by vectors, then counted one by one
   constexpr Int8 kLanes = {0, 1, 2, 3, 0, 1, 2, 3};
   int32_t slots[kBlock];
   for (int64_t start = 0; start < count; start += kBlock) {
@@ -95,11 +97,12 @@ QTOOL_CLONES void bin(const float* x, int64_t count, float inverse_width, int32_
       std::memcpy(&v, x + start + i, sizeof v);
       const Float8 y = v * inverse_width;
       Int8 b = __builtin_convertvector(y, Int8);
-      b += (y < __builtin_convertvector(b, Float8)) | ((v < 0) & (y == 0));   // a true lane is −1
+      b += (y < __builtin_convertvector(b, Float8)) | ((v < 0) & (y == 0));  // a true lane is −1
       b = (b - first) * 4 + kLanes;
       std::memcpy(slots + i, &b, sizeof b);
     }
-    for (; i < n; ++i) slots[i] = 4 * (bin_of(x[start + i], inverse_width) - first) + static_cast<int32_t>(i & 3);
+    for (; i < n; ++i)
+      slots[i] = 4 * (bin_of(x[start + i], inverse_width) - first) + static_cast<int32_t>(i & 3);
     for (i = 0; i < n; ++i) ++table[slots[i]];
   }
 }

@@ -8,7 +8,7 @@ namespace qtool::sweep {
 
 struct Run {
   float min = 0, max = 0;
-  double sum = 0, sum_squares = 0;    // not finite exactly when an element is not
+  double sum = 0, sum_squares = 0;  // not finite exactly when an element is not
 };
 
 // Extremes and moments of `count` ≥ 1 neighbours.

@@ -64,7 +64,9 @@ class PendingBins {
  public:
   explicit PendingBins(Histogram& histogram) : histogram_(histogram) {}
   void add(std::span<const float> values, float min, float max) {
-    if (!values_.empty() && (values_.data() + values_.size() != values.data() || values_.size() >= kEnough)) flush();
+    if (!values_.empty() &&
+        (values_.data() + values_.size() != values.data() || values_.size() >= kEnough))
+      flush();
     if (values_.empty()) {
       values_ = values;
       min_ = min;
@@ -166,7 +168,7 @@ SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samp
 
 void add_sums(ValueStats& stats, const SampleSums& s) {
   if (s.channels == 0) return;
-  const bool first = stats.shape.empty();   // channels need a rank of 2
+  const bool first = stats.shape.empty();  // channels need a rank of 2
   stats.shape = s.shape;
   if (first && s.per_channel) {
     stats.channel_sum.assign(s.channels, 0);
@@ -214,7 +216,8 @@ void ValueStats::merge(const ValueStats& other) {
   histogram.merge(other.histogram);
   if (!other.shape.empty()) shape = other.shape;
   const bool same = channel_min.size() == other.channel_min.size();
-  for (auto* v : {&channel_min, &channel_max, &channel_sum, &channel_sum_squares}) if (!same) v->clear();
+  for (auto* v : {&channel_min, &channel_max, &channel_sum, &channel_sum_squares})
+    if (!same) v->clear();
   for (size_t c = 0; c < channel_min.size(); ++c) {
     channel_min[c] = std::min(channel_min[c], other.channel_min[c]);
     channel_max[c] = std::max(channel_max[c], other.channel_max[c]);

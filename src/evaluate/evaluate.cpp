@@ -32,8 +32,8 @@ struct Tally {
   int64_t samples = 0, agreeing = 0;
   bool classifier = true;
   Hits model, reference;
-  std::vector<Difference> differences;     // by output
-  double busy_seconds = 0;                 // inside `model`
+  std::vector<Difference> differences;  // by output
+  double busy_seconds = 0;              // inside `model`
 
   void add(const Tally& other) {
     samples += other.samples;
@@ -55,11 +55,13 @@ std::vector<std::string> output_names(const Model& model) {
 
 void check_label(int64_t label, const Scores& scores, int64_t sample) {
   if (label >= 0 && label < scores.classes) return;
-  throw_data("QT-E442", cat("the label ", label, " of sample ", sample, " is none of the model's ", scores.classes, " classes"));
+  throw_data("QT-E442", cat("the label ", label, " of sample ", sample, " is none of the model's ",
+                            scores.classes, " classes"));
 }
 
 // Top-1, top-5 and agreement of one chunk.
-void tally_classes(Tally& tally, const Batch& batch, const Tensor& output, const Tensor* reference) {
+void tally_classes(Tally& tally, const Batch& batch, const Tensor& output,
+                   const Tensor* reference) {
   const Scores have = metrics::scores_of(output, batch.samples);
   const Scores want = reference ? metrics::scores_of(*reference, batch.samples) : Scores();
   tally.classifier = have.classes > 0 && (!reference || want.classes == have.classes);
@@ -74,24 +76,29 @@ void tally_classes(Tally& tally, const Batch& batch, const Tensor& output, const
   }
 }
 
-void tally_differences(Tally& tally, const std::vector<std::string>& names, const std::vector<Tensor>& have, const std::vector<Tensor>& want) {
+void tally_differences(Tally& tally, const std::vector<std::string>& names,
+                       const std::vector<Tensor>& have, const std::vector<Tensor>& want) {
   if (have.size() != want.size()) {
-    throw_usage("QT-E160", cat("the model has ", have.size(), " outputs, the reference ", want.size()));
+    throw_usage("QT-E160",
+                cat("the model has ", have.size(), " outputs, the reference ", want.size()));
   }
   tally.differences.resize(have.size());
   for (size_t i = 0; i < have.size(); ++i) {
     if (have[i].shape() != want[i].shape()) {
-      throw_usage("QT-E160", cat("output '", printable(names[i]), "' is ", shape_text(have[i].shape()), " in the model and ",
-                                 shape_text(want[i].shape()), " in the reference"));
+      throw_usage("QT-E160",
+                  cat("output '", printable(names[i]), "' is ", shape_text(have[i].shape()),
+                      " in the model and ", shape_text(want[i].shape()), " in the reference"));
     }
-    if (metrics::is_numeric(have[i].dtype()) && metrics::is_numeric(want[i].dtype())) tally.differences[i] = metrics::difference(have[i], want[i]);
+    if (metrics::is_numeric(have[i].dtype()) && metrics::is_numeric(want[i].dtype()))
+      tally.differences[i] = metrics::difference(have[i], want[i]);
   }
 }
 
 // Runs chunks; every call is one thread's.
 class Runner {
  public:
-  Runner(const Model& model, const Model* reference) : executor_(model), names_(output_names(model)) {
+  Runner(const Model& model, const Model* reference)
+      : executor_(model), names_(output_names(model)) {
     if (reference) reference_.emplace(*reference);
   }
 
@@ -106,8 +113,10 @@ class Runner {
       wanted = reference_->run(batch.feed);
       tally_differences(tally, names_, outputs, wanted);
     }
-    if (outputs.empty()) tally.classifier = false;
-    else tally_classes(tally, batch, outputs[0], reference_ ? &wanted[0] : nullptr);
+    if (outputs.empty())
+      tally.classifier = false;
+    else
+      tally_classes(tally, batch, outputs[0], reference_ ? &wanted[0] : nullptr);
     return tally;
   }
 
@@ -119,7 +128,9 @@ class Runner {
   std::vector<std::string> names_;
 };
 
-double share(int64_t part, int64_t all) { return all ? static_cast<double>(part) / static_cast<double>(all) : 0; }
+double share(int64_t part, int64_t all) {
+  return all ? static_cast<double>(part) / static_cast<double>(all) : 0;
+}
 
 void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>& names) {
   e.samples = t.samples;
@@ -151,8 +162,10 @@ Model runnable(const Model& model, Kernels kernels, Evaluation& e) {
   Lowered lowered = lower_qdq(model);
   e.layers = std::move(lowered.layers);
   for (const LayerStatus& layer : e.layers) {
-    if (layer.integer) ++e.integer_layers;
-    else e.float_layers.emplace_back(layer.name, layer.reason);
+    if (layer.integer)
+      ++e.integer_layers;
+    else
+      e.float_layers.emplace_back(layer.name, layer.reason);
   }
   if (saturates_u8s8()) {
     for (const SaturatingLayer& s : saturating_layers(lowered.model)) {
@@ -164,7 +177,8 @@ Model runnable(const Model& model, Kernels kernels, Evaluation& e) {
 
 }  // namespace
 
-Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source, const EvaluateOptions& options) {
+Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source,
+                    const EvaluateOptions& options) {
   const double begin = now_seconds();
   Evaluation e;
   e.has_reference = reference != nullptr;
@@ -189,7 +203,8 @@ Evaluation evaluate(const Model& model, const Model* reference, const SampleSour
   fill_quality(e, total, runner.names());
   if (save) file.write(options.save_outputs);
   e.seconds = now_seconds() - begin;
-  if (total.busy_seconds > 0) e.samples_per_second = static_cast<double>(total.samples) * threads / total.busy_seconds;
+  if (total.busy_seconds > 0)
+    e.samples_per_second = static_cast<double>(total.samples) * threads / total.busy_seconds;
   return e;
 }
 

@@ -30,7 +30,8 @@ double Difference::cosine() const {
 }
 
 bool is_numeric(DType type) {
-  return type != DType::kUndefined && type != DType::kString && type != DType::kComplex64 && type != DType::kComplex128;
+  return type != DType::kUndefined && type != DType::kString && type != DType::kComplex64 &&
+         type != DType::kComplex128;
 }
 
 namespace {
@@ -51,7 +52,7 @@ Difference difference(const Tensor& have, const Tensor& want) {
   const std::vector<double> a = doubles(have), b = doubles(want);
   Difference d;
   for (size_t i = 0; i < a.size(); ++i) {
-    const double error = a[i] == b[i] ? 0 : a[i] - b[i];   // equal infinities differ by nothing
+    const double error = a[i] == b[i] ? 0 : a[i] - b[i];  // equal infinities differ by nothing
     d.noise += error * error;
     if (!(std::fabs(error) <= d.max_error)) d.max_error = std::fabs(error);
     d.signal += b[i] * b[i];
@@ -63,7 +64,8 @@ Difference difference(const Tensor& have, const Tensor& want) {
 
 Scores scores_of(const Tensor& output, int64_t samples) {
   Scores s;
-  if (!is_numeric(output.dtype()) || output.rank() < 2 || output.dim(0) != samples || samples < 1) return s;
+  if (!is_numeric(output.dtype()) || output.rank() < 2 || output.dim(0) != samples || samples < 1)
+    return s;
   int64_t wide = 0;
   for (int64_t axis = 1; axis < output.rank(); ++axis) wide += output.dim(axis) != 1;
   const int64_t classes = output.size() / samples;
@@ -87,7 +89,8 @@ int64_t rank_of(std::span<const double> row, int64_t label) {
   const double own = row[static_cast<size_t>(label)];
   if (std::isnan(own)) return static_cast<int64_t>(row.size());
   int64_t before = 0;
-  for (size_t i = 0; i < row.size(); ++i) before += row[i] > own || (row[i] == own && static_cast<int64_t>(i) < label);
+  for (size_t i = 0; i < row.size(); ++i)
+    before += row[i] > own || (row[i] == own && static_cast<int64_t>(i) < label);
   return before;
 }
 
@@ -95,11 +98,12 @@ int64_t rank_of(std::span<const double> row, int64_t label) {
 
 std::pair<double, double> wilson(int64_t hits, int64_t trials) {
   if (trials <= 0) return {0, 1};
-  constexpr double z = 1.959963984540054;   // the normal distribution's 97.5 % quantile
+  constexpr double z = 1.959963984540054;  // the normal distribution's 97.5 % quantile
   const double n = static_cast<double>(trials), p = static_cast<double>(hits) / n;
   const double scale = 1 + z * z / n, centre = (p + z * z / (2 * n)) / scale;
   const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
-  return {hits == 0 ? 0 : std::max(0.0, centre - half), hits == trials ? 1 : std::min(1.0, centre + half)};
+  return {hits == 0 ? 0 : std::max(0.0, centre - half),
+          hits == trials ? 1 : std::min(1.0, centre + half)};
 }
 
 }  // namespace qtool

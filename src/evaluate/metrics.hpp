@@ -10,13 +10,13 @@ namespace qtool::metrics {
 
 // Two outputs, `want` being the reference.
 struct Difference {
-  double signal = 0, noise = 0;           // Σ want², Σ (have − want)²
-  double product = 0, have_squares = 0;   // Σ have · want, Σ have²
+  double signal = 0, noise = 0;          // Σ want², Σ (have − want)²
+  double product = 0, have_squares = 0;  // Σ have · want, Σ have²
   double max_error = 0;
 
   void add(const Difference& other);
-  double sqnr_db() const;                 // +inf when equal; −inf without signal or with NaN
-  double cosine() const;                  // 1 when both are zero
+  double sqnr_db() const;  // +inf when equal; −inf without signal or with NaN
+  double cosine() const;   // 1 when both are zero
 };
 // Any numeric types; shapes are equal.
 Difference difference(const Tensor& have, const Tensor& want);
@@ -27,7 +27,8 @@ struct Scores {
   int64_t samples = 0, classes = 0;
   std::vector<double> values;
   std::span<const double> row(int64_t sample) const {
-    return std::span(values).subspan(static_cast<size_t>(sample * classes), static_cast<size_t>(classes));
+    return std::span(values).subspan(static_cast<size_t>(sample * classes),
+                                     static_cast<size_t>(classes));
   }
 };
 // The output as scores; no classes when it is not [samples, classes ≥ 2] but for dimensions of 1.

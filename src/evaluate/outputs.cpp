@@ -13,8 +13,10 @@ Tensor stack(const std::string& name, const std::vector<Tensor>& parts) {
   shape[0] = 0;
   for (const Tensor& part : parts) {
     if (!std::equal(shape.begin() + 1, shape.end(), part.shape().begin() + 1, part.shape().end())) {
-      throw Error(ErrorKind::kUsage, "QT-E161", cat("output '", printable(name), "' is ", shape_text(parts[0].shape()), " for some samples and ",
-                                                    shape_text(part.shape()), " for others: it cannot be saved as one array"))
+      throw Error(ErrorKind::kUsage, "QT-E161",
+                  cat("output '", printable(name), "' is ", shape_text(parts[0].shape()),
+                      " for some samples and ", shape_text(part.shape()),
+                      " for others: it cannot be saved as one array"))
           .hint("evaluate samples of equal size");
     }
     shape[0] += part.dim(0);
@@ -42,7 +44,8 @@ void OutputFile::add(const std::vector<Tensor>& outputs) {
 
 void OutputFile::write(const std::filesystem::path& path) const {
   std::map<std::string, Tensor> arrays;
-  for (size_t i = 0; i < names_.size(); ++i) if (!parts_[i].empty()) arrays[names_[i]] = stack(names_[i], parts_[i]);
+  for (size_t i = 0; i < names_.size(); ++i)
+    if (!parts_[i].empty()) arrays[names_[i]] = stack(names_[i], parts_[i]);
   write_npz(path, arrays);
 }
 

@@ -11,7 +11,8 @@ namespace qtool {
 
 class OutputFile {
  public:
-  explicit OutputFile(std::vector<std::string> names) : names_(std::move(names)), parts_(names_.size()) {}
+  explicit OutputFile(std::vector<std::string> names)
+      : names_(std::move(names)), parts_(names_.size()) {}
   // The next chunk's outputs; they are stacked along axis 0.
   void add(const std::vector<Tensor>& outputs);
   // One array an output; strings are left out. Throws Error{kUsage, QT-E161} when pieces do not fit.

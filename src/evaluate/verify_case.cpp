@@ -45,10 +45,12 @@ std::vector<Tensor> load_tensors(const fs::path& set, const char* stem) {
 Feed feed_of(const Model& model, const std::vector<Tensor>& tensors) {
   const Graph& g = model.graph;
   std::vector<ValueId> inputs;
-  for (ValueId v : g.inputs) if (!g.constant(v)) inputs.push_back(v);
+  for (ValueId v : g.inputs)
+    if (!g.constant(v)) inputs.push_back(v);
   if (tensors.size() == g.inputs.size()) inputs = g.inputs;
   if (tensors.size() != inputs.size()) {
-    throw_data("QT-E432", cat("there are ", tensors.size(), " input files, the model has ", inputs.size(), " inputs"));
+    throw_data("QT-E432", cat("there are ", tensors.size(), " input files, the model has ",
+                              inputs.size(), " inputs"));
   }
   Feed feed;
   for (size_t i = 0; i < inputs.size(); ++i) feed[g.value(inputs[i]).name] = tensors[i];
@@ -58,9 +60,11 @@ Feed feed_of(const Model& model, const std::vector<Tensor>& tensors) {
 void refuse_random(const Graph& graph, const Model& model) {
   for (const Node& node : graph.nodes) {
     const OpDef* op = find_op(node.type, node.domain, model.opset(node.domain));
-    if (op && !op->deterministic) throw_unsupported(cat(node_text(node), " is random: no expected values can be compared"));
+    if (op && !op->deterministic)
+      throw_unsupported(cat(node_text(node), " is random: no expected values can be compared"));
     for (const Attribute& attribute : node.attributes) {
-      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value)) refuse_random(**body, model);
+      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value))
+        refuse_random(**body, model);
     }
   }
 }
@@ -76,12 +80,14 @@ void run_case(const fs::path& folder, const VerifyOptions& options, CaseResult& 
   for (const fs::path& set : sets) {
     const std::vector<Tensor> want = load_tensors(set, "output");
     const std::vector<Tensor> have = executor.run(feed_of(model, load_tensors(set, "input")));
-    if (have.size() != want.size()) throw Mismatch{cat("the model gives ", have.size(), " outputs, expected ", want.size())};
+    if (have.size() != want.size())
+      throw Mismatch{cat("the model gives ", have.size(), " outputs, expected ", want.size())};
     for (size_t i = 0; i < want.size(); ++i) {
       const std::string wrong = mismatch(have[i], want[i], options, result.max_abs_error);
       if (wrong.empty()) continue;
       const std::string& name = model.graph.value(model.graph.outputs[i]).name;
-      throw Mismatch{cat("output '", printable(name), "' of ", set.filename().string(), ": ", wrong)};
+      throw Mismatch{
+          cat("output '", printable(name), "' of ", set.filename().string(), ": ", wrong)};
     }
   }
 }
@@ -90,7 +96,8 @@ void run_case(const fs::path& folder, const VerifyOptions& options, CaseResult& 
 
 CaseResult verify_case(const fs::path& folder, const VerifyOptions& options) {
   CaseResult result;
-  result.name = folder.filename().empty() ? folder.parent_path().filename().string() : folder.filename().string();
+  result.name = folder.filename().empty() ? folder.parent_path().filename().string()
+                                          : folder.filename().string();
   const auto end = [&](CaseResult::Status status, std::string reason) {
     result.status = status;
     result.reason = std::move(reason);
@@ -102,7 +109,8 @@ CaseResult verify_case(const fs::path& folder, const VerifyOptions& options) {
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInterrupted) throw;
     const bool unsupported = error.code() == kUnsupportedCode;
-    end(unsupported ? CaseResult::Status::kUnsupported : CaseResult::Status::kFailed, error.message());
+    end(unsupported ? CaseResult::Status::kUnsupported : CaseResult::Status::kFailed,
+        error.message());
   } catch (const std::exception& error) {
     end(CaseResult::Status::kFailed, error.what());
   }

@@ -17,13 +17,16 @@ class Layout {
 };
 
 struct Array {
-  Tensor tensor;                          // plain; or, with a layout, uint8 storage of its own size
-  std::shared_ptr<const Layout> layout;   // absent: row-major
-  DType dtype = DType::kUndefined;        // logical type and shape, whatever the layout
+  Tensor tensor;                         // plain; or, with a layout, uint8 storage of its own size
+  std::shared_ptr<const Layout> layout;  // absent: row-major
+  DType dtype = DType::kUndefined;       // logical type and shape, whatever the layout
   Shape shape;
 
   Array() = default;
-  Array(Tensor t) : tensor(std::move(t)), dtype(tensor.dtype()), shape(tensor.shape()) {}  // NOLINT: a plain tensor is an array
+  Array(Tensor t)
+      : tensor(std::move(t)),
+        dtype(tensor.dtype()),
+        shape(tensor.shape()) {}  // NOLINT: a plain tensor is an array
   Array(DType type, Shape dims, Tensor storage, std::shared_ptr<const Layout> how)
       : tensor(std::move(storage)), layout(std::move(how)), dtype(type), shape(std::move(dims)) {}
 

@@ -1,5 +1,3 @@
-#include "qtool/exec.hpp"
-
 #include <omp.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <unordered_map>
 
 #include "exec/kernel.hpp"
+#include "qtool/exec.hpp"
 #include "qtool/ops.hpp"
 #include "qtool/passes.hpp"
 
@@ -25,7 +24,8 @@ struct Compiled {
 constexpr size_t kMostCompiled = 32;
 
 bool matches(const InputInfo& have, const Array& array, const Tensor* constant) {
-  if (have.dtype != array.dtype || have.constant != constant || have.shape != array.shape) return false;
+  if (have.dtype != array.dtype || have.constant != constant || have.shape != array.shape)
+    return false;
   if (have.layout == array.layout) return true;
   return have.layout && array.layout && have.layout->equals(*array.layout);
 }
@@ -33,7 +33,7 @@ bool matches(const InputInfo& have, const Array& array, const Tensor* constant) 
 }  // namespace
 
 struct State::Impl {
-  std::vector<Array> arrays;              // by value; undefined: not live, or an untouched constant
+  std::vector<Array> arrays;  // by value; undefined: not live, or an untouched constant
   int next_step = 0;
 };
 
@@ -53,7 +53,7 @@ struct Executor::Impl {
     mutable std::vector<Compiled> compiled;
     mutable std::string kernel_name;
     mutable double milliseconds = 0;
-    std::vector<ValueId> dies;            // values that no later step reads
+    std::vector<ValueId> dies;  // values that no later step reads
   };
 
   Model model;
@@ -62,13 +62,14 @@ struct Executor::Impl {
   std::unordered_map<std::string, ValueId> by_name;
   std::unordered_map<std::string, int> step_of_node;
   std::vector<bool> observed;
-  std::map<std::string, ValueId> feeds;   // graph inputs without a default
+  std::map<std::string, ValueId> feeds;  // graph inputs without a default
   mutable std::atomic<bool> timing{false};
 
   const Graph& graph() const { return model.graph; }
   void index();
   void run_step(State::Impl& state, int step, Tap* tap) const;
-  std::shared_ptr<const Kernel> kernel_for(int step, std::span<const Array> inputs, std::span<const Tensor* const> constants) const;
+  std::shared_ptr<const Kernel> kernel_for(int step, std::span<const Array> inputs,
+                                           std::span<const Tensor* const> constants) const;
   std::unique_ptr<Kernel> make_kernel(const Node& node, std::span<const InputInfo> signature) const;
   ValueId id_of(const std::string& name) const;
 };
@@ -79,7 +80,8 @@ void Executor::Impl::index() {
   observed.assign(g.values.size(), false);
   for (size_t v = 0; v < g.values.size(); ++v) by_name[g.values[v].name] = static_cast<ValueId>(v);
   for (const std::string& name : options.observe) {
-    if (auto it = by_name.find(name); it != by_name.end()) observed[qtool::index(it->second)] = true;
+    if (auto it = by_name.find(name); it != by_name.end())
+      observed[qtool::index(it->second)] = true;
   }
   std::vector<int> last_use(g.values.size(), -1);
   for (size_t n = 0; n < g.nodes.size(); ++n) {
@@ -89,28 +91,34 @@ void Executor::Impl::index() {
       if (!part.empty()) step_of_node[part] = static_cast<int>(n);
     }
     if (!find_op(node.type, node.domain, model.opset(node.domain))) {
-      throw_unsupported(cat(node_text(node), ": operator '", printable(node.domain), node.domain.empty() ? "" : ".",
-                            printable(node.type), "' at opset ", model.opset(node.domain), " is not supported"));
+      throw_unsupported(cat(node_text(node), ": operator '", printable(node.domain),
+                            node.domain.empty() ? "" : ".", printable(node.type), "' at opset ",
+                            model.opset(node.domain), " is not supported"));
     }
-    for (ValueId v : node.inputs) if (v != ValueId::kNone) last_use[qtool::index(v)] = static_cast<int>(n);
+    for (ValueId v : node.inputs)
+      if (v != ValueId::kNone) last_use[qtool::index(v)] = static_cast<int>(n);
     for (ValueId v : node.outputs) {
-      if (v != ValueId::kNone) last_use[qtool::index(v)] = std::max(last_use[qtool::index(v)], static_cast<int>(n));
+      if (v != ValueId::kNone)
+        last_use[qtool::index(v)] = std::max(last_use[qtool::index(v)], static_cast<int>(n));
     }
   }
   for (ValueId v : g.outputs) last_use[qtool::index(v)] = -1;
   for (size_t v = 0; v < g.values.size(); ++v) {
     if (last_use[v] >= 0) steps[last_use[v]].dies.push_back(static_cast<ValueId>(v));
   }
-  for (ValueId v : g.inputs) if (!g.constant(v)) feeds[g.value(v).name] = v;
+  for (ValueId v : g.inputs)
+    if (!g.constant(v)) feeds[g.value(v).name] = v;
 }
 
 ValueId Executor::Impl::id_of(const std::string& name) const {
   auto it = by_name.find(name);
-  if (it == by_name.end()) throw_internal(cat("value '", printable(name), "' is not in the compiled graph; observe it"));
+  if (it == by_name.end())
+    throw_internal(cat("value '", printable(name), "' is not in the compiled graph; observe it"));
   return it->second;
 }
 
-std::unique_ptr<Kernel> Executor::Impl::make_kernel(const Node& node, std::span<const InputInfo> signature) const {
+std::unique_ptr<Kernel> Executor::Impl::make_kernel(const Node& node,
+                                                    std::span<const InputInfo> signature) const {
   if (options.backend == Backend::kOneDnn) {
     const KernelRequest request{node, model.opset(node.domain), signature};
     for (const KernelDef& def : fast_kernels()) {
@@ -121,13 +129,14 @@ std::unique_ptr<Kernel> Executor::Impl::make_kernel(const Node& node, std::span<
   return make_reference_kernel(node, model.opset(node.domain));
 }
 
-std::shared_ptr<const Kernel> Executor::Impl::kernel_for(int step, std::span<const Array> inputs,
-                                                         std::span<const Tensor* const> constants) const {
+std::shared_ptr<const Kernel> Executor::Impl::kernel_for(
+    int step, std::span<const Array> inputs, std::span<const Tensor* const> constants) const {
   const Step& s = steps[step];
   auto find = [&]() -> std::shared_ptr<const Kernel> {
     for (const Compiled& c : s.compiled) {
       bool same = true;
-      for (size_t i = 0; same && i < inputs.size(); ++i) same = matches(c.signature[i], inputs[i], constants[i]);
+      for (size_t i = 0; same && i < inputs.size(); ++i)
+        same = matches(c.signature[i], inputs[i], constants[i]);
       if (same) return c.kernel;
     }
     return nullptr;
@@ -140,7 +149,8 @@ std::shared_ptr<const Kernel> Executor::Impl::kernel_for(int step, std::span<con
   if (auto kernel = find()) return kernel;
   Compiled compiled;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    compiled.signature.push_back({inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
+    compiled.signature.push_back(
+        {inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
   }
   compiled.kernel = make_kernel(graph().nodes[step], compiled.signature);
   s.kernel_name = compiled.kernel->name();
@@ -160,7 +170,8 @@ void Executor::Impl::run_step(State::Impl& state, int step, Tap* tap) const {
     inputs[i] = state.arrays[qtool::index(v)];
     if (inputs[i].defined()) continue;
     constants[i] = graph().constant(v);
-    if (!constants[i]) throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
+    if (!constants[i])
+      throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
     inputs[i] = Array(*constants[i]);
   }
   // Released first, so that a kernel may overwrite what it alone holds.
@@ -192,8 +203,9 @@ void Executor::Impl::run_step(State::Impl& state, int step, Tap* tap) const {
 
 Executor::Executor(const Model& model, ExecOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = std::move(options);
-  impl_->model = prepare_for_execution(model, {.observe = impl_->options.observe,
-                                               .fuse = impl_->options.fuse && impl_->options.backend == Backend::kOneDnn});
+  impl_->model = prepare_for_execution(
+      model, {.observe = impl_->options.observe,
+              .fuse = impl_->options.fuse && impl_->options.backend == Backend::kOneDnn});
   impl_->index();
 }
 Executor::~Executor() = default;
@@ -204,11 +216,14 @@ State Executor::start(const Feed& feed) const {
   state.impl->arrays.resize(impl_->graph().values.size());
   for (const auto& [name, id] : impl_->feeds) {
     auto it = feed.find(name);
-    if (it == feed.end()) throw Error(ErrorKind::kData, "QT-E410", cat("the model's input '", printable(name), "' gets no data"));
+    if (it == feed.end())
+      throw Error(ErrorKind::kData, "QT-E410",
+                  cat("the model's input '", printable(name), "' gets no data"));
     const Value& value = impl_->graph().value(id);
     if (value.dtype != DType::kUndefined && it->second.dtype() != value.dtype) {
-      throw Error(ErrorKind::kData, "QT-E411", cat("input '", printable(name), "' wants ", dtype_name(value.dtype), " and gets ",
-                                                   dtype_name(it->second.dtype())));
+      throw Error(ErrorKind::kData, "QT-E411",
+                  cat("input '", printable(name), "' wants ", dtype_name(value.dtype), " and gets ",
+                      dtype_name(it->second.dtype())));
     }
     state.impl->arrays[index(id)] = Array(it->second);
   }
@@ -219,13 +234,15 @@ void Executor::advance(State& state, int step, Tap* tap) const {
   // oneDNN reads the calling thread's OpenMP setting when it makes and when it runs a primitive.
   const int before = omp_get_max_threads();
   if (before != impl_->options.intra_threads) omp_set_num_threads(impl_->options.intra_threads);
-  for (int& next = state.impl->next_step; next < step; ++next) impl_->run_step(*state.impl, next, tap);
+  for (int& next = state.impl->next_step; next < step; ++next)
+    impl_->run_step(*state.impl, next, tap);
 }
 
 std::vector<Tensor> Executor::finish(State& state, Tap* tap) const {
   advance(state, step_count(), tap);
   std::vector<Tensor> outputs;
-  for (ValueId v : impl_->graph().outputs) outputs.push_back(get(state, impl_->graph().value(v).name));
+  for (ValueId v : impl_->graph().outputs)
+    outputs.push_back(get(state, impl_->graph().value(v).name));
   return outputs;
 }
 
@@ -266,7 +283,8 @@ std::vector<StepInfo> Executor::steps() const {
   for (size_t i = 0; i < impl_->steps.size(); ++i) {
     const Node& node = impl_->graph().nodes[i];
     std::shared_lock lock(impl_->steps[i].mutex);
-    infos.push_back({node.name, node.type, node.domain, impl_->steps[i].kernel_name, impl_->steps[i].milliseconds});
+    infos.push_back({node.name, node.type, node.domain, impl_->steps[i].kernel_name,
+                     impl_->steps[i].milliseconds});
   }
   return infos;
 }

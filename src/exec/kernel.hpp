@@ -15,10 +15,10 @@ namespace qtool {
 
 // What is known of an input when its kernel is made.
 struct InputInfo {
-  DType dtype = DType::kUndefined;        // kUndefined: absent
+  DType dtype = DType::kUndefined;  // kUndefined: absent
   Shape shape;
   std::shared_ptr<const Layout> layout;
-  const Tensor* constant = nullptr;       // its value when it never changes: may be prepacked
+  const Tensor* constant = nullptr;  // its value when it never changes: may be prepacked
 };
 
 class Kernel {
@@ -34,7 +34,9 @@ struct KernelRequest {
   int64_t opset;
   std::span<const InputInfo> inputs;
   bool has(size_t i) const { return i < inputs.size() && inputs[i].dtype != DType::kUndefined; }
-  const Tensor* constant(size_t i) const { return i < inputs.size() ? inputs[i].constant : nullptr; }
+  const Tensor* constant(size_t i) const {
+    return i < inputs.size() ? inputs[i].constant : nullptr;
+  }
 };
 
 struct KernelDef {

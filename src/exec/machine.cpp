@@ -13,7 +13,7 @@ namespace {
 struct IsaName {
   dnnl::cpu_isa isa;
   const char* name;
-  bool saturates;      // adds pairs of u8×s8 products in 16 bits
+  bool saturates;  // adds pairs of u8×s8 products in 16 bits
 };
 
 constexpr IsaName kIsas[] = {
@@ -29,24 +29,31 @@ constexpr IsaName kIsas[] = {
 
 const IsaName* effective_isa() {
   const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
-  for (const IsaName& known : kIsas) if (known.isa == isa) return &known;
+  for (const IsaName& known : kIsas)
+    if (known.isa == isa) return &known;
   return nullptr;
 }
 
 // Square matrix products of one type, repeated for a moment; billions of operations a second, the best run.
-double peak_gops(dnnl::memory::data_type left, dnnl::memory::data_type right, dnnl::memory::data_type result) {
+double peak_gops(dnnl::memory::data_type left, dnnl::memory::data_type right,
+                 dnnl::memory::data_type result) {
   constexpr int64_t kSide = 768;
   constexpr double kSeconds = 0.08;
-  const auto descriptor = [](dnnl::memory::data_type type) { return onednn::Descriptor({kSide, kSide}, type, dnnl::memory::format_tag::ab); };
+  const auto descriptor = [](dnnl::memory::data_type type) {
+    return onednn::Descriptor({kSide, kSide}, type, dnnl::memory::format_tag::ab);
+  };
   const onednn::Descriptor a = descriptor(left), c = descriptor(result);
   const onednn::Descriptor any({kSide, kSide}, right, dnnl::memory::format_tag::any);
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl::matmul::primitive_desc pd(onednn::engine(), a, any, c, onednn::user_scratchpad());
 #else
-  const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a, any, c), onednn::user_scratchpad(), onednn::engine());
+  const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(a, any, c), onednn::user_scratchpad(),
+                                        onednn::engine());
 #endif
   const dnnl::matmul matmul(pd);
-  const auto zeros = [](const onednn::Descriptor& d) { return Tensor(DType::kUint8, {static_cast<int64_t>(d.get_size())}); };
+  const auto zeros = [](const onednn::Descriptor& d) {
+    return Tensor(DType::kUint8, {static_cast<int64_t>(d.get_size())});
+  };
   Tensor x = zeros(a), w = zeros(pd.weights_desc()), y = zeros(c);
   double best = std::numeric_limits<double>::infinity();
   for (const double end = now_seconds() + kSeconds; now_seconds() < end;) {

@@ -26,9 +26,11 @@ class ReferenceKernel : public Kernel {
     if (residual_ >= 0) own = own.first(static_cast<size_t>(residual_));
     std::vector<Tensor> results = eval_node(base_, opset_, own);
     if (results.empty()) return;
-    if (residual_ >= 0) results[0] = apply("Add", {results[0], plain[static_cast<size_t>(residual_)]});
+    if (residual_ >= 0)
+      results[0] = apply("Add", {results[0], plain[static_cast<size_t>(residual_)]});
     results[0] = clamp_codes(activate(std::move(results[0])));
-    for (size_t i = 0; i < outputs.size() && i < results.size(); ++i) outputs[i] = Array(std::move(results[i]));
+    for (size_t i = 0; i < outputs.size() && i < results.size(); ++i)
+      outputs[i] = Array(std::move(results[i]));
   }
 
   std::string name() const override { return "reference"; }
@@ -54,8 +56,10 @@ class ReferenceKernel : public Kernel {
 
   Tensor clamp_codes(Tensor codes) const {
     if (!find_attribute(node_, "code_min")) return codes;
-    const auto lo = static_cast<double>(attr_int(node_, "code_min", 0)), hi = static_cast<double>(attr_int(node_, "code_max", 0));
-    for (int64_t i = 0; i < codes.size(); ++i) codes.set_number(i, std::clamp(codes.number(i), lo, hi));
+    const auto lo = static_cast<double>(attr_int(node_, "code_min", 0)),
+               hi = static_cast<double>(attr_int(node_, "code_max", 0));
+    for (int64_t i = 0; i < codes.size(); ++i)
+      codes.set_number(i, std::clamp(codes.number(i), lo, hi));
     return codes;
   }
 

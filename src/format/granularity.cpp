@@ -25,7 +25,8 @@ std::pair<int64_t, int64_t> container_range(DType storage) {
     fail(cat(dtype_name(storage), " cannot hold the codes of a uniform grid"));
   }
   const int64_t count = int64_t{1} << bits;
-  return is_signed(storage) ? std::pair{-count / 2, count / 2 - 1} : std::pair{int64_t{0}, count - 1};
+  return is_signed(storage) ? std::pair{-count / 2, count / 2 - 1}
+                            : std::pair{int64_t{0}, count - 1};
 }
 
 Granularity::Granularity(const Shape& shape, const QParams& p) {
@@ -39,11 +40,12 @@ Granularity::Granularity(const Shape& shape, const QParams& p) {
   const auto axis = static_cast<size_t>(p.axis);
   if (axis >= shape.size()) fail(cat("axis ", p.axis, " of the shape ", shape_text(shape)));
   const Layout layout{product(shape, 0, axis), shape[axis], product(shape, axis + 1, shape.size())};
-  const int64_t entries = p.block > 0 ? layout.outer * ((layout.dim + p.block - 1) / p.block) * layout.inner
-                                      : layout.dim;
+  const int64_t entries = p.block > 0
+                              ? layout.outer * ((layout.dim + p.block - 1) / p.block) * layout.inner
+                              : layout.dim;
   if (static_cast<int64_t>(p.scale.size()) != entries) {
-    fail(cat(p.scale.size(), " scales where axis ", p.axis, " of the shape ", shape_text(shape), " needs ",
-             entries));
+    fail(cat(p.scale.size(), " scales where axis ", p.axis, " of the shape ", shape_text(shape),
+             " needs ", entries));
   }
   if (element_count(shape) == 0) {
     rows_ = 0;
@@ -65,7 +67,8 @@ void Granularity::check(const QParams& p) {
     }
   }
   for (size_t i = 0; i < p.scale.size(); ++i) {
-    if (!std::isfinite(p.scale[i]) || p.scale[i] <= 0) fail(cat("scale ", p.scale[i], " is not positive"));
+    if (!std::isfinite(p.scale[i]) || p.scale[i] <= 0)
+      fail(cat("scale ", p.scale[i], " is not positive"));
     if (p.zero_point[i] < lowest || p.zero_point[i] > highest) {
       fail(cat("zero point ", p.zero_point[i], " does not fit ", dtype_name(p.storage)));
     }

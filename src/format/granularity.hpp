@@ -43,7 +43,7 @@ class Granularity {
 
  private:
   struct Layout {
-    int64_t outer, dim, inner;   // elements before, along and after the axis
+    int64_t outer, dim, inner;  // elements before, along and after the axis
   };
   void check(const QParams& p);
   void take(const QParams& p, int64_t repeat);

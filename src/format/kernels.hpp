@@ -9,7 +9,7 @@ namespace qtool {
 // One grid for a run of elements.
 struct Grid {
   float scale;
-  float low, high;      // code_min − zero_point, code_max − zero_point
+  float low, high;  // code_min − zero_point, code_max − zero_point
   int32_t zero_point;
 };
 

@@ -31,11 +31,16 @@ void narrow(const int32_t* codes, void* out, int64_t begin, int64_t count) {
 
 void store_codes(const int32_t* codes, Elements out, int64_t begin, int64_t count) {
   switch (out.type) {
-    case DType::kUint8: return narrow<uint8_t>(codes, out.bytes, begin, count);
-    case DType::kInt8: return narrow<int8_t>(codes, out.bytes, begin, count);
-    case DType::kUint16: return narrow<uint16_t>(codes, out.bytes, begin, count);
-    case DType::kInt16: return narrow<int16_t>(codes, out.bytes, begin, count);
-    default: break;
+    case DType::kUint8:
+      return narrow<uint8_t>(codes, out.bytes, begin, count);
+    case DType::kInt8:
+      return narrow<int8_t>(codes, out.bytes, begin, count);
+    case DType::kUint16:
+      return narrow<uint16_t>(codes, out.bytes, begin, count);
+    case DType::kInt16:
+      return narrow<int16_t>(codes, out.bytes, begin, count);
+    default:
+      break;
   }
   std::array<int8_t, kMaxRun> bytes;
   narrow<int8_t>(codes, bytes.data(), 0, count);
@@ -50,11 +55,16 @@ void widen(const void* in, int64_t begin, int64_t count, int32_t* codes) {
 
 void load_codes(ConstElements in, int64_t begin, int64_t count, int32_t* codes) {
   switch (in.type) {
-    case DType::kUint8: return widen<uint8_t>(in.bytes, begin, count, codes);
-    case DType::kInt8: return widen<int8_t>(in.bytes, begin, count, codes);
-    case DType::kUint16: return widen<uint16_t>(in.bytes, begin, count, codes);
-    case DType::kInt16: return widen<int16_t>(in.bytes, begin, count, codes);
-    default: break;
+    case DType::kUint8:
+      return widen<uint8_t>(in.bytes, begin, count, codes);
+    case DType::kInt8:
+      return widen<int8_t>(in.bytes, begin, count, codes);
+    case DType::kUint16:
+      return widen<uint16_t>(in.bytes, begin, count, codes);
+    case DType::kInt16:
+      return widen<int16_t>(in.bytes, begin, count, codes);
+    default:
+      break;
   }
   std::array<int8_t, kMaxRun> bytes;
   unpack_run(in, begin, count, bytes.data());
@@ -103,8 +113,8 @@ Tensor fake_quantize(const Tensor& real, const QParams& p) {
   return out;
 }
 
-void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point, int32_t code_min,
-                           int32_t code_max) {
+void fake_quantize_inplace(std::span<float> values, float scale, int32_t zero_point,
+                           int32_t code_min, int32_t code_max) {
   const Grid grid{scale, static_cast<float>(code_min - zero_point),
                   static_cast<float>(code_max - zero_point), zero_point};
   snap_run(values.data(), static_cast<int64_t>(values.size()), grid);

@@ -28,7 +28,9 @@ std::string value_text(const std::monostate&) { return "?"; }
 std::string value_text(int64_t value) { return std::to_string(value); }
 std::string value_text(float value) { return cat(value); }
 std::string value_text(const std::string& value) { return cat('"', printable(value, 40), '"'); }
-std::string value_text(const Tensor& value) { return cat(dtype_name(value.dtype()), shape_text(value.shape())); }
+std::string value_text(const Tensor& value) {
+  return cat(dtype_name(value.dtype()), shape_text(value.shape()));
+}
 std::string value_text(const std::shared_ptr<const Graph>& value) {
   return value ? cat("graph of ", value->nodes.size(), " nodes") : "no graph";
 }
@@ -43,9 +45,13 @@ std::string value_text(const std::vector<T>& values) {
 
 std::string attributes_text(const Node& node) {
   if (node.attributes.empty()) return "";
-  return " {" + joined(node.attributes, [](const Attribute& a) {
-    return printable(a.name) + "=" + std::visit([](const auto& v) { return value_text(v); }, a.value);
-  }) + "}";
+  return " {" +
+         joined(node.attributes,
+                [](const Attribute& a) {
+                  return printable(a.name) + "=" +
+                         std::visit([](const auto& v) { return value_text(v); }, a.value);
+                }) +
+         "}";
 }
 
 void add_graph(const Graph& graph, const std::string& indent, std::string& out) {
@@ -53,14 +59,16 @@ void add_graph(const Graph& graph, const std::string& indent, std::string& out) 
   const auto plain = [&](ValueId id) { return name_of(graph, id); };
   out += cat(indent, "graph ", printable(graph.name), "(", joined(graph.inputs, typed), ") -> (",
              joined(graph.outputs, typed), ")\n");
-  if (!graph.captures.empty()) out += cat(indent, "  captures ", joined(graph.captures, plain), "\n");
+  if (!graph.captures.empty())
+    out += cat(indent, "  captures ", joined(graph.captures, plain), "\n");
   for (const auto& [id, initializer] : graph.initializers) {
     out += cat(indent, "  ", plain(id), " = ", value_text(initializer.data), "\n");
   }
   for (const Node& node : graph.nodes) {
     out += cat(indent, "  ", joined(node.outputs, typed), " = ",
                node.domain.empty() ? "" : printable(node.domain) + ".", printable(node.type), "(",
-               joined(node.inputs, plain), ")", attributes_text(node), "  # ", printable(node.name), "\n");
+               joined(node.inputs, plain), ")", attributes_text(node), "  # ", printable(node.name),
+               "\n");
     for (const Graph* const inner : subgraphs_of(node)) add_graph(*inner, indent + "    ", out);
   }
 }

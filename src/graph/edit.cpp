@@ -16,7 +16,8 @@ Needed needed_by_outputs(const Graph& graph, const Uses& uses) {
   // What a node reads, captures of its subgraphs included, by value lists turned around.
   std::vector<std::vector<ValueId>> reads(graph.nodes.size());
   for (size_t v = 0; v < uses.consumers.size(); ++v) {
-    for (const int32_t node : uses.consumers[v]) reads[static_cast<size_t>(node)].push_back(ValueId(v));
+    for (const int32_t node : uses.consumers[v])
+      reads[static_cast<size_t>(node)].push_back(ValueId(v));
   }
   std::vector<ValueId> open = graph.outputs;
   while (!open.empty()) {
@@ -90,7 +91,8 @@ void replace_uses(Graph& graph, const std::map<ValueId, ValueId>& becomes, Outpu
     replace(node.inputs);
     for (const std::string& name : captured_names(node)) {
       const auto from = by_name.find(name);
-      if (from != by_name.end()) rename_captures(node, name, graph.value(last.at(from->second)).name);
+      if (from != by_name.end())
+        rename_captures(node, name, graph.value(last.at(from->second)).name);
     }
   }
   if (outputs == OutputUses::kReplace) replace(graph.outputs);
@@ -137,7 +139,8 @@ int remove_dead(Graph& graph) {
   }
   remove_nodes(graph, dead);
   for (const ValueId id : graph.inputs) needed.values[index(id)] = true;
-  std::erase_if(graph.initializers, [&](const auto& entry) { return !needed.values[index(entry.first)]; });
+  std::erase_if(graph.initializers,
+                [&](const auto& entry) { return !needed.values[index(entry.first)]; });
   std::erase_if(graph.captures, [&](ValueId id) { return !needed.values[index(id)]; });
   for (size_t i = 0; i < graph.values.size(); ++i) {
     if (!needed.values[i]) graph.values[i].declared = false;

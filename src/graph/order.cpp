@@ -9,14 +9,16 @@ namespace qtool {
 namespace {
 
 // A node that needs its own result, where `waits_for` counts what each node still waits for.
-const Node& node_of_cycle(const Graph& graph, const Uses& uses, const std::vector<int32_t>& waits_for) {
+const Node& node_of_cycle(const Graph& graph, const Uses& uses,
+                          const std::vector<int32_t>& waits_for) {
   std::vector<int32_t> waits_on(graph.nodes.size(), -1);  // one of the unfinished nodes it reads
   for (size_t v = 0; v < uses.producer.size(); ++v) {
     const int32_t producer = uses.producer[v];
     if (producer < 0 || waits_for[static_cast<size_t>(producer)] == 0) continue;
     for (const int32_t user : uses.consumers[v]) waits_on[static_cast<size_t>(user)] = producer;
   }
-  const auto stuck = std::find_if(waits_for.begin(), waits_for.end(), [](int32_t n) { return n > 0; });
+  const auto stuck =
+      std::find_if(waits_for.begin(), waits_for.end(), [](int32_t n) { return n > 0; });
   auto n = static_cast<size_t>(stuck - waits_for.begin());
   std::vector<bool> seen(graph.nodes.size());
   for (; !seen[n]; n = static_cast<size_t>(waits_on[n])) seen[n] = true;
@@ -42,7 +44,8 @@ Uses uses_of(const Graph& graph) {
     }
     if (subgraphs_of(node).empty()) continue;
     if (by_name.empty()) {
-      for (size_t v = 0; v < graph.values.size(); ++v) by_name.emplace(graph.values[v].name, ValueId(v));
+      for (size_t v = 0; v < graph.values.size(); ++v)
+        by_name.emplace(graph.values[v].name, ValueId(v));
     }
     for (const std::string& name : captured_names(node)) {
       const auto found = by_name.find(name);
@@ -80,7 +83,8 @@ void sort_nodes(Graph& graph) {
   }
   if (order.size() < graph.nodes.size()) {
     const Node& node = node_of_cycle(graph, uses, waits_for);
-    throw_model("QT-E330", cat("the graph has a cycle: ", node_text(node), " needs its own result"));
+    throw_model("QT-E330",
+                cat("the graph has a cycle: ", node_text(node), " needs its own result"));
   }
   if (std::is_sorted(order.begin(), order.end())) return;
   std::vector<Node> sorted;

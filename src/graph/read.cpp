@@ -12,7 +12,8 @@ const T* typed(const Node& node, std::string_view name, const char* kind) {
   if (attribute == nullptr) return nullptr;
   const T* const value = std::get_if<T>(&attribute->value);
   if (value == nullptr) {
-    throw_model("QT-E332", cat(node_text(node), ": attribute '", printable(name), "' is not ", kind));
+    throw_model("QT-E332",
+                cat(node_text(node), ": attribute '", printable(name), "' is not ", kind));
   }
   return value;
 }
@@ -55,12 +56,14 @@ std::string attr_string(const Node& node, std::string_view name, std::string fal
   return value ? *value : fallback;
 }
 
-std::vector<int64_t> attr_ints(const Node& node, std::string_view name, std::vector<int64_t> fallback) {
+std::vector<int64_t> attr_ints(const Node& node, std::string_view name,
+                               std::vector<int64_t> fallback) {
   const auto* const value = typed<std::vector<int64_t>>(node, name, "a list of integers");
   return value ? *value : fallback;
 }
 
-std::vector<float> attr_floats(const Node& node, std::string_view name, std::vector<float> fallback) {
+std::vector<float> attr_floats(const Node& node, std::string_view name,
+                               std::vector<float> fallback) {
   const auto* const value = typed<std::vector<float>>(node, name, "a list of floats");
   return value ? *value : fallback;
 }

@@ -43,7 +43,8 @@ void rename_capture(Graph& graph, const std::string& from, const std::string& to
 std::vector<const Graph*> subgraphs_of(const Node& node) {
   std::vector<const Graph*> graphs;
   for (const Attribute& attribute : node.attributes) {
-    if (const auto* const one = std::get_if<SharedGraph>(&attribute.value)) graphs.push_back(one->get());
+    if (const auto* const one = std::get_if<SharedGraph>(&attribute.value))
+      graphs.push_back(one->get());
     if (const auto* const many = std::get_if<std::vector<SharedGraph>>(&attribute.value)) {
       for (const SharedGraph& graph : *many) graphs.push_back(graph.get());
     }

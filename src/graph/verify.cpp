@@ -37,8 +37,8 @@ class Verifier {
 
   void check_id(ValueId id, const char* what, const Node* node = nullptr) const {
     if (index(id) < graph_.values.size()) return;
-    fail(cat(node ? node_text(*node) : std::string(what), " refers to value ", static_cast<int32_t>(id),
-             " of ", graph_.values.size()));
+    fail(cat(node ? node_text(*node) : std::string(what), " refers to value ",
+             static_cast<int32_t>(id), " of ", graph_.values.size()));
   }
 
   void define(ValueId id) {
@@ -65,8 +65,10 @@ class Verifier {
     std::unordered_set<int32_t> seen;
     for (const ValueId id : graph_.inputs) {
       check_id(id, "an input");
-      if (!seen.insert(static_cast<int32_t>(id)).second) fail("the input " + value_text(id) + " comes twice");
-      if (!graph_.initializers.contains(id)) define(id);  // an initializer may be an input's default
+      if (!seen.insert(static_cast<int32_t>(id)).second)
+        fail("the input " + value_text(id) + " comes twice");
+      if (!graph_.initializers.contains(id))
+        define(id);  // an initializer may be an input's default
     }
   }
 
@@ -74,7 +76,8 @@ class Verifier {
     for (const ValueId id : node.inputs) {
       if (id == ValueId::kNone) continue;
       check_id(id, "", &node);
-      if (!defined_[index(id)]) fail(cat(node_text(node), " reads ", value_text(id), " before it is made"));
+      if (!defined_[index(id)])
+        fail(cat(node_text(node), " reads ", value_text(id), " before it is made"));
     }
     for (const Graph* const graph : subgraphs_of(node)) check_subgraph(node, *graph);
     for (const ValueId id : node.outputs) {
@@ -93,13 +96,15 @@ class Verifier {
                  "', which the graph around it does not have"));
       }
       const ValueId id = by_name(name);
-      if (!defined_[index(id)]) fail(cat(node_text(node), " captures ", value_text(id), " before it is made"));
+      if (!defined_[index(id)])
+        fail(cat(node_text(node), " captures ", value_text(id), " before it is made"));
     }
   }
 
   ValueId by_name(std::string_view name) {
     if (ids_.empty()) {
-      for (size_t i = 0; i < graph_.values.size(); ++i) ids_.emplace(graph_.values[i].name, ValueId(i));
+      for (size_t i = 0; i < graph_.values.size(); ++i)
+        ids_.emplace(graph_.values[i].name, ValueId(i));
     }
     return ids_.at(name);
   }

@@ -28,7 +28,8 @@ std::optional<Activation> activation_of(const Graph& g, const Node& node) {
 
 class Fusion {
  public:
-  Fusion(Graph& graph, const std::set<std::string>& observe) : g_(graph), uses_(uses_of(graph)), observe_(observe) {}
+  Fusion(Graph& graph, const std::set<std::string>& observe)
+      : g_(graph), uses_(uses_of(graph)), observe_(observe) {}
 
   void run() {
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
@@ -37,8 +38,10 @@ class Fusion {
     }
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       const Node& node = g_.nodes[i];
-      if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul") && !is(node, "Add")) continue;
-      if (is_float(node) && !absorbed(static_cast<int32_t>(i))) absorb_activation(static_cast<int32_t>(i));
+      if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul") && !is(node, "Add"))
+        continue;
+      if (is_float(node) && !absorbed(static_cast<int32_t>(i)))
+        absorb_activation(static_cast<int32_t>(i));
     }
     // A layer with a residual runs where its Add stood: both operands exist there.
     remove_nodes(g_, gone_);
@@ -66,7 +69,8 @@ class Fusion {
   void take_over(Node& node, int32_t next) {
     const Node& absorbed_node = g_.nodes[static_cast<size_t>(next)];
     std::string names = attr_string(node, "fused_from", "");
-    set_attribute(node, "fused_from", names + absorbed_node.name + "\n" + attr_string(absorbed_node, "fused_from", ""));
+    set_attribute(node, "fused_from",
+                  names + absorbed_node.name + "\n" + attr_string(absorbed_node, "fused_from", ""));
     node.outputs[0] = absorbed_node.outputs[0];
     gone_.push_back(next);
   }
@@ -79,7 +83,9 @@ class Fusion {
     const ValueId other = add.inputs[0] == node.outputs[0] ? add.inputs[1] : add.inputs[0];
     const Value &a = g_.value(node.outputs[0]), &b = g_.value(other);
     // Equal shapes only, which needs to be known: broadcasting is the Add's business.
-    if (other == node.outputs[0] || g_.constant(other) || !a.shape || !b.shape || a.shape != b.shape || a.symbols != b.symbols) return;
+    if (other == node.outputs[0] || g_.constant(other) || !a.shape || !b.shape ||
+        a.shape != b.shape || a.symbols != b.symbols)
+      return;
     node.inputs.resize(4, ValueId::kNone);
     node.inputs[3] = other;
     set_attribute(node, "residual_input", int64_t{3});
@@ -106,6 +112,8 @@ class Fusion {
 
 }  // namespace
 
-void fuse_activations(Model& model, const std::set<std::string>& observe) { Fusion(model.graph, observe).run(); }
+void fuse_activations(Model& model, const std::set<std::string>& observe) {
+  Fusion(model.graph, observe).run();
+}
 
 }  // namespace qtool::passes

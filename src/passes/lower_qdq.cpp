@@ -12,31 +12,38 @@ using passes::Refusal;
 
 constexpr const char* kMicrosoft = "com.microsoft";
 
-ValueId input(const Node& node, size_t i) { return i < node.inputs.size() ? node.inputs[i] : ValueId::kNone; }
+ValueId input(const Node& node, size_t i) {
+  return i < node.inputs.size() ? node.inputs[i] : ValueId::kNone;
+}
 
 void lower_conv(LoweringContext& c, int32_t i, const Node& node) {
   const Codes x = c.activation(node.inputs[0], "its input"), w = c.weight(node.inputs[1], 0);
   const ValueId bias = c.bias(input(node, 2), x, w);
   const auto r = c.result(node);
-  std::vector<ValueId> inputs = {x.codes, x.scale, x.zero_point, w.codes, w.scale, w.zero_point, r.to.scale, r.to.zero_point};
+  std::vector<ValueId> inputs = {x.codes, x.scale,      x.zero_point, w.codes,
+                                 w.scale, w.zero_point, r.to.scale,   r.to.zero_point};
   if (bias != ValueId::kNone) inputs.push_back(bias);
   c.replace(i, r, "QLinearConv", "", std::move(inputs));
 }
 
 void lower_gemm(LoweringContext& c, int32_t i, const Node& node) {
   const bool gemm = is(node, "Gemm");
-  if (gemm && (attr_float(node, "alpha", 1) != 1 || attr_float(node, "beta", 1) != 1 || attr_int(node, "transA", 0))) {
+  if (gemm && (attr_float(node, "alpha", 1) != 1 || attr_float(node, "beta", 1) != 1 ||
+               attr_int(node, "transA", 0))) {
     throw Refusal{"its alpha, beta or transA is not the default"};
   }
   const int64_t axis = gemm && attr_int(node, "transB", 0) ? 0 : 1;
   const Codes x = c.activation(node.inputs[0], "its input"), w = c.weight(node.inputs[1], axis);
   if (c.graph().constant(w.codes)->rank() != 2) throw Refusal{"its weight is no matrix"};
   const auto& shape = c.graph().value(node.inputs[0]).shape;
-  if (!gemm && (!shape || shape->size() != 2)) throw Refusal{"its input is not known to be a matrix"};
+  if (!gemm && (!shape || shape->size() != 2))
+    throw Refusal{"its input is not known to be a matrix"};
   const ValueId bias = gemm ? c.bias(input(node, 2), x, w) : ValueId::kNone;
-  std::vector<ValueId> inputs = {x.codes, x.scale, x.zero_point, w.codes, w.scale, w.zero_point, bias};
+  std::vector<ValueId> inputs = {x.codes, x.scale,      x.zero_point, w.codes,
+                                 w.scale, w.zero_point, bias};
   // Without a quantizer behind it the kernel makes floats of its sums.
-  if (!c.has_quantizer(node)) return c.replace_keeping_result(i, "QGemm", kMicrosoft, std::move(inputs));
+  if (!c.has_quantizer(node))
+    return c.replace_keeping_result(i, "QGemm", kMicrosoft, std::move(inputs));
   const auto r = c.result(node);
   inputs.insert(inputs.end(), {r.to.scale, r.to.zero_point});
   c.replace(i, r, "QGemm", kMicrosoft, std::move(inputs));
@@ -50,10 +57,14 @@ void lower_linear(LoweringContext& c, int32_t i, const Node& node) {
 
 void lower_binary(LoweringContext& c, int32_t i, const Node& node) {
   if (!is(node, "Add")) throw Refusal{"no integer kernel for this operator"};
-  const Codes a = c.activation(node.inputs[0], "its first input"), b = c.activation(node.inputs[1], "its second input");
+  const Codes a = c.activation(node.inputs[0], "its first input"),
+              b = c.activation(node.inputs[1], "its second input");
   const auto r = c.result(node);
-  if (a.type != b.type || a.type != r.to.type) throw Refusal{"its inputs and result have different code types"};
-  c.replace(i, r, "QLinearAdd", kMicrosoft, {a.codes, a.scale, a.zero_point, b.codes, b.scale, b.zero_point, r.to.scale, r.to.zero_point});
+  if (a.type != b.type || a.type != r.to.type)
+    throw Refusal{"its inputs and result have different code types"};
+  c.replace(i, r, "QLinearAdd", kMicrosoft,
+            {a.codes, a.scale, a.zero_point, b.codes, b.scale, b.zero_point, r.to.scale,
+             r.to.zero_point});
 }
 
 void lower_concat(LoweringContext& c, int32_t i, const Node& node) {
@@ -72,7 +83,8 @@ void lower_concat(LoweringContext& c, int32_t i, const Node& node) {
 void lower_average(LoweringContext& c, int32_t i, const Node& node) {
   const Codes x = c.activation(node.inputs[0], "its input");
   const auto r = c.result(node);
-  if (x.type != r.to.type || r.clamps) throw Refusal{"its input and result have different code types"};
+  if (x.type != r.to.type || r.clamps)
+    throw Refusal{"its input and result have different code types"};
   const std::string type = "QLinear" + node.type;
   c.replace(i, r, type, kMicrosoft, {x.codes, x.scale, x.zero_point, r.to.scale, r.to.zero_point});
 }
@@ -91,7 +103,8 @@ void lower_movement(LoweringContext& c, int32_t i, const Node& node) {
   inputs[0] = x.codes;
   if (is(node, "Pad") && attr_string(node, "mode", "constant") == "constant") {
     const Tensor* value = passes::constant(c.graph(), input(node, 2));
-    if (input(node, 2) != ValueId::kNone && (!value || value->number(0) != 0)) throw Refusal{"it pads with something other than zero"};
+    if (input(node, 2) != ValueId::kNone && (!value || value->number(0) != 0))
+      throw Refusal{"it pads with something other than zero"};
     inputs.resize(std::max<size_t>(inputs.size(), 3), ValueId::kNone);
     inputs[2] = x.zero_point;
     if (x.zero_data->rank() != 0) throw Refusal{"its zero point is no scalar"};
@@ -103,7 +116,8 @@ void lower_movement(LoweringContext& c, int32_t i, const Node& node) {
 void lower_lookup(LoweringContext& c, int32_t i, const Node& node) {
   const Codes x = c.activation(node.inputs[0], "its input");
   for (size_t k = 1; k < node.inputs.size(); ++k) {
-    if (node.inputs[k] != ValueId::kNone && !c.graph().constant(node.inputs[k])) throw Refusal{"its parameters are not constant"};
+    if (node.inputs[k] != ValueId::kNone && !c.graph().constant(node.inputs[k]))
+      throw Refusal{"its parameters are not constant"};
   }
   const auto r = c.result(node);
   const bool s8 = x.type == DType::kInt8;
@@ -111,37 +125,51 @@ void lower_lookup(LoweringContext& c, int32_t i, const Node& node) {
   for (int32_t bits = 0; bits < 256; ++bits) {
     const int32_t code = s8 ? static_cast<int8_t>(bits) : bits;
     values.mutable_data<float>()[static_cast<size_t>(bits)] =
-        static_cast<float>(code - static_cast<int32_t>(x.zero_data->integer(0))) * x.scale_data->data<float>()[0];
+        static_cast<float>(code - static_cast<int32_t>(x.zero_data->integer(0))) *
+        x.scale_data->data<float>()[0];
   }
   std::vector<Tensor> arguments = {values};
-  for (size_t k = 1; k < node.inputs.size(); ++k) arguments.push_back(node.inputs[k] == ValueId::kNone ? Tensor() : *c.graph().constant(node.inputs[k]));
+  for (size_t k = 1; k < node.inputs.size(); ++k)
+    arguments.push_back(node.inputs[k] == ValueId::kNone ? Tensor()
+                                                         : *c.graph().constant(node.inputs[k]));
   const Tensor reals = eval_node(node, c.model().opset(node.domain), arguments)[0];
   Node q;
   q.name = node.name;
   q.type = "QuantizeLinear";
   q.inputs.assign(3, ValueId::kNone);
   q.outputs = {r.to.codes};
-  Tensor table = eval_node(q, 13, std::array<Tensor, 3>{reals, *r.to.scale_data, *r.to.zero_data})[0];
-  for (int64_t k = 0; r.clamps && k < 256; ++k) table.set_number(k, std::clamp<double>(table.number(k), r.code_min, r.code_max));
+  Tensor table =
+      eval_node(q, 13, std::array<Tensor, 3>{reals, *r.to.scale_data, *r.to.zero_data})[0];
+  for (int64_t k = 0; r.clamps && k < 256; ++k)
+    table.set_number(k, std::clamp<double>(table.number(k), r.code_min, r.code_max));
   const ValueId constant = add_initializer(c.graph(), node.name + "/table", std::move(table));
   c.replace(i, r, "Lookup", "qtool", {x.codes, constant});
 }
 
 bool is_elementwise_function(const Node& node) {
-  static constexpr std::string_view kTypes[] = {"Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu", "Selu", "Celu",
-                                                "Erf", "Gelu", "Softplus", "Softsign", "Mish", "Swish", "Abs", "Neg", "Exp", "ThresholdedRelu"};
-  return node.domain.empty() && std::find(std::begin(kTypes), std::end(kTypes), node.type) != std::end(kTypes);
+  static constexpr std::string_view kTypes[] = {
+      "Relu", "Clip",  "Sigmoid", "Tanh", "HardSigmoid", "HardSwish",      "LeakyRelu",
+      "Elu",  "Selu",  "Celu",    "Erf",  "Gelu",        "Softplus",       "Softsign",
+      "Mish", "Swish", "Abs",     "Neg",  "Exp",         "ThresholdedRelu"};
+  return node.domain.empty() &&
+         std::find(std::begin(kTypes), std::end(kTypes), node.type) != std::end(kTypes);
 }
 
 void lower_node(LoweringContext& c, int32_t i, const Node& node, QuantKind kind) {
   if (is_elementwise_function(node)) return lower_lookup(c, i, node);
   switch (kind) {
-    case QuantKind::kLinear: return lower_linear(c, i, node);
-    case QuantKind::kBinary: return lower_binary(c, i, node);
-    case QuantKind::kJoint: return lower_concat(c, i, node);
-    case QuantKind::kAverage: return lower_average(c, i, node);
-    case QuantKind::kMovement: return lower_movement(c, i, node);
-    default: throw Refusal{"no integer kernel for this operator"};
+    case QuantKind::kLinear:
+      return lower_linear(c, i, node);
+    case QuantKind::kBinary:
+      return lower_binary(c, i, node);
+    case QuantKind::kJoint:
+      return lower_concat(c, i, node);
+    case QuantKind::kAverage:
+      return lower_average(c, i, node);
+    case QuantKind::kMovement:
+      return lower_movement(c, i, node);
+    default:
+      throw Refusal{"no integer kernel for this operator"};
   }
 }
 
@@ -159,7 +187,9 @@ Lowered lower_qdq(const Model& model) {
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
     const Node node = m.graph.nodes[i];
     const OpDef* op = find_op(node.type, node.domain, m.opset(node.domain));
-    if (gone[i] || !op || op->quant.kind == QuantKind::kNone || is(node, "QuantizeLinear") || is(node, "DequantizeLinear")) continue;
+    if (gone[i] || !op || op->quant.kind == QuantKind::kNone || is(node, "QuantizeLinear") ||
+        is(node, "DequantizeLinear"))
+      continue;
     LayerStatus status{node.name, node.type, false, ""};
     try {
       lower_node(context, static_cast<int32_t>(i), node, op->quant.kind);

@@ -39,19 +39,21 @@ class LoweringContext {
   // What stands behind a node up to its one QuantizeLinear.
   struct Result {
     Codes to;
-    int32_t quantize = -1;                 // node index of the Q
-    std::vector<int32_t> activations;      // Relu or Clip between
-    int32_t code_min = 0, code_max = 0;    // clamp that the activations mean, in codes
-    bool clamps = false;                   // narrower than the type
+    int32_t quantize = -1;               // node index of the Q
+    std::vector<int32_t> activations;    // Relu or Clip between
+    int32_t code_min = 0, code_max = 0;  // clamp that the activations mean, in codes
+    bool clamps = false;                 // narrower than the type
   };
   Result result(const Node& node);
   // Whether result() would find a quantizer that makes 8-bit codes.
   bool has_quantizer(const Node& node);
 
   // Replaces node i by an operator that makes the result's codes.
-  void replace(int32_t i, const Result& result, std::string type, std::string domain, std::vector<ValueId> inputs);
+  void replace(int32_t i, const Result& result, std::string type, std::string domain,
+               std::vector<ValueId> inputs);
   // Replaces node i by an operator on codes that still makes the node's float result.
-  void replace_keeping_result(int32_t i, std::string type, std::string domain, std::vector<ValueId> inputs);
+  void replace_keeping_result(int32_t i, std::string type, std::string domain,
+                              std::vector<ValueId> inputs);
   const std::vector<int32_t>& removed() const { return removed_; }
 
  private:

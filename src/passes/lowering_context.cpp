@@ -40,9 +40,12 @@ std::optional<Codes> LoweringContext::dequantized(ValueId value) const {
 
 Codes LoweringContext::activation(ValueId value, std::string_view what) {
   auto c = dequantized(value);
-  if (!c) throw Refusal{cat(what, " '", printable(graph_.value(value).name), "' is not quantized with constant parameters")};
+  if (!c)
+    throw Refusal{cat(what, " '", printable(graph_.value(value).name),
+                      "' is not quantized with constant parameters")};
   if (c->scale_data->size() != 1) throw Refusal{cat(what, " is quantized per channel")};
-  if (!eight_bit(c->type)) throw Refusal{cat(what, " has ", dtype_name(c->type), " codes; integer kernels take 8 bits")};
+  if (!eight_bit(c->type))
+    throw Refusal{cat(what, " has ", dtype_name(c->type), " codes; integer kernels take 8 bits")};
   if (c->zero_point == ValueId::kNone) {
     c->zero_point = add_initializer(graph_, "qtool/zero_u8", Tensor::scalar<uint8_t>(0));
     c->zero_data = graph_.constant(c->zero_point);
@@ -59,26 +62,33 @@ Codes LoweringContext::weight(ValueId value, int64_t axis) {
   if (c->scale_data->size() > 1) {
     int64_t given = attr_int(node, "axis", 1);
     if (given < 0) given += data->rank();
-    if (given != axis) throw Refusal{cat("its weight has scales along axis ", given, ", output channels are axis ", axis)};
+    if (given != axis)
+      throw Refusal{
+          cat("its weight has scales along axis ", given, ", output channels are axis ", axis)};
   }
   const bool shifted = data->dtype() == DType::kUint8;
   for (int64_t i = 0; c->zero_data && i < c->zero_data->size(); ++i) {
-    if (c->zero_data->integer(i) != (shifted ? 128 : 0)) throw Refusal{"its weight is not symmetric"};
+    if (c->zero_data->integer(i) != (shifted ? 128 : 0))
+      throw Refusal{"its weight is not symmetric"};
   }
   if (shifted && !c->zero_data) throw Refusal{"its weight is not symmetric"};
   if (data->dtype() == DType::kInt8 && c->zero_data) return *c;
-  if (!shifted && data->dtype() != DType::kInt8 && data->dtype() != DType::kInt4 && data->dtype() != DType::kInt2) {
+  if (!shifted && data->dtype() != DType::kInt8 && data->dtype() != DType::kInt4 &&
+      data->dtype() != DType::kInt2) {
     throw Refusal{cat("its weight has ", dtype_name(data->dtype()), " codes")};
   }
   Tensor codes = dtype_bits(data->dtype()) < 8 ? unpack_bits(*data) : *data;
   if (shifted) {
     Tensor moved = Tensor::uninitialized(DType::kInt8, codes.shape());
-    for (int64_t i = 0; i < codes.size(); ++i) moved.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(codes.data<uint8_t>()[static_cast<size_t>(i)] - 128);
+    for (int64_t i = 0; i < codes.size(); ++i)
+      moved.mutable_data<int8_t>()[static_cast<size_t>(i)] =
+          static_cast<int8_t>(codes.data<uint8_t>()[static_cast<size_t>(i)] - 128);
     codes = std::move(moved);
   }
   const std::string name = graph_.value(c->codes).name;
   c->codes = add_initializer(graph_, name + "/int8", std::move(codes));
-  c->zero_point = add_initializer(graph_, name + "/zero", Tensor(DType::kInt8, c->scale_data->shape()));
+  c->zero_point =
+      add_initializer(graph_, name + "/zero", Tensor(DType::kInt8, c->scale_data->shape()));
   c->zero_data = graph_.constant(c->zero_point);
   c->type = DType::kInt8;
   return *c;
@@ -88,13 +98,17 @@ ValueId LoweringContext::bias(ValueId value, const Codes& x, const Codes& w) {
   if (value == ValueId::kNone) return ValueId::kNone;
   const auto c = dequantized(value);
   const Tensor* codes = c ? graph_.constant(c->codes) : nullptr;
-  if (!codes || codes->dtype() != DType::kInt32) throw Refusal{"its bias is not an int32 constant behind DequantizeLinear"};
+  if (!codes || codes->dtype() != DType::kInt32)
+    throw Refusal{"its bias is not an int32 constant behind DequantizeLinear"};
   const float sx = x.scale_data->data<float>()[0];
-  const auto bias_scales = c->scale_data->data<float>(), weight_scales = w.scale_data->data<float>();
+  const auto bias_scales = c->scale_data->data<float>(),
+             weight_scales = w.scale_data->data<float>();
   const size_t n = std::max(bias_scales.size(), weight_scales.size());
   for (size_t i = 0; i < n; ++i) {
-    const float want = sx * weight_scales[weight_scales.size() == 1 ? 0 : i], have = bias_scales[bias_scales.size() == 1 ? 0 : i];
-    if (std::fabs(have - want) > 1e-6f * want) throw Refusal{"its bias scale is not input scale times weight scale"};
+    const float want = sx * weight_scales[weight_scales.size() == 1 ? 0 : i],
+                have = bias_scales[bias_scales.size() == 1 ? 0 : i];
+    if (std::fabs(have - want) > 1e-6f * want)
+      throw Refusal{"its bias scale is not input scale times weight scale"};
   }
   return c->codes;
 }
@@ -110,11 +124,13 @@ void LoweringContext::clamp(const Node& activation, Result& r) const {
     r.code_min = std::max(r.code_min, zero);
     return;
   }
-  float lo = attr_float(activation, "min", -std::numeric_limits<float>::max()), hi = attr_float(activation, "max", std::numeric_limits<float>::max());
+  float lo = attr_float(activation, "min", -std::numeric_limits<float>::max()),
+        hi = attr_float(activation, "max", std::numeric_limits<float>::max());
   for (size_t i : {size_t{1}, size_t{2}}) {
     if (i >= activation.inputs.size() || activation.inputs[i] == ValueId::kNone) continue;
     const Tensor* bound = graph_.constant(activation.inputs[i]);
-    if (!bound || bound->size() != 1 || bound->dtype() != DType::kFloat) throw Refusal{"the Clip behind it has no constant bounds"};
+    if (!bound || bound->size() != 1 || bound->dtype() != DType::kFloat)
+      throw Refusal{"the Clip behind it has no constant bounds"};
     (i == 1 ? lo : hi) = bound->data<float>()[0];
   }
   const int32_t below = code(lo), above = code(hi);
@@ -130,7 +146,8 @@ LoweringContext::Result LoweringContext::result(const Node& node) {
     const auto& consumers = uses_.consumers[index(value)];
     if (uses_.is_output[index(value)]) throw Refusal{"its result is a graph output in float"};
     if (consumers.empty()) throw Refusal{"nothing reads its result"};
-    if (consumers.size() > 1) throw Refusal{cat("its result is read in float by ", consumers.size(), " nodes")};
+    if (consumers.size() > 1)
+      throw Refusal{cat("its result is read in float by ", consumers.size(), " nodes")};
     const Node& next = graph_.nodes[static_cast<size_t>(consumers[0])];
     if (is(next, "QuantizeLinear")) {
       if (next.inputs[0] != value) throw Refusal{"its result is a scale"};
@@ -145,14 +162,18 @@ LoweringContext::Result LoweringContext::result(const Node& node) {
   }
   const Node& q = graph_.nodes[static_cast<size_t>(r.quantize)];
   r.to = parameters(graph_, q, q.outputs[0], DType::kUint8);
-  if (!r.to.scale_data || r.to.scale_data->size() != 1 || r.to.scale_data->dtype() != DType::kFloat) throw Refusal{"its result is not quantized per tensor"};
+  if (!r.to.scale_data || r.to.scale_data->size() != 1 || r.to.scale_data->dtype() != DType::kFloat)
+    throw Refusal{"its result is not quantized per tensor"};
   if (!r.to.zero_data) {
-    if (r.to.zero_point != ValueId::kNone || attr_int(q, "output_dtype", 0)) throw Refusal{"its result's zero point is not constant"};
+    if (r.to.zero_point != ValueId::kNone || attr_int(q, "output_dtype", 0))
+      throw Refusal{"its result's zero point is not constant"};
     r.to.zero_point = add_initializer(graph_, "qtool/zero_u8", Tensor::scalar<uint8_t>(0));
     r.to.zero_data = graph_.constant(r.to.zero_point);
   }
   r.to.type = r.to.zero_data->dtype();
-  if (!eight_bit(r.to.type)) throw Refusal{cat("its result has ", dtype_name(r.to.type), " codes; integer kernels make 8 bits")};
+  if (!eight_bit(r.to.type))
+    throw Refusal{
+        cat("its result has ", dtype_name(r.to.type), " codes; integer kernels make 8 bits")};
   r.code_min = lowest(r.to.type);
   r.code_max = highest(r.to.type);
   for (int32_t i : chain) clamp(graph_.nodes[static_cast<size_t>(i)], r);
@@ -161,7 +182,8 @@ LoweringContext::Result LoweringContext::result(const Node& node) {
   return r;
 }
 
-void LoweringContext::replace(int32_t i, const Result& result, std::string type, std::string domain, std::vector<ValueId> inputs) {
+void LoweringContext::replace(int32_t i, const Result& result, std::string type, std::string domain,
+                              std::vector<ValueId> inputs) {
   Node& node = graph_.nodes[static_cast<size_t>(i)];
   node.type = std::move(type);
   node.domain = std::move(domain);
@@ -184,7 +206,8 @@ bool LoweringContext::has_quantizer(const Node& node) {
   }
 }
 
-void LoweringContext::replace_keeping_result(int32_t i, std::string type, std::string domain, std::vector<ValueId> inputs) {
+void LoweringContext::replace_keeping_result(int32_t i, std::string type, std::string domain,
+                                             std::vector<ValueId> inputs) {
   Node& node = graph_.nodes[static_cast<size_t>(i)];
   node.type = std::move(type);
   node.domain = std::move(domain);

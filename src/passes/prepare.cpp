@@ -4,7 +4,7 @@
 namespace qtool {
 
 namespace {
-constexpr int64_t kOldestOpset = 13;   // per-axis DequantizeLinear
+constexpr int64_t kOldestOpset = 13;  // per-axis DequantizeLinear
 
 void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
   for (auto pass : list) {
@@ -15,17 +15,20 @@ void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
 }  // namespace
 
 const Node* quantized_node(const Graph& graph) {
-  static constexpr std::string_view kTypes[] = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul",
-                                                "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"};
+  static constexpr std::string_view kTypes[] = {
+      "QuantizeLinear",        "DequantizeLinear", "QLinearConv", "QLinearMatMul",
+      "DynamicQuantizeLinear", "MatMulInteger",    "ConvInteger"};
   for (const Node& node : graph.nodes) {
-    for (std::string_view type : kTypes) if (is(node, type)) return &node;
+    for (std::string_view type : kTypes)
+      if (is(node, type)) return &node;
   }
   return nullptr;
 }
 
 Model prepare(const Model& model) {
   Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
-  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers, passes::remove_identities});
+  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers,
+          passes::remove_identities});
   passes::fold_constants(m, passes::Dequantized::kKeep);
   infer_shapes(m);
   run(m, {passes::fold_affine, passes::matmul_add_to_gemm, passes::fold_affine});

@@ -20,14 +20,16 @@ struct Rows {
 Rows convolution_rows(const Tensor& w) {
   Rows r;
   r.count = w.dim(0);
-  const int64_t channels = w.dim(1), positions = w.size() / std::max<int64_t>(1, r.count * channels);
+  const int64_t channels = w.dim(1),
+                positions = w.size() / std::max<int64_t>(1, r.count * channels);
   r.length = channels * positions;
   r.channels = channels;
   r.weights.reserve(static_cast<size_t>(w.size()));
   const auto data = w.data<int8_t>();
   for (int64_t o = 0; o < r.count; ++o) {
     for (int64_t p = 0; p < positions; ++p) {
-      for (int64_t c = 0; c < channels; ++c) r.weights.push_back(data[static_cast<size_t>((o * channels + c) * positions + p)]);
+      for (int64_t c = 0; c < channels; ++c)
+        r.weights.push_back(data[static_cast<size_t>((o * channels + c) * positions + p)]);
     }
   }
   return r;
@@ -44,13 +46,15 @@ Rows matrix_rows(const Tensor& w, bool transposed) {
   }
   r.weights.reserve(data.size());
   for (int64_t o = 0; o < r.count; ++o) {
-    for (int64_t k = 0; k < r.length; ++k) r.weights.push_back(data[static_cast<size_t>(k * r.count + o)]);
+    for (int64_t k = 0; k < r.length; ++k)
+      r.weights.push_back(data[static_cast<size_t>(k * r.count + o)]);
   }
   return r;
 }
 
 bool fits(int a, int b) {
-  return std::max(a, 0) + std::max(b, 0) <= kMostPairSum && std::min(a, 0) + std::min(b, 0) >= -kMostPairSum;
+  return std::max(a, 0) + std::max(b, 0) <= kMostPairSum &&
+         std::min(a, 0) + std::min(b, 0) >= -kMostPairSum;
 }
 
 }  // namespace
@@ -81,10 +85,13 @@ std::vector<SaturatingLayer> saturating_layers(const Model& lowered) {
     if (zero && zero->dtype() != DType::kUint8) continue;
     // Depthwise kernels have one channel to sum over: they widen before they add.
     if (convolution && attr_int(node, "group", 1) > 1 && weight->dim(1) == 1) continue;
-    const Rows rows = convolution ? convolution_rows(*weight) : matrix_rows(*weight, attr_int(node, "transB", 0));
+    const Rows rows =
+        convolution ? convolution_rows(*weight) : matrix_rows(*weight, attr_int(node, "transB", 0));
     SaturatingLayer layer{node.name, 0, rows.count};
     for (int64_t r = 0; r < rows.count; ++r) {
-      const auto row = std::span(rows.weights).subspan(static_cast<size_t>(r * rows.length), static_cast<size_t>(rows.length));
+      const auto row =
+          std::span(rows.weights)
+              .subspan(static_cast<size_t>(r * rows.length), static_cast<size_t>(rows.length));
       layer.rows += !pair_sums_fit(row, rows.channels);
     }
     if (layer.rows > 0) layers.push_back(std::move(layer));

@@ -28,9 +28,11 @@ std::vector<double> numbers(const std::string& text, std::string_view flag) {
 void set_resize(Preprocess& p, const std::string& text) {
   const std::vector<std::string> parts = split(text, 'x');
   p.resize_width = static_cast<int64_t>(number(parts[0], "--resize"));
-  p.resize_height_exact = parts.size() > 1 ? static_cast<int64_t>(number(parts[1], "--resize")) : *p.resize_width;
+  p.resize_height_exact =
+      parts.size() > 1 ? static_cast<int64_t>(number(parts[1], "--resize")) : *p.resize_width;
   if (parts.size() > 2 || *p.resize_width < 1 || *p.resize_height_exact < 1) {
-    throw Error(ErrorKind::kUsage, "QT-E142", cat("--resize: '", printable(text), "' is no size")).hint("write 224 or 320x240");
+    throw Error(ErrorKind::kUsage, "QT-E142", cat("--resize: '", printable(text), "' is no size"))
+        .hint("write 224 or 320x240");
   }
 }
 
@@ -40,8 +42,10 @@ Preprocess resolve_preprocess(const DataRequest& r, const fs::path& model) {
   Preprocess p;
   fs::path beside = model;
   beside.replace_extension(".json");
-  if (r.preprocess_file) p = read_sidecar(*r.preprocess_file).preprocess;
-  else if (fs::exists(beside)) p = read_sidecar(beside).preprocess;
+  if (r.preprocess_file)
+    p = read_sidecar(*r.preprocess_file).preprocess;
+  else if (fs::exists(beside))
+    p = read_sidecar(beside).preprocess;
   if (r.layout) p.layout = *r.layout;
   if (r.channel_order) p.channel_order = *r.channel_order;
   if (r.grayscale) p.grayscale = true;
@@ -62,7 +66,8 @@ std::vector<InputSpec> input_specs(const Model& model) {
   for (ValueId v : model.graph.inputs) {
     if (model.graph.constant(v)) continue;
     const Value& value = model.graph.value(v);
-    if (!value.shape) throw_model("QT-E333", cat("input '", printable(value.name), "' has no shape"));
+    if (!value.shape)
+      throw_model("QT-E333", cat("input '", printable(value.name), "' has no shape"));
     inputs.push_back({value.name, value.dtype, *value.shape});
   }
   return inputs;
@@ -75,7 +80,9 @@ std::unique_ptr<SampleSource> open_source(const DataRequest& r, const Model& mod
     log(LogLevel::kWarning, "random data: statistics and accuracy say nothing about real inputs");
     return random_data(r.random_samples, r.seed, inputs, kFreeDimension);
   }
-  if (r.data.empty()) throw Error(ErrorKind::kUsage, "QT-E143", "no data given").hint("name a folder of pictures, an .npy or an .npz; or --random-data N");
+  if (r.data.empty())
+    throw Error(ErrorKind::kUsage, "QT-E143", "no data given")
+        .hint("name a folder of pictures, an .npy or an .npz; or --random-data N");
   return open_data(r.data, resolve_preprocess(r, model.path), inputs, r.options);
 }
 

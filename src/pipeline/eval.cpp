@@ -26,11 +26,14 @@ EvalReport run_eval(const EvalRequest& request) {
   const bool has_data = !request.data.data.empty() || request.data.random_samples > 0;
   if (!request.model || !has_data || request.workspace) w = open_workspace(request.workspace);
   if (w && !request.model && w->quantized.empty()) {
-    throw Error(ErrorKind::kUsage, "QT-E145", "nothing is quantized in this workspace").hint("run `qtool quantize` first, or name a model");
+    throw Error(ErrorKind::kUsage, "QT-E145", "nothing is quantized in this workspace")
+        .hint("run `qtool quantize` first, or name a model");
   }
   report.model = request.model ? *request.model : w->quantized;
-  if (request.reference) report.reference = *request.reference;
-  else if (w) report.reference = w->model;
+  if (request.reference)
+    report.reference = *request.reference;
+  else if (w)
+    report.reference = w->model;
   const Model model = load_model(report.model);
   std::optional<Model> reference;
   if (!report.reference.empty()) reference = load_model(report.reference);

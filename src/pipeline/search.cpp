@@ -22,7 +22,8 @@ std::string joined(const std::vector<std::string>& parts) {
 void check_widths(const std::vector<int>& widths, int lowest, int highest, std::string_view what) {
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
-    throw Error(ErrorKind::kUsage, "QT-E126", cat(what, " of ", bits, " bits are not available")).hint(cat(lowest, " to ", highest, ", or float"));
+    throw Error(ErrorKind::kUsage, "QT-E126", cat(what, " of ", bits, " bits are not available"))
+        .hint(cat(lowest, " to ", highest, ", or float"));
   }
 }
 
@@ -71,8 +72,11 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
 
 Searched run_search(const Workspace& w, const PlanRequest& request) {
   const double begin = now_seconds();
-  if (request.uniform && !request.budgets.empty()) throw Error(ErrorKind::kUsage, "QT-E127", "--uniform and --budget exclude each other");
-  if (!request.uniform && request.budgets.empty()) throw Error(ErrorKind::kUsage, "QT-E127", "no budget given").hint("for example --budget 4.5bits");
+  if (request.uniform && !request.budgets.empty())
+    throw Error(ErrorKind::kUsage, "QT-E127", "--uniform and --budget exclude each other");
+  if (!request.uniform && request.budgets.empty())
+    throw Error(ErrorKind::kUsage, "QT-E127", "no budget given")
+        .hint("for example --budget 4.5bits");
   (void)find_optimizer(request.optimizer);
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);

@@ -14,7 +14,9 @@ namespace pipeline {
 Prepared load_prepared(const Workspace& w, const std::string& target) {
   Model model = load_model(w.model);
   if (model.fingerprint != w.fingerprint) {
-    throw Error(ErrorKind::kUsage, "QT-E144", cat("the model ", printable(w.model.string()), " has changed since it was calibrated"))
+    throw Error(
+        ErrorKind::kUsage, "QT-E144",
+        cat("the model ", printable(w.model.string()), " has changed since it was calibrated"))
         .hint("run `qtool calibrate` again");
   }
   Prepared p;
@@ -24,7 +26,8 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
 }
 
 std::unique_ptr<SampleSource> source_of(const Workspace& w, const Model& model) {
-  if (w.random_samples == 0) return open_data(w.data, w.preprocess, input_specs(model), w.data_options);
+  if (w.random_samples == 0)
+    return open_data(w.data, w.preprocess, input_specs(model), w.data_options);
   DataRequest random;
   random.random_samples = w.random_samples;
   random.seed = w.seed;
@@ -34,7 +37,8 @@ std::unique_ptr<SampleSource> source_of(const Workspace& w, const Model& model) 
 CalibrationTable load_table(const Workspace& w) {
   CalibrationTable table = load_calibration(w.file(kCalibration));
   if (table.model_fingerprint != w.fingerprint) {
-    throw Error(ErrorKind::kUsage, "QT-E144", "the calibration belongs to another model").hint("run `qtool calibrate` again");
+    throw Error(ErrorKind::kUsage, "QT-E144", "the calibration belongs to another model")
+        .hint("run `qtool calibrate` again");
   }
   return table;
 }
@@ -62,7 +66,8 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   const Sites sites = find_sites(prepared, *targets().front());
   std::vector<std::string> names;
   for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  if (sites.layers.empty()) log(LogLevel::kWarning, "the model has no layer with weights to quantize");
+  if (sites.layers.empty())
+    log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   const auto source = open_source(request.data, prepared);
   Calibrated c;
   c.data = source->describe();
@@ -81,7 +86,10 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   w.seed = request.data.seed;
   std::error_code failed;
   fs::create_directories(w.root, failed);
-  if (failed) throw Error(ErrorKind::kInternal, "QT-E901", cat("cannot make the workspace ", printable(w.root.string()), ": ", failed.message()));
+  if (failed)
+    throw Error(
+        ErrorKind::kInternal, "QT-E901",
+        cat("cannot make the workspace ", printable(w.root.string()), ": ", failed.message()));
   // Older plans and scores belong to other statistics.
   for (const char* name : {kScores, kPlan}) fs::remove(w.file(name), failed);
   save_calibration(c.table, w.file(kCalibration));
@@ -108,12 +116,15 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   options.optimizer = wanted.optimizer;
   options.export_style = request.export_style;
   options.bias_correction = request.bias_correction;
-  options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method, " target=", options.target,
-                           " export=", options.export_style, " bias_correction=", options.bias_correction ? "tried" : "off",
+  options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method,
+                           " target=", options.target, " export=", options.export_style,
+                           " bias_correction=", options.bias_correction ? "tried" : "off",
                            table.random_data ? " random_data" : "");
-  report.output = request.output.empty() ? fs::path(w.model.stem().string() + ".q.onnx") : request.output;
+  report.output =
+      request.output.empty() ? fs::path(w.model.stem().string() + ".q.onnx") : request.output;
   if (fs::exists(report.output) && fs::equivalent(report.output, w.model)) {
-    throw Error(ErrorKind::kUsage, "QT-E128", "the output would replace the float model").hint("give another name with -o");
+    throw Error(ErrorKind::kUsage, "QT-E128", "the output would replace the float model")
+        .hint("give another name with -o");
   }
   const auto source = source_of(w, p.model);
   report.quantized = quantize_model(p.model, p.sites, report.plan, table, source.get(), options);

@@ -24,7 +24,9 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     }
   }
   if (root.empty() || !fs::exists(root / "workspace.json")) {
-    throw Error(ErrorKind::kUsage, "QT-E140", given ? cat("no workspace in ", printable(given->string())) : "no workspace here or above")
+    throw Error(
+        ErrorKind::kUsage, "QT-E140",
+        given ? cat("no workspace in ", printable(given->string())) : "no workspace here or above")
         .hint("run `qtool calibrate MODEL DATA` first");
   }
   try {
@@ -37,13 +39,15 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     w.preprocess = preprocess_from_json(json.at("preprocess").dump());
     w.data_options.limit = json.at("limit");
     w.data_options.skip_bad = json.at("skip_bad");
-    if (!json.at("shuffle_seed").is_null()) w.data_options.shuffle_seed = json.at("shuffle_seed").get<uint64_t>();
+    if (!json.at("shuffle_seed").is_null())
+      w.data_options.shuffle_seed = json.at("shuffle_seed").get<uint64_t>();
     w.random_samples = json.at("random_samples");
     w.seed = json.at("seed");
     w.quantized = json.value("quantized", std::string());
     return w;
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kUsage, "QT-E141", cat("workspace ", printable(root.string()), " is damaged: ", printable(e.what())))
+    throw Error(ErrorKind::kUsage, "QT-E141",
+                cat("workspace ", printable(root.string()), " is damaged: ", printable(e.what())))
         .hint("run `qtool calibrate MODEL DATA` again");
   }
 }
@@ -51,17 +55,18 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
 void save_workspace(const Workspace& w) {
   Json data = Json::array();
   for (const fs::path& path : w.data) data.push_back(path.string());
-  const Json json = {{"schema", "qtool.workspace/1"},
-                     {"model", w.model.string()},
-                     {"model_fingerprint", w.fingerprint},
-                     {"data", data},
-                     {"preprocess", Json::parse(preprocess_json(w.preprocess))},
-                     {"limit", w.data_options.limit},
-                     {"skip_bad", w.data_options.skip_bad},
-                     {"shuffle_seed", w.data_options.shuffle_seed ? Json(*w.data_options.shuffle_seed) : Json()},
-                     {"random_samples", w.random_samples},
-                     {"seed", w.seed},
-                     {"quantized", w.quantized.string()}};
+  const Json json = {
+      {"schema", "qtool.workspace/1"},
+      {"model", w.model.string()},
+      {"model_fingerprint", w.fingerprint},
+      {"data", data},
+      {"preprocess", Json::parse(preprocess_json(w.preprocess))},
+      {"limit", w.data_options.limit},
+      {"skip_bad", w.data_options.skip_bad},
+      {"shuffle_seed", w.data_options.shuffle_seed ? Json(*w.data_options.shuffle_seed) : Json()},
+      {"random_samples", w.random_samples},
+      {"seed", w.seed},
+      {"quantized", w.quantized.string()}};
   write_file_atomic(w.file("workspace.json"), json.dump(1) + "\n");
 }
 

@@ -1,13 +1,15 @@
+#include "qtool/plan.hpp"
+
 #include <algorithm>
 
 #include "qtool/budget.hpp"
-#include "qtool/plan.hpp"
 
 namespace qtool {
 namespace {
 
 // The choice that `keep` gives to a layer; nullptr when none matches. Later rules win.
-const UniformChoice* kept(const Sites& sites, const LayerSite& layer, const std::vector<std::pair<std::string, UniformChoice>>& keep) {
+const UniformChoice* kept(const Sites& sites, const LayerSite& layer,
+                          const std::vector<std::pair<std::string, UniformChoice>>& keep) {
   const UniformChoice* found = nullptr;
   for (const auto& [pattern, choice] : keep) {
     bool match = false;
@@ -15,7 +17,8 @@ const UniformChoice* kept(const Sites& sites, const LayerSite& layer, const std:
       const auto quantizable = [](const LayerSite& l) { return l.reason.empty(); };
       const auto first = std::find_if(sites.layers.begin(), sites.layers.end(), quantizable);
       const auto last = std::find_if(sites.layers.rbegin(), sites.layers.rend(), quantizable);
-      match = first != sites.layers.end() && layer.name == (pattern == "first" ? first->name : last->name);
+      match = first != sites.layers.end() &&
+              layer.name == (pattern == "first" ? first->name : last->name);
     } else {
       match = name_matches(pattern, layer.name);
     }
@@ -31,8 +34,10 @@ double stored_bits(const LayerSite& layer, int bits) {
 
 // Values that share parameters share a width: the widest that a layer among their readers wants.
 void share_widths(const Sites& sites, QuantPlan& plan, int wide) {
-  std::map<std::string, int> width;   // by owner; absent: no layer reads any of them
-  const auto owner = [](const ActivationSite& site) { return site.shares_with.empty() ? site.name : site.shares_with; };
+  std::map<std::string, int> width;  // by owner; absent: no layer reads any of them
+  const auto owner = [](const ActivationSite& site) {
+    return site.shares_with.empty() ? site.name : site.shares_with;
+  };
   for (const LayerChoice& layer : plan.layers) {
     const ActivationSite* input = sites.activation(sites.layer(layer.name)->input);
     if (!input) continue;
@@ -48,21 +53,29 @@ void share_widths(const Sites& sites, QuantPlan& plan, int wide) {
 }  // namespace
 
 LayerChoice* QuantPlan::layer(const std::string& name) {
-  auto it = std::find_if(layers.begin(), layers.end(), [&](const LayerChoice& l) { return l.name == name; });
+  auto it = std::find_if(layers.begin(), layers.end(),
+                         [&](const LayerChoice& l) { return l.name == name; });
   return it == layers.end() ? nullptr : &*it;
 }
-const LayerChoice* QuantPlan::layer(const std::string& name) const { return const_cast<QuantPlan*>(this)->layer(name); }
+const LayerChoice* QuantPlan::layer(const std::string& name) const {
+  return const_cast<QuantPlan*>(this)->layer(name);
+}
 
-QuantPlan uniform_plan(const Sites& sites, UniformChoice choice, const std::vector<std::pair<std::string, UniformChoice>>& keep) {
+QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
+                       const std::vector<std::pair<std::string, UniformChoice>>& keep) {
   QuantPlan plan;
-  plan.source = choice.activation_bits == kFloatBits ? cat("uniform w", choice.weight_bits)
-                                                     : cat("uniform w", choice.weight_bits, "a", choice.activation_bits);
+  plan.source = choice.activation_bits == kFloatBits
+                    ? cat("uniform w", choice.weight_bits)
+                    : cat("uniform w", choice.weight_bits, "a", choice.activation_bits);
   // Below 8 bits only what layers read is narrow; sums of branches and the network's input keep 8.
-  const int wide = choice.activation_bits == kFloatBits ? kFloatBits : std::max(8, choice.activation_bits);
+  const int wide =
+      choice.activation_bits == kFloatBits ? kFloatBits : std::max(8, choice.activation_bits);
   for (const ActivationSite& site : sites.activations) plan.activation_bits[site.name] = wide;
   for (const LayerSite& site : sites.layers) {
     if (!site.reason.empty()) continue;
-    LayerChoice layer{.name = site.name, .weight_bits = choice.weight_bits, .activation_bits = choice.activation_bits};
+    LayerChoice layer{.name = site.name,
+                      .weight_bits = choice.weight_bits,
+                      .activation_bits = choice.activation_bits};
     if (const UniformChoice* k = kept(sites, site, keep)) {
       layer.weight_bits = k->weight_bits;
       layer.activation_bits = k->activation_bits;
@@ -72,14 +85,15 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice, const std::vect
     if (input && input->network_input && layer.activation_bits < 8) layer.activation_bits = 8;
     int& bits = plan.activation_bits[site.input];
     // A value that several layers read is as wide as the widest of them wants.
-    const bool read_before = std::any_of(plan.layers.begin(), plan.layers.end(), [&](const LayerChoice& l) {
-      return sites.layer(l.name)->input == site.input;
-    });
+    const bool read_before =
+        std::any_of(plan.layers.begin(), plan.layers.end(),
+                    [&](const LayerChoice& l) { return sites.layer(l.name)->input == site.input; });
     bits = read_before ? std::max(bits, layer.activation_bits) : layer.activation_bits;
     plan.layers.push_back(std::move(layer));
   }
   share_widths(sites, plan, wide);
-  for (LayerChoice& layer : plan.layers) layer.activation_bits = plan.activation_bits[sites.layer(layer.name)->input];
+  for (LayerChoice& layer : plan.layers)
+    layer.activation_bits = plan.activation_bits[sites.layer(layer.name)->input];
   return plan;
 }
 
@@ -90,8 +104,9 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!choice || !site.reason.empty()) continue;
-    cost.bops += static_cast<double>(site.macs) * choice->weight_bits * plan.activation_bits.at(site.input);
-    if (!seen.insert(site.weight).second) continue;   // shared weights are stored once
+    cost.bops +=
+        static_cast<double>(site.macs) * choice->weight_bits * plan.activation_bits.at(site.input);
+    if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * choice->weight_bits;
     stored += stored_bits(site, choice->weight_bits);
@@ -101,9 +116,10 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     elements += n;
     activation_bits += n * plan.activation_bits.at(site.name);
   }
-  double other = 0;   // biases and everything that is not quantized
+  double other = 0;  // biases and everything that is not quantized
   for (const auto& [id, initializer] : model.graph.initializers) {
-    if (!seen.contains(model.graph.value(id).name)) other += static_cast<double>(initializer.data.bytes());
+    if (!seen.contains(model.graph.value(id).name))
+      other += static_cast<double>(initializer.data.bytes());
   }
   cost.mean_weight_bits = weights ? bits / weights : 0;
   cost.bits_per_weight = weights ? stored / weights : 0;

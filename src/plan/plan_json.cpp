@@ -9,46 +9,57 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void bad(const std::filesystem::path& path, std::string why, std::string hint = "") {
-  throw Error(ErrorKind::kUsage, "QT-E130", cat("plan ", printable(path.string()), ": ", why)).hint(std::move(hint));
+  throw Error(ErrorKind::kUsage, "QT-E130", cat("plan ", printable(path.string()), ": ", why))
+      .hint(std::move(hint));
 }
 
 // Keys that a hand-edited object may have; anything else is a typing error worth stopping for.
-void check_keys(const std::filesystem::path& path, const Json& object, const std::vector<std::string>& known, const std::string& where) {
+void check_keys(const std::filesystem::path& path, const Json& object,
+                const std::vector<std::string>& known, const std::string& where) {
   if (!object.is_object()) bad(path, cat(where, " is no object"));
   for (const auto& [key, value] : object.items()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::string near = nearest(key, known);
-    bad(path, cat("unknown key '", printable(key), "' in ", where), near.empty() ? "" : cat("did you mean '", near, "'?"));
+    bad(path, cat("unknown key '", printable(key), "' in ", where),
+        near.empty() ? "" : cat("did you mean '", near, "'?"));
   }
 }
 
 Json bits_json(int bits) { return bits == kFloatBits ? Json("float") : Json(bits); }
 
-int bits_of(const std::filesystem::path& path, const Json& value, int lowest, int highest, const std::string& where) {
+int bits_of(const std::filesystem::path& path, const Json& value, int lowest, int highest,
+            const std::string& where) {
   if (value.is_string() && value.get<std::string>() == "float") return kFloatBits;
   if (value.is_number_integer()) {
     const auto bits = value.get<int64_t>();
     if ((bits >= lowest && bits <= highest) || bits == kFloatBits) return static_cast<int>(bits);
   }
-  bad(path, cat(where, " must be ", lowest, " to ", highest, " or \"float\", not ", printable(value.dump(), 40)));
+  bad(path, cat(where, " must be ", lowest, " to ", highest, " or \"float\", not ",
+                printable(value.dump(), 40)));
 }
 
-void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites, QuantPlan& plan) {
+void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites,
+                QuantPlan& plan) {
   check_keys(path, item, {"name", "weight_bits", "activation_bits", "method", "reason"}, "a layer");
   if (!item.contains("name") || !item["name"].is_string()) bad(path, "a layer has no name");
   const std::string name = item["name"];
   const LayerSite* site = sites.layer(name);
   if (!site || !site->reason.empty()) {
     std::vector<std::string> names;
-    for (const LayerSite& s : sites.layers) if (s.reason.empty()) names.push_back(s.name);
+    for (const LayerSite& s : sites.layers)
+      if (s.reason.empty()) names.push_back(s.name);
     const std::string near = nearest(name, names);
-    bad(path, cat("layer '", printable(name), "' ", site ? "cannot be quantized: " + site->reason : "is not in the model"),
+    bad(path,
+        cat("layer '", printable(name), "' ",
+            site ? "cannot be quantized: " + site->reason : "is not in the model"),
         near.empty() ? "" : cat("did you mean '", near, "'?"));
   }
   LayerChoice* layer = plan.layer(name);
   if (!layer) layer = &plan.layers.emplace_back(LayerChoice{.name = name});
-  layer->weight_bits = bits_of(path, item.value("weight_bits", Json(8)), 2, 8, cat("weight_bits of '", printable(name), "'"));
-  layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16, cat("activation_bits of '", printable(name), "'"));
+  layer->weight_bits = bits_of(path, item.value("weight_bits", Json(8)), 2, 8,
+                               cat("weight_bits of '", printable(name), "'"));
+  layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
+                                   cat("activation_bits of '", printable(name), "'"));
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
   plan.activation_bits[site->input] = layer->activation_bits;
@@ -59,26 +70,37 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
 void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
   Json layers = Json::array();
   for (const LayerChoice& l : plan.layers) {
-    Json item = {{"name", l.name}, {"weight_bits", bits_json(l.weight_bits)}, {"activation_bits", bits_json(l.activation_bits)}, {"method", l.method}};
+    Json item = {{"name", l.name},
+                 {"weight_bits", bits_json(l.weight_bits)},
+                 {"activation_bits", bits_json(l.activation_bits)},
+                 {"method", l.method}};
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));
   }
   Json activations = Json::object();
   for (const auto& [name, bits] : plan.activation_bits) activations[name] = bits_json(bits);
-  const Json json = {{"schema", "qtool.plan/1"}, {"model_fingerprint", plan.model_fingerprint}, {"source", plan.source},
-                     {"range_method", plan.range_method}, {"signed_activations", plan.signed_activations},
-                     {"layers", layers}, {"activations", activations}};
+  const Json json = {{"schema", "qtool.plan/1"},
+                     {"model_fingerprint", plan.model_fingerprint},
+                     {"source", plan.source},
+                     {"range_method", plan.range_method},
+                     {"signed_activations", plan.signed_activations},
+                     {"layers", layers},
+                     {"activations", activations}};
   write_file_atomic(path, json.dump(1) + "\n");
 }
 
-QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites, const std::string& fingerprint) {
+QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
+                    const std::string& fingerprint) {
   Json json;
   try {
     json = Json::parse(read_file(path, ErrorKind::kUsage));
   } catch (const Json::exception& e) {
     bad(path, cat("not valid JSON: ", printable(e.what())));
   }
-  check_keys(path, json, {"schema", "model_fingerprint", "source", "range_method", "signed_activations", "layers", "activations"}, "the plan");
+  check_keys(path, json,
+             {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
+              "layers", "activations"},
+             "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
       bad(path, "it was made for another model", "run `qtool search` again");
@@ -88,10 +110,13 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites, const
     plan.source = json.value("source", std::string("edited"));
     plan.range_method = json.value("range_method", std::string("mse"));
     plan.signed_activations = json.value("signed_activations", false);
-    const Json activations = json.value("activations", Json::object()), layers = json.value("layers", Json::array());
+    const Json activations = json.value("activations", Json::object()),
+               layers = json.value("layers", Json::array());
     for (const auto& [name, bits] : activations.items()) {
-      if (!sites.activation(name)) bad(path, cat("activation '", printable(name), "' is not in the model"));
-      plan.activation_bits[name] = bits_of(path, bits, 2, 16, cat("activation '", printable(name), "'"));
+      if (!sites.activation(name))
+        bad(path, cat("activation '", printable(name), "' is not in the model"));
+      plan.activation_bits[name] =
+          bits_of(path, bits, 2, 16, cat("activation '", printable(name), "'"));
     }
     for (const Json& item : layers) read_layer(path, item, sites, plan);
     return plan;

@@ -5,14 +5,17 @@
 namespace qtool {
 namespace {
 
-const OpDef* op_of(const Model& model, const Node& node) { return find_op(node.type, node.domain, model.opset(node.domain)); }
+const OpDef* op_of(const Model& model, const Node& node) {
+  return find_op(node.type, node.domain, model.opset(node.domain));
+}
 
 std::string quoted(const Value& value) { return cat("'", printable(value.name), "'"); }
 
 // Collects the three kinds of sites in one walk over the nodes.
 class Finder {
  public:
-  Finder(const Model& model, const Target& target) : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {}
+  Finder(const Model& model, const Target& target)
+      : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {}
 
   Sites run() {
     for (const Node& node : g_.nodes) visit(node);
@@ -27,7 +30,8 @@ class Finder {
     if (op->quant.kind == QuantKind::kLinear) return visit_layer(node, *op);
     NodeSite site{node.name, node.type, ""};
     if (op->quant.kind == QuantKind::kNone || op->quant.kind == QuantKind::kFixedRange) {
-      site.reason = op->quant.kind == QuantKind::kNone ? std::string(op->quant.reason) : "no integer kernel on this target";
+      site.reason = op->quant.kind == QuantKind::kNone ? std::string(op->quant.reason)
+                                                       : "no integer kernel on this target";
     } else if (!target_.runs_on_codes(node, op->quant)) {
       site.reason = "no integer kernel on this target";
     } else if (op->quant.blocked && !op->quant.blocked(node).empty()) {
@@ -41,7 +45,8 @@ class Finder {
   // Shape arithmetic is no candidate for quantization and no news in a report.
   bool only_integers(const Node& node) const {
     return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
-      return v == ValueId::kNone || (g_.value(v).dtype != DType::kFloat && g_.value(v).dtype != DType::kUndefined);
+      return v == ValueId::kNone ||
+             (g_.value(v).dtype != DType::kFloat && g_.value(v).dtype != DType::kUndefined);
     });
   }
 
@@ -68,12 +73,14 @@ class Finder {
     if (site.reason.empty()) {
       activation(node.inputs[0]);
       // The target makes floats of a last dense layer's sums: one rounding less.
-      if (!(site.dense && uses_.is_output[index(behind_activation(node.outputs[0]))])) activation(behind_activation(node.outputs[0]));
+      if (!(site.dense && uses_.is_output[index(behind_activation(node.outputs[0]))]))
+        activation(behind_activation(node.outputs[0]));
     }
     sites_.layers.push_back(std::move(site));
   }
 
-  void fill_layer(LayerSite& site, const Node& node, const OpDef& op, const Tensor& weight, ValueId weight_id) {
+  void fill_layer(LayerSite& site, const Node& node, const OpDef& op, const Tensor& weight,
+                  ValueId weight_id) {
     site.weight = g_.value(weight_id).name;
     site.weights = weight.size();
     site.channel_axis = op.quant.weight_axis ? op.quant.weight_axis(node) : 0;
@@ -82,17 +89,22 @@ class Finder {
     site.dense = weight.rank() <= 2;
     site.channels = weight.dim(site.channel_axis);
     if (weight.size() == 0) site.reason = "its weight is empty";
-    if (weight.rank() > 2 && site.channel_axis == weight.rank() - 1) site.reason = "its weight is a stack of matrices";
+    if (weight.rank() > 2 && site.channel_axis == weight.rank() - 1)
+      site.reason = "its weight is a stack of matrices";
     if (op.quant.blocked && !op.quant.blocked(node).empty()) site.reason = op.quant.blocked(node);
     const auto slot = static_cast<size_t>(std::max(op.quant.bias_input, 0));
-    if (op.quant.bias_input >= 0 && slot < node.inputs.size() && node.inputs[slot] != ValueId::kNone) {
+    if (op.quant.bias_input >= 0 && slot < node.inputs.size() &&
+        node.inputs[slot] != ValueId::kNone) {
       const Tensor* bias = g_.constant(node.inputs[slot]);
-      if (!bias || bias->dtype() != DType::kFloat || bias->size() != site.channels) site.reason = "its bias is not one constant per output channel";
-      else site.bias = g_.value(node.inputs[slot]).name;
+      if (!bias || bias->dtype() != DType::kFloat || bias->size() != site.channels)
+        site.reason = "its bias is not one constant per output channel";
+      else
+        site.bias = g_.value(node.inputs[slot]).name;
     }
     const auto data = weight.data<float>();
     if (std::any_of(data.begin(), data.end(), [](float w) { return !(w - w == 0); })) {
-      throw_model("QT-E350", cat(node_text(node), ": its weight ", quoted(g_.value(weight_id)), " holds NaN or infinity"));
+      throw_model("QT-E350", cat(node_text(node), ": its weight ", quoted(g_.value(weight_id)),
+                                 " holds NaN or infinity"));
     }
     site.macs = macs(node, op);
   }
@@ -100,8 +112,10 @@ class Finder {
   int64_t macs(const Node& node, const OpDef& op) const {
     if (!op.macs) return 0;
     std::vector<Shape> in, out;
-    for (ValueId v : node.inputs) if (!one_sample(v, in)) return 0;
-    for (ValueId v : node.outputs) if (!one_sample(v, out)) return 0;
+    for (ValueId v : node.inputs)
+      if (!one_sample(v, in)) return 0;
+    for (ValueId v : node.outputs)
+      if (!one_sample(v, out)) return 0;
     return op.macs(node, in, out);
   }
 
@@ -124,7 +138,8 @@ class Finder {
     for (size_t i = 0; i < data_inputs; ++i) {
       const ValueId v = node.inputs[i];
       if (v == ValueId::kNone || g_.constant(v)) return "one of its operands is a constant";
-      if (g_.value(v).dtype != DType::kFloat) return cat("its operand ", quoted(g_.value(v)), " is not known to be float32");
+      if (g_.value(v).dtype != DType::kFloat)
+        return cat("its operand ", quoted(g_.value(v)), " is not known to be float32");
     }
     if (kind == QuantKind::kBinary) {
       const auto &a = g_.value(node.inputs[0]), &b = g_.value(node.inputs[1]);
@@ -204,12 +219,14 @@ class Finder {
 Sites find_sites(const Model& model, const Target& target) { return Finder(model, target).run(); }
 
 const LayerSite* Sites::layer(const std::string& name) const {
-  auto it = std::find_if(layers.begin(), layers.end(), [&](const LayerSite& l) { return l.name == name; });
+  auto it = std::find_if(layers.begin(), layers.end(),
+                         [&](const LayerSite& l) { return l.name == name; });
   return it == layers.end() ? nullptr : &*it;
 }
 
 const ActivationSite* Sites::activation(const std::string& name) const {
-  auto it = std::find_if(activations.begin(), activations.end(), [&](const ActivationSite& a) { return a.name == name; });
+  auto it = std::find_if(activations.begin(), activations.end(),
+                         [&](const ActivationSite& a) { return a.name == name; });
   return it == activations.end() ? nullptr : &*it;
 }
 

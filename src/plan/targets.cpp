@@ -6,7 +6,8 @@ namespace qtool {
 
 bool Target::runs_on_codes(const Node& node, const QuantRule& rule) const {
   if (!node.domain.empty()) return false;
-  return rule.kind == QuantKind::kMovement || std::find(integer_types.begin(), integer_types.end(), node.type) != integer_types.end();
+  return rule.kind == QuantKind::kMovement ||
+         std::find(integer_types.begin(), integer_types.end(), node.type) != integer_types.end();
 }
 
 std::span<const Target* const> targets() {

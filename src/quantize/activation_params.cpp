@@ -3,7 +3,8 @@
 namespace qtool::qdq {
 namespace {
 
-QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits, const CalibrationTable& table) {
+QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
+                  const CalibrationTable& table) {
   const ValueStats& stats = table.at(site.name);
   QuantSpec spec;
   spec.bits = bits;
@@ -16,12 +17,14 @@ QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits, c
 
 }  // namespace
 
-ActivationParams activation_params(const Sites& sites, const QuantPlan& plan, const CalibrationTable& table) {
+ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
+                                   const CalibrationTable& table) {
   ActivationParams params;
   for (const ActivationSite& site : sites.activations) {
     const int bits = plan.activation_bits.at(site.name);
     if (bits == kFloatBits) continue;
-    const bool same = !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) == bits;
+    const bool same =
+        !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) == bits;
     params[site.name] = same ? params.at(site.shares_with) : params_of(site, plan, bits, table);
   }
   return params;

@@ -35,7 +35,9 @@ struct ChannelSums {
     for (size_t i = 0; i < other.sums.size(); ++i) sums[i] += other.sums[i];
     per_channel += other.per_channel;
   }
-  double mean(size_t c) const { return sums[c] / static_cast<double>(std::max<int64_t>(per_channel, 1)); }
+  double mean(size_t c) const {
+    return sums[c] / static_cast<double>(std::max<int64_t>(per_channel, 1));
+  }
 };
 
 // Adds a shift per channel to a layer's output.
@@ -54,13 +56,15 @@ Tensor shifted(Tensor value, const std::vector<float>& shift, bool dense) {
 }
 
 std::string raw_output(const Model& model, const std::string& layer) {
-  for (const Node& node : model.graph.nodes) if (node.name == layer) return model.graph.value(node.outputs[0]).name;
+  for (const Node& node : model.graph.nodes)
+    if (node.name == layer) return model.graph.value(node.outputs[0]).name;
   return "";
 }
 
 }  // namespace
 
-LayerResults corrected_biases(const Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers,
+LayerResults corrected_biases(const Model& model, const Sites& sites,
+                              const ActivationParams& activations, const LayerResults& layers,
                               const SampleSource& source, int64_t chunks, int threads) {
   const Model quantized = insert_qdq(model, sites, activations, layers);
   std::vector<const LayerSite*> order;
@@ -82,7 +86,8 @@ LayerResults corrected_biases(const Model& model, const Sites& sites, const Acti
   LayerResults corrected = layers;
   for (const LayerSite* site : order) {
     const bool dense = site->dense;
-    const std::string want_name = raw_output(model, site->name), have_name = raw_output(quantized, site->name);
+    const std::string want_name = raw_output(model, site->name),
+                      have_name = raw_output(quantized, site->name);
     std::vector<ChannelSums> want(count), have(count);
     parallel_for(threads, chunks, [&](int64_t c, int) {
       const auto i = static_cast<size_t>(c);
@@ -128,7 +133,8 @@ double divergence(const float* p, const float* q, int64_t n) {
 
 }  // namespace
 
-double output_distance(const Model& reference, const Model& model, const SampleSource& source, int64_t first, int64_t last, int threads) {
+double output_distance(const Model& reference, const Model& model, const SampleSource& source,
+                       int64_t first, int64_t last, int threads) {
   const Executor a(reference), b(model);
   std::vector<double> distance(static_cast<size_t>(last - first), 0), power(distance.size(), 0);
   parallel_for(threads, last - first, [&](int64_t c, int) {
@@ -138,7 +144,8 @@ double output_distance(const Model& reference, const Model& model, const SampleS
     const float *p = want.data<float>().data(), *q = have.data<float>().data();
     const auto i = static_cast<size_t>(c);
     if (want.rank() == 2 && want.dim(1) > 1) {
-      for (int64_t r = 0; r < want.dim(0); ++r) distance[i] += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
+      for (int64_t r = 0; r < want.dim(0); ++r)
+        distance[i] += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
       power[i] += static_cast<double>(want.dim(0));
       return;
     }

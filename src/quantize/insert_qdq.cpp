@@ -9,7 +9,7 @@
 namespace qtool::qdq {
 namespace {
 
-constexpr int64_t kWideOpset = 21;   // 16-bit QuantizeLinear
+constexpr int64_t kWideOpset = 21;  // 16-bit QuantizeLinear
 
 Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) {
   Tensor t(type, std::move(shape));
@@ -19,7 +19,8 @@ Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) 
 
 class Rewriter {
  public:
-  Rewriter(Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers)
+  Rewriter(Model& model, const Sites& sites, const ActivationParams& activations,
+           const LayerResults& layers)
       : g_(model.graph), sites_(sites), activations_(activations), layers_(layers) {}
 
   void run() {
@@ -27,7 +28,8 @@ class Rewriter {
       if (auto it = layers_.find(site.name); it != layers_.end()) layer(site, it->second);
     }
     for (const ActivationSite& site : sites_.activations) {
-      if (auto it = activations_.find(site.name); it != activations_.end()) activation(site.name, it->second);
+      if (auto it = activations_.find(site.name); it != activations_.end())
+        activation(site.name, it->second);
     }
     sort_nodes(g_);
     remove_dead(g_);
@@ -36,29 +38,35 @@ class Rewriter {
 
  private:
   Node& append(std::string name, std::string type, std::vector<ValueId> inputs, ValueId output) {
-    g_.nodes.push_back(make_node(g_, std::move(name), std::move(type), std::move(inputs), {output}));
+    g_.nodes.push_back(
+        make_node(g_, std::move(name), std::move(type), std::move(inputs), {output}));
     return g_.nodes.back();
   }
 
   Node& node_named(const std::string& name) {
-    return *std::find_if(g_.nodes.begin(), g_.nodes.end(), [&](const Node& n) { return n.name == name; });
+    return *std::find_if(g_.nodes.begin(), g_.nodes.end(),
+                         [&](const Node& n) { return n.name == name; });
   }
 
   // value → (Clip →) Q → DQ → everything that read value. A graph output keeps its name behind the DQ.
   void activation(const std::string& name, const QParams& p) {
     const ValueId value = g_.find(name);
     const auto shape = g_.value(value).shape;
-    const bool is_output = std::find(g_.outputs.begin(), g_.outputs.end(), value) != g_.outputs.end();
+    const bool is_output =
+        std::find(g_.outputs.begin(), g_.outputs.end(), value) != g_.outputs.end();
     // A graph output keeps its name: what makes it is renamed, and the DQ makes it instead.
     const ValueId from = is_output ? add_value(g_, name + "_float", DType::kFloat, shape) : value;
-    const ValueId after = is_output ? value : add_value(g_, name + "_dequantized", DType::kFloat, shape);
+    const ValueId after =
+        is_output ? value : add_value(g_, name + "_dequantized", DType::kFloat, shape);
     if (is_output) {
-      for (Node& node : g_.nodes) std::replace(node.outputs.begin(), node.outputs.end(), value, from);
+      for (Node& node : g_.nodes)
+        std::replace(node.outputs.begin(), node.outputs.end(), value, from);
     } else {
       replace_uses(g_, from, after, OutputUses::kKeep);
     }
     const ValueId scale = add_initializer(g_, name + "_scale", Tensor::scalar<float>(p.scale[0]));
-    const ValueId zero = add_initializer(g_, name + "_zero_point", zero_tensor(p.storage, p.zero_point, {}));
+    const ValueId zero =
+        add_initializer(g_, name + "_zero_point", zero_tensor(p.storage, p.zero_point, {}));
     const ValueId codes = add_value(g_, name + "_quantized", p.storage, shape);
     ValueId in = from;
     if (narrower_than_container(p)) in = clipped(name, from, p, shape);
@@ -72,8 +80,11 @@ class Rewriter {
   }
 
   // Codes of fewer bits than the container: clipped as reals, which onnxruntime understands.
-  ValueId clipped(const std::string& name, ValueId from, const QParams& p, const std::optional<Shape>& shape) {
-    const auto real = [&](int32_t code) { return Tensor::scalar<float>(static_cast<float>(code - p.zero_point[0]) * p.scale[0]); };
+  ValueId clipped(const std::string& name, ValueId from, const QParams& p,
+                  const std::optional<Shape>& shape) {
+    const auto real = [&](int32_t code) {
+      return Tensor::scalar<float>(static_cast<float>(code - p.zero_point[0]) * p.scale[0]);
+    };
     const ValueId lo = add_initializer(g_, name + "_clip_min", real(p.code_min[0]));
     const ValueId hi = add_initializer(g_, name + "_clip_max", real(p.code_max[0]));
     const ValueId out = add_value(g_, name + "_clipped", DType::kFloat, shape);
@@ -85,11 +96,12 @@ class Rewriter {
     const ValueId weight = dequantized_weight(site, result);
     Node& node = node_named(site.name);
     for (size_t i = 1; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] != ValueId::kNone && g_.value(node.inputs[i]).name == site.weight) node.inputs[i] = weight;
+      if (node.inputs[i] != ValueId::kNone && g_.value(node.inputs[i]).name == site.weight)
+        node.inputs[i] = weight;
     }
     if (result.bias.empty()) return;
     const ValueId bias = bias_value(site, result);
-    Node& again = node_named(site.name);   // appending may have moved it
+    Node& again = node_named(site.name);  // appending may have moved it
     if (again.inputs.size() < 3) again.inputs.resize(3, ValueId::kNone);
     again.inputs[2] = bias;
   }
@@ -103,24 +115,30 @@ class Rewriter {
     }
     const Shape per_channel = {site.channels};
     const ValueId codes = add_initializer(g_, site.weight + "_quantized", result.weight.codes);
-    const ValueId scale = add_initializer(g_, site.weight + "_scale", Tensor::of<float>(per_channel, result.weight.scales));
-    const ValueId zero = add_initializer(g_, site.weight + "_zero_point", Tensor(DType::kInt8, per_channel));
-    const ValueId out = add_value(g_, site.weight + "_dequantized", DType::kFloat, result.weight.codes.shape());
-    Node& dq = append(g_.value(codes).name + "_DequantizeLinear", "DequantizeLinear", {codes, scale, zero}, out);
+    const ValueId scale = add_initializer(g_, site.weight + "_scale",
+                                          Tensor::of<float>(per_channel, result.weight.scales));
+    const ValueId zero =
+        add_initializer(g_, site.weight + "_zero_point", Tensor(DType::kInt8, per_channel));
+    const ValueId out =
+        add_value(g_, site.weight + "_dequantized", DType::kFloat, result.weight.codes.shape());
+    Node& dq = append(g_.value(codes).name + "_DequantizeLinear", "DequantizeLinear",
+                      {codes, scale, zero}, out);
     set_attribute(dq, "axis", site.channel_axis);
     made_[site.weight].push_back({&result.weight.codes, &result.weight.scales, out});
     return out;
   }
 
   static bool same(const Tensor& a, const Tensor& b) {
-    return a.shape() == b.shape() && std::equal(a.data<int8_t>().begin(), a.data<int8_t>().end(), b.data<int8_t>().begin());
+    return a.shape() == b.shape() &&
+           std::equal(a.data<int8_t>().begin(), a.data<int8_t>().end(), b.data<int8_t>().begin());
   }
 
   ValueId bias_value(const LayerSite& site, const LayerResult& result) {
     const std::string name = site.bias.empty() ? site.name + "_bias" : site.bias;
     const auto input = activations_.find(site.input);
     const auto channels = static_cast<int64_t>(result.bias.size());
-    if (input == activations_.end() || input->second.storage == DType::kUint16 || input->second.storage == DType::kInt16) {
+    if (input == activations_.end() || input->second.storage == DType::kUint16 ||
+        input->second.storage == DType::kInt16) {
       return add_initializer(g_, name, Tensor::of<float>({channels}, result.bias));
     }
     std::vector<float> scales;
@@ -130,11 +148,15 @@ class Rewriter {
       const double code = std::nearbyint(static_cast<double>(result.bias[c]) / scales.back());
       codes.push_back(static_cast<int32_t>(std::clamp(code, -2147483648.0, 2147483647.0)));
     }
-    const ValueId q = add_initializer(g_, name + "_quantized", Tensor::of<int32_t>({channels}, codes));
-    const ValueId scale = add_initializer(g_, name + "_scale", Tensor::of<float>({channels}, scales));
-    const ValueId zero = add_initializer(g_, name + "_zero_point", Tensor(DType::kInt32, {channels}));
+    const ValueId q =
+        add_initializer(g_, name + "_quantized", Tensor::of<int32_t>({channels}, codes));
+    const ValueId scale =
+        add_initializer(g_, name + "_scale", Tensor::of<float>({channels}, scales));
+    const ValueId zero =
+        add_initializer(g_, name + "_zero_point", Tensor(DType::kInt32, {channels}));
     const ValueId out = add_value(g_, name + "_dequantized", DType::kFloat, Shape{channels});
-    Node& dq = append(g_.value(q).name + "_DequantizeLinear", "DequantizeLinear", {q, scale, zero}, out);
+    Node& dq =
+        append(g_.value(q).name + "_DequantizeLinear", "DequantizeLinear", {q, scale, zero}, out);
     set_attribute(dq, "axis", int64_t{0});
     return out;
   }
@@ -154,8 +176,10 @@ class Rewriter {
 
 }  // namespace
 
-Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers) {
-  const bool wide = std::any_of(activations.begin(), activations.end(), [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
+Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
+                 const LayerResults& layers) {
+  const bool wide = std::any_of(activations.begin(), activations.end(),
+                                [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
   Model m = wide && model.opset() < kWideOpset ? convert_opset(model, kWideOpset) : model;
   Rewriter(m, sites, activations, layers).run();
   return m;

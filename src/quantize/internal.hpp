@@ -11,39 +11,45 @@ namespace qtool::qdq {
 
 // Parameters of every quantized activation, by value name; sharing resolved.
 using ActivationParams = std::map<std::string, QParams>;
-ActivationParams activation_params(const Sites& sites, const QuantPlan& plan, const CalibrationTable& table);
+ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
+                                   const CalibrationTable& table);
 
 // What becomes of one layer: codes, scales and the float bias before it is quantized.
 struct LayerResult {
   WeightCodes weight;
   int bits = 8;
-  std::vector<float> bias;                // empty: the layer has none
+  std::vector<float> bias;  // empty: the layer has none
   std::string note;
 };
-using LayerResults = std::map<std::string, LayerResult>;   // by layer name
-LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
-                              const ActivationParams& activations, const QuantizeOptions& options);
+using LayerResults = std::map<std::string, LayerResult>;  // by layer name
+LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
+                              const CalibrationTable& table, const ActivationParams& activations,
+                              const QuantizeOptions& options);
 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
 
 // The scale is raised for channels whose int32 bias, or whose sum, would overflow. Returns channels changed.
-int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight, const QParams& input);
+int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight,
+                             const QParams& input);
 
 // The weight as [channels][columns], columns in (kernel position, input channel) order; and back.
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis);
 
 // The graph with Q/DQ pairs (export style "qdq").
-Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers);
+Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
+                 const LayerResults& layers);
 
 // Mean output error per channel of each layer with its quantized inputs, added to the biases; layers
 // in graph order, each seeing the corrected ones before it. Over the first `chunks` chunks.
-LayerResults corrected_biases(const Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers,
+LayerResults corrected_biases(const Model& model, const Sites& sites,
+                              const ActivationParams& activations, const LayerResults& layers,
                               const SampleSource& source, int64_t chunks, int threads);
 // Distance of two models' outputs over chunks [first, last): KL of the class distributions for
 // classifiers, relative noise power otherwise.
-double output_distance(const Model& reference, const Model& model, const SampleSource& source, int64_t first, int64_t last, int threads);
+double output_distance(const Model& reference, const Model& model, const SampleSource& source,
+                       int64_t first, int64_t last, int threads);
 
 // Nodes that the target will run on codes, predicted from the written graph.
 int64_t predict_fused(const Model& model, const std::string& target);

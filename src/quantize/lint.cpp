@@ -25,16 +25,21 @@ class Lint {
   }
 
   void parameters(const Node& node) const {
-    if (node.inputs.size() < 3 || node.inputs[2] == ValueId::kNone) fail(node, "no explicit zero point");
+    if (node.inputs.size() < 3 || node.inputs[2] == ValueId::kNone)
+      fail(node, "no explicit zero point");
     const Tensor* scale = g_.constant(node.inputs[1]);
     const Tensor* zero = g_.constant(node.inputs[2]);
-    if (!scale || !zero) return;   // the model's own
+    if (!scale || !zero) return;  // the model's own
     if (scale->shape() != zero->shape()) fail(node, "scale and zero point differ in shape");
-    for (float s : scale->data<float>()) if (!std::isnormal(s) || s < 0) fail(node, "a scale is not a normal positive number");
-    if (is(node, "QuantizeLinear") && scale->rank() != 0) fail(node, "an activation's scale is no scalar");
-    if (is(node, "QuantizeLinear") && uses_.consumers[index(node.inputs[0])].size() != 1) fail(node, "its input has another float reader");
+    for (float s : scale->data<float>())
+      if (!std::isnormal(s) || s < 0) fail(node, "a scale is not a normal positive number");
+    if (is(node, "QuantizeLinear") && scale->rank() != 0)
+      fail(node, "an activation's scale is no scalar");
+    if (is(node, "QuantizeLinear") && uses_.consumers[index(node.inputs[0])].size() != 1)
+      fail(node, "its input has another float reader");
     if (is(node, "DequantizeLinear") && zero->dtype() == DType::kInt32) {
-      for (int32_t z : zero->data<int32_t>()) if (z) fail(node, "an int32 bias has a zero point");
+      for (int32_t z : zero->data<int32_t>())
+        if (z) fail(node, "an int32 bias has a zero point");
     }
   }
 

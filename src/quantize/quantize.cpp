@@ -36,19 +36,25 @@ int64_t chunks_that_fit(const Sites& sites, const SampleSource& source) {
   int64_t largest = 1;
   for (const ActivationSite& site : sites.activations) largest = std::max(largest, site.elements);
   const int64_t per_sample = largest * static_cast<int64_t>(sizeof(float)) * 6;
-  const int64_t per_chunk = per_sample * std::max<int64_t>(1, source.samples() / std::max<int64_t>(source.chunk_count(), 1));
-  return std::clamp<int64_t>(kBudgetBytes / std::max<int64_t>(per_chunk, 1), 1, source.chunk_count());
+  const int64_t per_chunk =
+      per_sample *
+      std::max<int64_t>(1, source.samples() / std::max<int64_t>(source.chunk_count(), 1));
+  return std::clamp<int64_t>(kBudgetBytes / std::max<int64_t>(per_chunk, 1), 1,
+                             source.chunk_count());
 }
 
 // Biases corrected on most chunks, kept when the outputs of held-out chunks come closer to float.
-LayerResults correct(const Model& model, const Sites& sites, const ActivationParams& activations, const LayerResults& layers,
-                     const SampleSource& source, const QuantizeOptions& options, bool& kept) {
+LayerResults correct(const Model& model, const Sites& sites, const ActivationParams& activations,
+                     const LayerResults& layers, const SampleSource& source,
+                     const QuantizeOptions& options, bool& kept) {
   const int64_t all = source.chunk_count(), held_out = std::max<int64_t>(1, all / 4);
   const int64_t used = std::min(all - held_out, chunks_that_fit(sites, source));
   if (used < 1) return layers;
-  LayerResults corrected = corrected_biases(model, sites, activations, layers, source, used, options.threads);
+  LayerResults corrected =
+      corrected_biases(model, sites, activations, layers, source, used, options.threads);
   const int64_t first = all - held_out, last = std::min(all, first + std::max<int64_t>(used, 1));
-  const Model before = insert_qdq(model, sites, activations, layers), after = insert_qdq(model, sites, activations, corrected);
+  const Model before = insert_qdq(model, sites, activations, layers),
+              after = insert_qdq(model, sites, activations, corrected);
   const double was = output_distance(model, before, source, first, last, options.threads);
   const double now = output_distance(model, after, source, first, last, options.threads);
   kept = now < was;
@@ -56,21 +62,26 @@ LayerResults correct(const Model& model, const Sites& sites, const ActivationPar
   return kept ? corrected : layers;
 }
 
-void describe(Quantized& result, const Model& model, const Sites& sites, const QuantPlan& plan, const LayerResults& layers, bool corrected) {
+void describe(Quantized& result, const Model& model, const Sites& sites, const QuantPlan& plan,
+              const LayerResults& layers, bool corrected) {
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!site.reason.empty()) {
       result.float_layers.emplace_back(site.name, site.reason);
     } else if (!layers.contains(site.name)) {
-      result.float_layers.emplace_back(site.name, choice && !choice->reason.empty() ? choice->reason : "the plan keeps it in float");
+      result.float_layers.emplace_back(site.name, choice && !choice->reason.empty()
+                                                      ? choice->reason
+                                                      : "the plan keeps it in float");
     } else {
       const LayerResult& layer = layers.at(site.name);
       const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-      result.layers.push_back({site.name, site.type, choice->method, layer.bits, plan.activation_bits.at(site.input),
-                               weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(), layer.note});
+      result.layers.push_back(
+          {site.name, site.type, choice->method, layer.bits, plan.activation_bits.at(site.input),
+           weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(), layer.note});
     }
   }
-  for (const NodeSite& node : sites.nodes) if (!node.reason.empty()) result.float_layers.emplace_back(node.name, node.reason);
+  for (const NodeSite& node : sites.nodes)
+    if (!node.reason.empty()) result.float_layers.emplace_back(node.name, node.reason);
 }
 
 void set_metadata(Model& model, const std::string& key, const std::string& value) {
@@ -80,11 +91,14 @@ void set_metadata(Model& model, const std::string& key, const std::string& value
 
 }  // namespace
 
-Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
-                         const SampleSource* source, const QuantizeOptions& options) {
+Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan,
+                         const CalibrationTable& table, const SampleSource* source,
+                         const QuantizeOptions& options) {
   (void)find_target(options.target);
   if (options.export_style != "qdq") {
-    throw Error(ErrorKind::kUsage, "QT-E122", cat("export style '", printable(options.export_style), "' is not available")).hint("use --export qdq");
+    throw Error(ErrorKind::kUsage, "QT-E122",
+                cat("export style '", printable(options.export_style), "' is not available"))
+        .hint("use --export qdq");
   }
   const ActivationParams activations = activation_params(sites, plan, table);
   LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
@@ -95,7 +109,9 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
     const auto input = activations.find(site.input);
-    if (input != activations.end()) repair_bias_overflow(layer, site, *model.graph.constant(model.graph.find(site.weight)), input->second);
+    if (input != activations.end())
+      repair_bias_overflow(layer, site, *model.graph.constant(model.graph.find(site.weight)),
+                           input->second);
   }
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers);

@@ -10,7 +10,8 @@ void for_each_element(const Shape& shape, int64_t channel_axis, Visit visit) {
   if (shape.size() <= 2) {
     const int64_t columns = rows ? element_count(shape) / rows : 0;
     for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < columns; ++c) visit(r, c, channel_axis == 0 ? r * columns + c : c * rows + r);
+      for (int64_t c = 0; c < columns; ++c)
+        visit(r, c, channel_axis == 0 ? r * columns + c : c * rows + r);
     }
     return;
   }
@@ -19,7 +20,8 @@ void for_each_element(const Shape& shape, int64_t channel_axis, Visit visit) {
   for (size_t d = 2; d < shape.size(); ++d) positions *= shape[d];
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t p = 0; p < positions; ++p) {
-      for (int64_t c = 0; c < channels; ++c) visit(r, p * channels + c, (r * channels + c) * positions + p);
+      for (int64_t c = 0; c < channels; ++c)
+        visit(r, p * channels + c, (r * channels + c) * positions + p);
     }
   }
 }

@@ -11,14 +11,16 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
   const ValueStats& stats = it->second;
   // Statistics per channel are along axis 1: the columns of Conv, and of a matrix's rows.
   if (stats.channel_sum_squares.empty() || (site.dense && stats.shape.size() != 2)) return {};
-  const double each = static_cast<double>(stats.count) / static_cast<double>(stats.channel_sum_squares.size());
+  const double each =
+      static_cast<double>(stats.count) / static_cast<double>(stats.channel_sum_squares.size());
   std::vector<double> mean;
   for (double s : stats.channel_sum_squares) mean.push_back(s / std::max(each, 1.0));
   return mean;
 }
 
-int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight, const QParams& input) {
-  constexpr double kRoom = 2147483647.0 * 0.5;   // half for the bias, half for the sum of products
+int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight,
+                             const QParams& input) {
+  constexpr double kRoom = 2147483647.0 * 0.5;  // half for the bias, half for the sum of products
   const double input_scale = input.scale[0];
   std::vector<float> rows;
   std::vector<int8_t> codes;
@@ -30,7 +32,9 @@ int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Te
     if (rows.empty()) {
       rows = rows_of(weight, site.channel_axis);
       Tensor real = Tensor::uninitialized(DType::kFloat, layer.weight.codes.shape());
-      for (int64_t i = 0; i < real.size(); ++i) real.mutable_data<float>()[static_cast<size_t>(i)] = layer.weight.codes.data<int8_t>()[static_cast<size_t>(i)];
+      for (int64_t i = 0; i < real.size(); ++i)
+        real.mutable_data<float>()[static_cast<size_t>(i)] =
+            layer.weight.codes.data<int8_t>()[static_cast<size_t>(i)];
       for (float v : rows_of(real, site.channel_axis)) codes.push_back(static_cast<int8_t>(v));
     }
     const auto scale = static_cast<float>(needed * (1 + 1e-6));
@@ -43,13 +47,15 @@ int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Te
   }
   if (changed) {
     layer.weight.codes = from_rows(codes, weight.shape(), site.channel_axis);
-    layer.note = cat(changed, changed == 1 ? " channel's scale" : " channels' scales", " raised: the bias would overflow int32");
+    layer.note = cat(changed, changed == 1 ? " channel's scale" : " channels' scales",
+                     " raised: the bias would overflow int32");
   }
   return changed;
 }
 
-LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
-                              const ActivationParams& activations, const QuantizeOptions& options) {
+LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
+                              const CalibrationTable& table, const ActivationParams& activations,
+                              const QuantizeOptions& options) {
   std::vector<const LayerSite*> chosen;
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
@@ -80,15 +86,18 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
 
 namespace qtool {
 
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits, std::string_view optimizer, const CalibrationTable& table) {
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits,
+                           std::string_view optimizer, const CalibrationTable& table) {
   int64_t groups = 1;
   if (auto it = table.values.find(site.input); weight.rank() > 2 && it != table.values.end()) {
     const Shape& input = it->second.shape;
-    if (input.size() > 1 && weight.dim(1) > 0) groups = std::max<int64_t>(1, input[1] / weight.dim(1));
+    if (input.size() > 1 && weight.dim(1) > 0)
+      groups = std::max<int64_t>(1, input[1] / weight.dim(1));
   }
   // Depthwise kernels widen before they add: their pairs cannot overflow.
   const bool depthwise = groups > 1 && weight.dim(1) == 1;
-  return find_optimizer(optimizer).optimize({weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups, !depthwise});
+  return find_optimizer(optimizer).optimize(
+      {weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups, !depthwise});
 }
 
 }  // namespace qtool

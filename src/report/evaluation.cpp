@@ -6,9 +6,12 @@ using namespace report;
 
 std::string kernels_name(Kernels kernels) {
   switch (kernels) {
-    case Kernels::kInteger: return "integer";
-    case Kernels::kSimulated: return "simulated";
-    case Kernels::kFloat: break;
+    case Kernels::kInteger:
+      return "integer";
+    case Kernels::kSimulated:
+      return "simulated";
+    case Kernels::kFloat:
+      break;
   }
   return "float";
 }
@@ -17,12 +20,14 @@ namespace {
 
 std::string accuracy_text(const Evaluation& e, double have, double reference) {
   if (!e.has_reference) return percent(have);
-  return cat("quantized ", percent(have), ", float ", percent(reference), ", drop ", percent(reference - have));
+  return cat("quantized ", percent(have), ", float ", percent(reference), ", drop ",
+             percent(reference - have));
 }
 
 std::string gates_text(const std::vector<GateResult>& gates) {
   std::string text;
-  for (const GateResult& gate : gates) text += cat(text.empty() ? "" : ", ", gate.name, " ", gate.passed ? "holds" : "MISSED");
+  for (const GateResult& gate : gates)
+    text += cat(text.empty() ? "" : ", ", gate.name, " ", gate.passed ? "holds" : "MISSED");
   return text;
 }
 
@@ -30,7 +35,8 @@ std::string gates_text(const std::vector<GateResult>& gates) {
 
 std::string eval_text(const EvalSummary& s) {
   const Evaluation& e = s.evaluation;
-  Facts facts = {{"model", cat(printable(s.model), " (", human_bytes(static_cast<double>(s.model_bytes)), ")")}};
+  Facts facts = {{"model", cat(printable(s.model), " (",
+                               human_bytes(static_cast<double>(s.model_bytes)), ")")}};
   if (e.has_reference) facts.emplace_back("reference", printable(s.reference));
   facts.emplace_back("data", printable(s.data));
   facts.emplace_back("samples", std::to_string(e.samples));
@@ -39,21 +45,31 @@ std::string eval_text(const EvalSummary& s) {
     facts.emplace_back("top-5", accuracy_text(e, e.top5, e.reference_top5));
   }
   if (e.has_reference && e.classifier) {
-    facts.emplace_back("agreement", cat(percent(e.agreement), " (95 % interval ", percent(e.agreement_ci.first), " to ", percent(e.agreement_ci.second), ")"));
+    facts.emplace_back("agreement",
+                       cat(percent(e.agreement), " (95 % interval ", percent(e.agreement_ci.first),
+                           " to ", percent(e.agreement_ci.second), ")"));
   }
   if (e.has_reference) facts.emplace_back("SQNR", decibels(e.sqnr_db));
   if (e.outputs.size() > 1) {
-    for (const OutputMetrics& o : e.outputs) facts.emplace_back("output", cat(printable(o.name, 60), ": ", decibels(o.sqnr_db), ", cosine ", fixed(o.cosine, 6)));
+    for (const OutputMetrics& o : e.outputs)
+      facts.emplace_back("output", cat(printable(o.name, 60), ": ", decibels(o.sqnr_db),
+                                       ", cosine ", fixed(o.cosine, 6)));
   }
-  if (s.kernels == Kernels::kInteger) facts.emplace_back("kernels", cat(e.integer_layers, " of ", e.layers.size(), " layers on integer kernels"));
-  else facts.emplace_back("kernels", kernels_name(s.kernels));
-  facts.emplace_back("speed", cat(fixed(e.samples_per_second, 0), " samples/s, peak memory ", human_bytes(static_cast<double>(peak_rss_bytes()))));
+  if (s.kernels == Kernels::kInteger)
+    facts.emplace_back(
+        "kernels", cat(e.integer_layers, " of ", e.layers.size(), " layers on integer kernels"));
+  else
+    facts.emplace_back("kernels", kernels_name(s.kernels));
+  facts.emplace_back("speed", cat(fixed(e.samples_per_second, 0), " samples/s, peak memory ",
+                                  human_bytes(static_cast<double>(peak_rss_bytes()))));
   if (!s.gates.empty()) facts.emplace_back("gates", gates_text(s.gates));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
-  text += reasons_text(cat("in float (", counted(e.float_layers.size(), "layer"), ")"), e.float_layers);
+  text +=
+      reasons_text(cat("in float (", counted(e.float_layers.size(), "layer"), ")"), e.float_layers);
   Reasons saturating;
-  for (const std::string& layer : e.saturating_layers) saturating.emplace_back(layer, "pair sums may saturate on this CPU without VNNI");
+  for (const std::string& layer : e.saturating_layers)
+    saturating.emplace_back(layer, "pair sums may saturate on this CPU without VNNI");
   return text + reasons_text("warning", saturating);
 }
 
@@ -67,7 +83,8 @@ std::string verify_text(const std::vector<CaseResult>& cases) {
     }
     const bool is_failure = c.status == CaseResult::Status::kFailed;
     ++(is_failure ? failed : unsupported);
-    text += cat(is_failure ? "failed       " : "unsupported  ", printable(c.name, 100), ": ", printable(c.reason), "\n");
+    text += cat(is_failure ? "failed       " : "unsupported  ", printable(c.name, 100), ": ",
+                printable(c.reason), "\n");
   }
   return cat(text, passed, " passed, ", failed, " failed, ", unsupported, " unsupported\n");
 }

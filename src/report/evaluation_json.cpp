@@ -22,14 +22,20 @@ Json reasons(const std::vector<std::pair<std::string, std::string>>& list) {
 
 Json outputs_of(const Evaluation& e) {
   Json out = Json::array();
-  for (const OutputMetrics& o : e.outputs) out.push_back({{"name", o.name}, {"sqnr_db", o.sqnr_db}, {"cosine", o.cosine}, {"max_abs_error", o.max_abs_error}});
+  for (const OutputMetrics& o : e.outputs)
+    out.push_back({{"name", o.name},
+                   {"sqnr_db", o.sqnr_db},
+                   {"cosine", o.cosine},
+                   {"max_abs_error", o.max_abs_error}});
   return out;
 }
 
 // Everything that is the same in every run. Keys are there when they mean something.
 Json quality(const EvalSummary& s) {
   const Evaluation& e = s.evaluation;
-  Json json = {{"schema", "qtool.eval/1"}, {"model", s.model}, {"size_bytes", s.model_bytes}, {"data", s.data}, {"random_data", s.random_data}, {"samples", e.samples}};
+  Json json = {{"schema", "qtool.eval/1"},     {"model", s.model},
+               {"size_bytes", s.model_bytes},  {"data", s.data},
+               {"random_data", s.random_data}, {"samples", e.samples}};
   if (e.labelled) {
     json["top1"] = e.top1;
     json["top5"] = e.top5;
@@ -69,7 +75,9 @@ EvalSummary parse_evaluation(const Json& json) {
   s.random_data = json.value("random_data", false);
   s.model_bytes = static_cast<int64_t>(number_or(json, "size_bytes", 0));
   const std::string kernels = json.value("kernels", "integer");
-  s.kernels = kernels == "integer" ? Kernels::kInteger : kernels == "simulated" ? Kernels::kSimulated : Kernels::kFloat;
+  s.kernels = kernels == "integer"     ? Kernels::kInteger
+              : kernels == "simulated" ? Kernels::kSimulated
+                                       : Kernels::kFloat;
   e.samples = json.value("samples", int64_t{0});
   e.labelled = json.contains("top1");
   e.top1 = number_or(json, "top1", 0);
@@ -82,13 +90,16 @@ EvalSummary parse_evaluation(const Json& json) {
   }
   e.classifier = json.contains("agreement") || e.labelled;
   e.agreement = number_or(json, "agreement", 0);
-  if (const auto ci = json.find("agreement_ci"); ci != json.end()) e.agreement_ci = {ci->at(0), ci->at(1)};
+  if (const auto ci = json.find("agreement_ci"); ci != json.end())
+    e.agreement_ci = {ci->at(0), ci->at(1)};
   // Infinite is written as null.
   e.sqnr_db = number_or(json, "sqnr_db", std::numeric_limits<double>::infinity());
   e.integer_layers = json.value("integer_layers", int64_t{0});
   e.layers.resize(std::min<size_t>(json.value("layers", size_t{0}), 1'000'000));
-  for (const Json& row : json.value("float_layers", Json::array())) e.float_layers.emplace_back(row.at("name"), row.at("reason"));
-  for (const Json& row : json.value("saturating_layers", Json::array())) e.saturating_layers.push_back(row);
+  for (const Json& row : json.value("float_layers", Json::array()))
+    e.float_layers.emplace_back(row.at("name"), row.at("reason"));
+  for (const Json& row : json.value("saturating_layers", Json::array()))
+    e.saturating_layers.push_back(row);
   return s;
 }
 
@@ -98,7 +109,9 @@ std::string eval_json(const EvalSummary& s) {
   Json json = quality(s);
   if (!s.gates.empty()) {
     json["gates"] = Json::array();
-    for (const GateResult& g : s.gates) json["gates"].push_back({{"name", g.name}, {"limit", g.limit}, {"value", g.value}, {"passed", g.passed}});
+    for (const GateResult& g : s.gates)
+      json["gates"].push_back(
+          {{"name", g.name}, {"limit", g.limit}, {"value", g.value}, {"passed", g.passed}});
   }
   json["samples_per_second"] = s.evaluation.samples_per_second;
   json["seconds"] = s.evaluation.seconds;
@@ -114,12 +127,16 @@ void save_evaluation(const EvalSummary& s, const fs::path& path) {
 EvalSummary load_evaluation(const fs::path& path) {
   try {
     Json json = Json::parse(read_file(path, ErrorKind::kUsage));
-    if (json.value("schema", "") == "qtool.auto/1" && json.contains("eval")) json = Json(json["eval"]);
+    if (json.value("schema", "") == "qtool.auto/1" && json.contains("eval"))
+      json = Json(json["eval"]);
     if (json.value("schema", "") == "qtool.eval/1") return parse_evaluation(json);
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kUsage, "QT-E151", cat(printable(path.string()), " is no result of eval: ", printable(e.what())));
+    throw Error(ErrorKind::kUsage, "QT-E151",
+                cat(printable(path.string()), " is no result of eval: ", printable(e.what())));
   }
-  throw Error(ErrorKind::kUsage, "QT-E151", cat(printable(path.string()), " is no result of eval or auto")).hint("write it with `qtool eval --json`");
+  throw Error(ErrorKind::kUsage, "QT-E151",
+              cat(printable(path.string()), " is no result of eval or auto"))
+      .hint("write it with `qtool eval --json`");
 }
 
 std::string verify_json(const std::vector<CaseResult>& cases, double seconds) {
@@ -127,13 +144,20 @@ std::string verify_json(const std::vector<CaseResult>& cases, double seconds) {
   Json list = Json::array();
   for (const CaseResult& c : cases) {
     const char* status = "passed";
-    if (c.status == CaseResult::Status::kPassed) ++passed;
-    else if (c.status == CaseResult::Status::kFailed) ++failed, status = "failed";
-    else ++unsupported, status = "unsupported";
-    list.push_back({{"name", c.name}, {"status", status}, {"reason", c.reason.empty() ? Json() : Json(c.reason)}, {"max_abs_error", c.max_abs_error}});
+    if (c.status == CaseResult::Status::kPassed)
+      ++passed;
+    else if (c.status == CaseResult::Status::kFailed)
+      ++failed, status = "failed";
+    else
+      ++unsupported, status = "unsupported";
+    list.push_back({{"name", c.name},
+                    {"status", status},
+                    {"reason", c.reason.empty() ? Json() : Json(c.reason)},
+                    {"max_abs_error", c.max_abs_error}});
     if (c.reason.empty()) list.back().erase("reason");
   }
-  const Json json = {{"schema", "qtool.verify/1"}, {"passed", passed}, {"failed", failed}, {"unsupported", unsupported}, {"seconds", seconds}, {"cases", list}};
+  const Json json = {{"schema", "qtool.verify/1"}, {"passed", passed},   {"failed", failed},
+                     {"unsupported", unsupported}, {"seconds", seconds}, {"cases", list}};
   return json_text(json);
 }
 

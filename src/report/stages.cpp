@@ -1,7 +1,8 @@
+#include "report/stages.hpp"
+
 #include <algorithm>
 #include <cmath>
 
-#include "report/stages.hpp"
 #include "report/text.hpp"
 
 namespace qtool {
@@ -18,7 +19,8 @@ LossShares loss_shares(const QuantPlan& plan, const ScoreTable& scores) {
     const bool weights = group.kind == GroupKind::kWeights;
     if (weights) {
       if (const LayerChoice* layer = plan.layer(group.name)) bits = layer->weight_bits;
-    } else if (const auto found = plan.activation_bits.find(group.name); found != plan.activation_bits.end()) {
+    } else if (const auto found = plan.activation_bits.find(group.name);
+               found != plan.activation_bits.end()) {
       bits = found->second;
     }
     const auto at = std::find(group.bits.begin(), group.bits.end(), bits);
@@ -39,11 +41,13 @@ double relative_noise_db(double noise) { return -10 * std::log10(noise); }
 
 std::string calibrate_text(const CalibrateSummary& s) {
   const double rate = s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0;
-  Facts facts = {{"data", printable(s.data)},
-                 {"samples", cat(s.table.samples, s.skipped ? cat(", ", s.skipped, " skipped") : "")},
-                 {"tensors", std::to_string(s.table.values.size())},
-                 {"workspace", printable(s.workspace)},
-                 {"time", cat(fixed(s.seconds, 2), " s, ", fixed(rate, 0), " samples/s, peak memory ", human_bytes(static_cast<double>(peak_rss_bytes())))}};
+  Facts facts = {
+      {"data", printable(s.data)},
+      {"samples", cat(s.table.samples, s.skipped ? cat(", ", s.skipped, " skipped") : "")},
+      {"tensors", std::to_string(s.table.values.size())},
+      {"workspace", printable(s.workspace)},
+      {"time", cat(fixed(s.seconds, 2), " s, ", fixed(rate, 0), " samples/s, peak memory ",
+                   human_bytes(static_cast<double>(peak_rss_bytes())))}};
   if (s.table.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
   // The extremes of everything are in --json and the report; a terminal gets the widest.
@@ -51,11 +55,13 @@ std::string calibrate_text(const CalibrateSummary& s) {
   std::vector<std::pair<std::string, const ValueStats*>> widest;
   for (const auto& [name, stats] : s.table.values) widest.emplace_back(name, &stats);
   const auto width = [](const auto& v) { return v.second->max - v.second->min; };
-  std::stable_sort(widest.begin(), widest.end(), [&](const auto& a, const auto& b) { return width(a) > width(b); });
+  std::stable_sort(widest.begin(), widest.end(),
+                   [&](const auto& a, const auto& b) { return width(a) > width(b); });
   Rows rows = {{"widest tensors", "min", "max", "mean"}};
   for (size_t i = 0; i < std::min(kShown, widest.size()); ++i) {
     const auto& [name, v] = widest[i];
-    rows.push_back({printable(name, 60), number_text(v->min), number_text(v->max), number_text(v->count ? v->sum / static_cast<double>(v->count) : 0)});
+    rows.push_back({printable(name, 60), number_text(v->min), number_text(v->max),
+                    number_text(v->count ? v->sum / static_cast<double>(v->count) : 0)});
   }
   return text + "\n" + format_table(rows);
 }
@@ -67,43 +73,57 @@ std::string search_text(const SearchSummary& s) {
   for (const LayerChoice& layer : a.plan.layers) {
     const LayerSite* site = s.sites.layer(layer.name);
     const auto share = shares.find(layer.name);
-    rows.push_back({printable(layer.name, 60), site ? printable(site->type, 40) : "", site ? std::to_string(site->weights) : "", bits_text(layer.weight_bits),
-                    bits_text(layer.activation_bits), share == shares.end() ? "-" : percent(share->second, 1)});
+    rows.push_back({printable(layer.name, 60), site ? printable(site->type, 40) : "",
+                    site ? std::to_string(site->weights) : "", bits_text(layer.weight_bits),
+                    bits_text(layer.activation_bits),
+                    share == shares.end() ? "-" : percent(share->second, 1)});
   }
   Facts facts = {{"plan", cat(printable(a.plan.source), " -> ", printable(s.plan_file))},
-                 {"mean bits", cat(fixed(a.cost.mean_weight_bits, 3), " of weights, ", fixed(a.cost.mean_activation_bits, 3), " of activations, ",
+                 {"mean bits", cat(fixed(a.cost.mean_weight_bits, 3), " of weights, ",
+                                   fixed(a.cost.mean_activation_bits, 3), " of activations, ",
                                    fixed(a.cost.bits_per_weight, 3), " a weight as stored")},
                  {"layers", bits_histogram(a.plan)},
                  {"weights", human_bytes(static_cast<double>(a.cost.size_bytes))},
                  {"work", human_count(a.cost.bops) + " bit operations a sample"}};
   if (!s.scores.groups.empty()) {
-    facts.emplace_back("predicted", cat("loss ", number_text(a.loss), " (SQNR about ", decibels(relative_noise_db(a.loss)), ")"));
-    facts.emplace_back("bound", cat(number_text(a.bound), ", gap ", percent(a.gap, 3), ", ", a.status, " by ", a.solver));
+    facts.emplace_back("predicted", cat("loss ", number_text(a.loss), " (SQNR about ",
+                                        decibels(relative_noise_db(a.loss)), ")"));
+    facts.emplace_back("bound", cat(number_text(a.bound), ", gap ", percent(a.gap, 3), ", ",
+                                    a.status, " by ", a.solver));
     facts.emplace_back("scores", cat(s.scores.method, " on ", s.scores.samples, " samples"));
   }
-  facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ", human_bytes(static_cast<double>(peak_rss_bytes()))));
+  facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ",
+                                 human_bytes(static_cast<double>(peak_rss_bytes()))));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   return format_table(rows) + "\n" + facts_text(facts);
 }
 
 std::string quantize_text(const QuantizeSummary& s) {
-  const double ratio = s.size_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.size_bytes) : 0;
-  const auto corrected = std::count_if(s.quantized.layers.begin(), s.quantized.layers.end(), [](const QuantizedLayer& l) { return l.bias_corrected; });
+  const double ratio =
+      s.size_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.size_bytes) : 0;
+  const auto corrected = std::count_if(s.quantized.layers.begin(), s.quantized.layers.end(),
+                                       [](const QuantizedLayer& l) { return l.bias_corrected; });
   Facts facts = {{"output", printable(s.output)},
                  {"plan", printable(s.plan.source)},
                  {"layers", bits_histogram(s.plan)},
-                 {"mean bits", cat(fixed(s.quantized.mean_weight_bits, 3), " of weights, ", fixed(s.quantized.bits_per_weight, 3), " a weight as stored")},
-                 {"size", cat(human_bytes(static_cast<double>(s.float_bytes)), " -> ", human_bytes(static_cast<double>(s.size_bytes)), " (", fixed(ratio, 2), " times smaller)")},
-                 {"fused", counted(static_cast<size_t>(s.quantized.fused_nodes), "node") + " predicted to run on codes"},
+                 {"mean bits", cat(fixed(s.quantized.mean_weight_bits, 3), " of weights, ",
+                                   fixed(s.quantized.bits_per_weight, 3), " a weight as stored")},
+                 {"size", cat(human_bytes(static_cast<double>(s.float_bytes)), " -> ",
+                              human_bytes(static_cast<double>(s.size_bytes)), " (", fixed(ratio, 2),
+                              " times smaller)")},
+                 {"fused", counted(static_cast<size_t>(s.quantized.fused_nodes), "node") +
+                               " predicted to run on codes"},
                  {"bias", counted(static_cast<size_t>(corrected), "layer") + " corrected"},
-                 {"time", cat(fixed(s.seconds, 2), " s, peak memory ", human_bytes(static_cast<double>(peak_rss_bytes())))}};
+                 {"time", cat(fixed(s.seconds, 2), " s, peak memory ",
+                              human_bytes(static_cast<double>(peak_rss_bytes())))}};
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
   Reasons notes;
   for (const QuantizedLayer& layer : s.quantized.layers) {
     if (!layer.note.empty()) notes.emplace_back(layer.name, layer.note);
   }
-  text += reasons_text(cat("in float (", counted(s.quantized.float_layers.size(), "layer"), ")"), s.quantized.float_layers);
+  text += reasons_text(cat("in float (", counted(s.quantized.float_layers.size(), "layer"), ")"),
+                       s.quantized.float_layers);
   return text + reasons_text("notes", notes);
 }
 

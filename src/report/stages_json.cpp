@@ -14,7 +14,9 @@ namespace {
 
 Json ports(const std::vector<Inspection::Port>& list) {
   Json out = Json::array();
-  for (const auto& p : list) out.push_back({{"name", p.name}, {"type", p.type}, {"shape", p.shape_known ? Json(p.shape) : Json()}});
+  for (const auto& p : list)
+    out.push_back(
+        {{"name", p.name}, {"type", p.type}, {"shape", p.shape_known ? Json(p.shape) : Json()}});
   return out;
 }
 
@@ -52,13 +54,17 @@ Json tensors(const CalibrationTable& table) {
 Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shares) {
   Json out = Json::array();
   for (const LayerChoice& layer : plan.layers) {
-    Json row = {{"name", layer.name}, {"weight_bits", layer.weight_bits}, {"activation_bits", layer.activation_bits}, {"method", layer.method}};
+    Json row = {{"name", layer.name},
+                {"weight_bits", layer.weight_bits},
+                {"activation_bits", layer.activation_bits},
+                {"method", layer.method}};
     if (const LayerSite* site = sites.layer(layer.name)) {
       row["op"] = site->type;
       row["weights"] = site->weights;
       row["macs"] = site->macs;
     }
-    if (const auto share = shares.find(layer.name); share != shares.end()) row["loss_share"] = share->second;
+    if (const auto share = shares.find(layer.name); share != shares.end())
+      row["loss_share"] = share->second;
     if (!layer.reason.empty()) row["reason"] = layer.reason;
     out.push_back(std::move(row));
   }
@@ -70,9 +76,18 @@ Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shar
 std::string inspect_json(const Inspection& in) {
   Json layers = Json::array(), nodes = Json::array();
   for (const LayerSite& l : in.layers) {
-    layers.push_back({{"name", l.name}, {"op", l.type}, {"macs", l.macs}, {"weights", l.weights}, {"quantizable", l.reason.empty()}, {"reason", reason_of(l.reason)}});
+    layers.push_back({{"name", l.name},
+                      {"op", l.type},
+                      {"macs", l.macs},
+                      {"weights", l.weights},
+                      {"quantizable", l.reason.empty()},
+                      {"reason", reason_of(l.reason)}});
   }
-  for (const NodeSite& n : in.nodes) nodes.push_back({{"name", n.name}, {"op", n.type}, {"quantizable", n.reason.empty()}, {"reason", reason_of(n.reason)}});
+  for (const NodeSite& n : in.nodes)
+    nodes.push_back({{"name", n.name},
+                     {"op", n.type},
+                     {"quantizable", n.reason.empty()},
+                     {"reason", reason_of(n.reason)}});
   const Json json = {{"schema", "qtool.inspect/1"},
                      {"model",
                       {{"path", in.path},
@@ -97,7 +112,8 @@ std::string calibrate_json(const CalibrateSummary& s) {
                      {"samples", s.table.samples},
                      {"skipped", s.skipped},
                      {"seconds", s.seconds},
-                     {"samples_per_second", s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0.0},
+                     {"samples_per_second",
+                      s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0.0},
                      {"peak_rss_bytes", peak_rss_bytes()},
                      {"tensors", tensors(s.table)}};
   return json_text(json);
@@ -124,7 +140,11 @@ std::string search_json(const SearchSummary& s) {
                {"predicted", Json::object()},
                {"measured", Json()},
                {"pareto", Json::array()}};
-  if (scored) json["predicted"] = {{"relative_noise", a.loss}, {"sqnr_db", relative_noise_db(a.loss)}, {"score", s.scores.method}, {"samples", s.scores.samples}};
+  if (scored)
+    json["predicted"] = {{"relative_noise", a.loss},
+                         {"sqnr_db", relative_noise_db(a.loss)},
+                         {"score", s.scores.method},
+                         {"samples", s.scores.samples}};
   json["seconds"] = s.seconds;
   json["peak_rss_bytes"] = peak_rss_bytes();
   return json_text(json);
@@ -158,12 +178,15 @@ std::string quantize_json(const QuantizeSummary& s) {
   return json_text(json);
 }
 
-std::string dry_run_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& steps) {
-  const Json json = {{"schema", cat("qtool.", command, "/1")}, {"dry_run", true}, {"steps", pairs(steps)}};
+std::string dry_run_json(std::string_view command,
+                         const std::vector<std::pair<std::string, std::string>>& steps) {
+  const Json json = {
+      {"schema", cat("qtool.", command, "/1")}, {"dry_run", true}, {"steps", pairs(steps)}};
   return json_text(json);
 }
 
-std::string joined_json(std::string_view command, const std::vector<std::pair<std::string, std::string>>& parts) {
+std::string joined_json(std::string_view command,
+                        const std::vector<std::pair<std::string, std::string>>& parts) {
   Json json = {{"schema", cat("qtool.", command, "/1")}};
   for (const auto& [name, part] : parts) json[name] = Json::parse(part);
   return json_text(json);
@@ -188,7 +211,10 @@ std::string report_json(const WorkspaceReport& r, const std::string& output) {
                {"calibration", Json()},
                {"plan", Json()},
                {"evaluation", Json()}};
-  if (r.calibration) json["calibration"] = {{"samples", r.calibration->samples}, {"random_data", r.calibration->random_data}, {"tensors", tensors(*r.calibration)}};
+  if (r.calibration)
+    json["calibration"] = {{"samples", r.calibration->samples},
+                           {"random_data", r.calibration->random_data},
+                           {"tensors", tensors(*r.calibration)}};
   if (r.plan) {
     json["plan"] = {{"source", r.plan->source},
                     {"mean_weight_bits", r.cost.mean_weight_bits},

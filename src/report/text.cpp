@@ -12,15 +12,20 @@ std::string facts_text(const Facts& facts) {
   size_t width = 0;
   for (const auto& fact : facts) width = std::max(width, fact.first.size());
   std::string text;
-  for (const auto& [label, value] : facts) text += label + std::string(width - label.size() + 2, ' ') + value + "\n";
+  for (const auto& [label, value] : facts)
+    text += label + std::string(width - label.size() + 2, ' ') + value + "\n";
   return text;
 }
 
-std::string counted(size_t count, const std::string& noun) { return cat(count, " ", noun, count == 1 ? "" : "s"); }
+std::string counted(size_t count, const std::string& noun) {
+  return cat(count, " ", noun, count == 1 ? "" : "s");
+}
 
 std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }
 
-std::string decibels(double db) { return (std::isfinite(db) ? fixed(db, 2) : db > 0 ? "inf" : "-inf") + " dB"; }
+std::string decibels(double db) {
+  return (std::isfinite(db) ? fixed(db, 2) : db > 0 ? "inf" : "-inf") + " dB";
+}
 
 std::string human_count(double count) {
   constexpr std::array kUnits = {"", " k", " M", " G", " T"};
@@ -53,7 +58,8 @@ std::string reasons_text(const std::string& title, const Reasons& reasons) {
   for (const std::string& reason : order) {
     const std::vector<std::string>& names = by_reason[reason];
     text += cat("  ", printable(reason), ": ");
-    for (size_t i = 0; i < std::min(names.size(), kShown); ++i) text += (i ? ", " : "") + printable(names[i], 60);
+    for (size_t i = 0; i < std::min(names.size(), kShown); ++i)
+      text += (i ? ", " : "") + printable(names[i], 60);
     if (names.size() > kShown) text += cat(" and ", names.size() - kShown, " more");
     text += "\n";
   }
@@ -65,7 +71,8 @@ std::string bits_histogram(const QuantPlan& plan) {
   for (const LayerChoice& layer : plan.layers) ++layers[layer.weight_bits];
   std::string text;
   for (const auto& [bits, count] : layers) {
-    text += cat(text.empty() ? "" : ", ", count, " × ", bits == kFloatBits ? "float" : cat(bits, " bits"));
+    text += cat(text.empty() ? "" : ", ", count, " × ",
+                bits == kFloatBits ? "float" : cat(bits, " bits"));
   }
   return text.empty() ? "none" : text;
 }

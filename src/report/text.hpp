@@ -11,21 +11,22 @@ namespace qtool::report {
 
 using Facts = std::vector<std::pair<std::string, std::string>>;
 using Rows = std::vector<std::vector<std::string>>;
-using Reasons = std::vector<std::pair<std::string, std::string>>;   // name, reason
+using Reasons = std::vector<std::pair<std::string, std::string>>;  // name, reason
 
 // Labels in one column, values in the next.
 std::string facts_text(const Facts& facts);
 // "1 layer", "3 layers".
 std::string counted(size_t count, const std::string& noun);
-std::string percent(double fraction, int digits = 2);               // "98.73 %"
-std::string decibels(double db);                                    // "25.31 dB", "inf dB"
-std::string human_count(double count);                              // "1.2 M"
-std::string bits_text(int bits);                                    // "4", "float"
-std::string number_text(double value);                              // four digits, "1.23e-05"
+std::string percent(double fraction, int digits = 2);  // "98.73 %"
+std::string decibels(double db);                       // "25.31 dB", "inf dB"
+std::string human_count(double count);                 // "1.2 M"
+std::string bits_text(int bits);                       // "4", "float"
+std::string number_text(double value);                 // four digits, "1.23e-05"
 // Names grouped by reason, ten of each: one line a reason; "" when empty.
 std::string reasons_text(const std::string& title, const Reasons& reasons);
 // "3 layers with 4 bits, 7 with 8": weights of a plan's layers.
 std::string bits_histogram(const QuantPlan& plan);
-inline constexpr const char* kRandomNote = "random data: these numbers say nothing about real inputs";
+inline constexpr const char* kRandomNote =
+    "random data: these numbers say nothing about real inputs";
 
 }  // namespace qtool::report

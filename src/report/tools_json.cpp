@@ -10,7 +10,9 @@ using Json = nlohmann::ordered_json;
 
 std::string bench_json(const BenchResult& r) {
   Json layers = Json::array();
-  for (const StepInfo& s : r.layers) layers.push_back({{"name", s.name}, {"op", s.type}, {"ms", s.milliseconds}, {"kernel", s.kernel}});
+  for (const StepInfo& s : r.layers)
+    layers.push_back(
+        {{"name", s.name}, {"op", s.type}, {"ms", s.milliseconds}, {"kernel", s.kernel}});
   const Json json = {{"schema", "qtool.bench/1"},
                      {"model", r.model},
                      {"isa", cpu_isa()},
@@ -55,7 +57,8 @@ std::string list_json(const std::vector<Listing>& listings) {
   Json lists = Json::object();
   for (const Listing& listing : listings) {
     Json rows = Json::array();
-    for (const auto& [name, summary] : listing.rows) rows.push_back({{"name", name}, {"summary", summary}});
+    for (const auto& [name, summary] : listing.rows)
+      rows.push_back({{"name", name}, {"summary", summary}});
     lists[listing.kind] = std::move(rows);
   }
   const Json json = {{"schema", "qtool.list/1"}, {"lists", lists}};

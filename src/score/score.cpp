@@ -9,7 +9,8 @@ std::span<const ScoreMethod* const> score_methods() {
   return kList;
 }
 
-ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table, const SampleSource& source, const ScoreOptions& options) {
+ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
+                 const SampleSource& source, const ScoreOptions& options) {
   std::vector<std::string> names;
   for (const ScoreMethod* m : score_methods()) {
     if (m->name == options.method) return m->run(model, sites, table, source, options);

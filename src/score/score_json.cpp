@@ -9,10 +9,16 @@ using Json = nlohmann::json;
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path) {
   Json groups = Json::array();
   for (const GroupScore& g : scores.groups) {
-    groups.push_back({{"kind", g.kind == GroupKind::kWeights ? "weights" : "activation"}, {"name", g.name}, {"bits", g.bits}, {"noise", g.noise}});
+    groups.push_back({{"kind", g.kind == GroupKind::kWeights ? "weights" : "activation"},
+                      {"name", g.name},
+                      {"bits", g.bits},
+                      {"noise", g.noise}});
   }
-  const Json json = {{"schema", "qtool.scores/1"}, {"model_fingerprint", scores.model_fingerprint}, {"method", scores.method},
-                     {"samples", scores.samples}, {"groups", groups}};
+  const Json json = {{"schema", "qtool.scores/1"},
+                     {"model_fingerprint", scores.model_fingerprint},
+                     {"method", scores.method},
+                     {"samples", scores.samples},
+                     {"groups", groups}};
   write_file_atomic(path, json.dump(1) + "\n");
 }
 
@@ -21,11 +27,15 @@ ScoreTable load_scores(const std::filesystem::path& path) {
     const Json json = Json::parse(read_file(path, ErrorKind::kUsage));
     ScoreTable scores{json.at("model_fingerprint"), json.at("method"), json.at("samples"), {}};
     for (const Json& g : json.at("groups")) {
-      scores.groups.push_back({g.at("kind") == "weights" ? GroupKind::kWeights : GroupKind::kActivation, g.at("name"), g.at("bits"), g.at("noise")});
+      scores.groups.push_back(
+          {g.at("kind") == "weights" ? GroupKind::kWeights : GroupKind::kActivation, g.at("name"),
+           g.at("bits"), g.at("noise")});
     }
     return scores;
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kUsage, "QT-E131", cat("scores ", printable(path.string()), ": ", printable(e.what()))).hint("run `qtool search` again");
+    throw Error(ErrorKind::kUsage, "QT-E131",
+                cat("scores ", printable(path.string()), ": ", printable(e.what())))
+        .hint("run `qtool search` again");
   }
 }
 

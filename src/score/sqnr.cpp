@@ -11,16 +11,16 @@ namespace qtool {
 namespace {
 
 struct Candidate {
-  WeightCodes weight;                     // kWeights
-  QParams activation;                     // kActivation
+  WeightCodes weight;  // kWeights
+  QParams activation;  // kActivation
 };
 
 struct Group {
   GroupScore score;
-  int step = 0;                           // where a run resumes
-  std::string value;                      // the initializer or activation that changes
+  int step = 0;       // where a run resumes
+  std::string value;  // the initializer or activation that changes
   int64_t channel_axis = 0;
-  std::vector<std::optional<Candidate>> candidates;   // empty: float, no noise
+  std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
 };
 
 QParams int8_params(const WeightCodes& codes, int64_t axis) {
@@ -34,9 +34,11 @@ QParams int8_params(const WeightCodes& codes, int64_t axis) {
   return p;
 }
 
-Group weight_group(const Model& model, const LayerSite& site, const Executor& executor, const CalibrationTable& table, const ScoreOptions& options) {
+Group weight_group(const Model& model, const LayerSite& site, const Executor& executor,
+                   const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
-  group.score = {GroupKind::kWeights, site.name, options.weight_bits, std::vector<double>(options.weight_bits.size(), 0)};
+  group.score = {GroupKind::kWeights, site.name, options.weight_bits,
+                 std::vector<double>(options.weight_bits.size(), 0)};
   group.step = executor.step_of(site.name);
   group.value = site.weight;
   group.channel_axis = site.channel_axis;
@@ -46,14 +48,17 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
       group.candidates.emplace_back();
       continue;
     }
-    group.candidates.push_back(Candidate{optimize_layer(weight, site, bits, options.optimizer, table), {}});
+    group.candidates.push_back(
+        Candidate{optimize_layer(weight, site, bits, options.optimizer, table), {}});
   }
   return group;
 }
 
-Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table, const ScoreOptions& options) {
+Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table,
+                       const ScoreOptions& options) {
   Group group;
-  group.score = {GroupKind::kActivation, site.name, options.activation_bits, std::vector<double>(options.activation_bits.size(), 0)};
+  group.score = {GroupKind::kActivation, site.name, options.activation_bits,
+                 std::vector<double>(options.activation_bits.size(), 0)};
   group.step = step;
   group.value = site.name;
   for (int bits : options.activation_bits) {
@@ -69,25 +74,32 @@ Group activation_group(const ActivationSite& site, int step, const CalibrationTa
   return group;
 }
 
-std::vector<Group> make_groups(const Model& model, const Sites& sites, const Executor& executor, const CalibrationTable& table, const ScoreOptions& options) {
+std::vector<Group> make_groups(const Model& model, const Sites& sites, const Executor& executor,
+                               const CalibrationTable& table, const ScoreOptions& options) {
   std::vector<Group> groups;
   std::vector<const LayerSite*> layers;
-  for (const LayerSite& site : sites.layers) if (site.reason.empty()) layers.push_back(&site);
+  for (const LayerSite& site : sites.layers)
+    if (site.reason.empty()) layers.push_back(&site);
   groups.resize(layers.size());
   parallel_for(options.threads, static_cast<int64_t>(layers.size()), [&](int64_t i, int) {
-    groups[static_cast<size_t>(i)] = weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
+    groups[static_cast<size_t>(i)] =
+        weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
   });
   if (options.activation_bits.size() > 1) {
     const Uses uses = uses_of(model.graph);
     for (const ActivationSite& site : sites.activations) {
       if (!site.shares_with.empty()) continue;
       const int32_t producer = uses.producer[index(model.graph.find(site.name))];
-      const int step = producer < 0 ? 0 : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
+      const int step =
+          producer < 0
+              ? 0
+              : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
       groups.push_back(activation_group(site, step, table, options));
     }
   }
   // Resumed in graph order; where two share a step, weights first.
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.step < b.step; });
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.step < b.step; });
   return groups;
 }
 
@@ -108,13 +120,16 @@ double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>
   return total;
 }
 
-Tensor changed(const Executor& executor, const State& state, const Group& group, const Candidate& candidate) {
-  if (group.score.kind == GroupKind::kActivation) return fake_quantize(executor.get(state, group.value), candidate.activation);
+Tensor changed(const Executor& executor, const State& state, const Group& group,
+               const Candidate& candidate) {
+  if (group.score.kind == GroupKind::kActivation)
+    return fake_quantize(executor.get(state, group.value), candidate.activation);
   return dequantize(candidate.weight.codes, int8_params(candidate.weight, group.channel_axis));
 }
 
 // Noise of every candidate of every group on one chunk, weighted by its samples.
-std::vector<std::vector<double>> score_chunk(const Executor& executor, const std::vector<Group>& groups, const Batch& batch) {
+std::vector<std::vector<double>> score_chunk(const Executor& executor,
+                                             const std::vector<Group>& groups, const Batch& batch) {
   const std::vector<Tensor> want = executor.run(batch.feed);
   State state = executor.start(batch.feed);
   std::vector<std::vector<double>> noise;
@@ -131,7 +146,8 @@ std::vector<std::vector<double>> score_chunk(const Executor& executor, const std
   return noise;
 }
 
-ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table, const SampleSource& source, const ScoreOptions& options) {
+ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
+               const SampleSource& source, const ScoreOptions& options) {
   ExecOptions exec;
   if (options.activation_bits.size() > 1) {
     for (const ActivationSite& site : sites.activations) exec.observe.insert(site.name);
@@ -139,7 +155,8 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
   int64_t chunks = 0, samples = 0;
-  while (chunks < source.chunk_count() && samples < options.samples) samples += source.chunk(chunks++).samples;
+  while (chunks < source.chunk_count() && samples < options.samples)
+    samples += source.chunk(chunks++).samples;
   Progress progress("scoring", samples, "samples");
   std::vector<std::vector<std::vector<double>>> noise(static_cast<size_t>(chunks));
   parallel_for(options.threads, chunks, [&](int64_t c, int) {
@@ -150,7 +167,8 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   ScoreTable scores{table.model_fingerprint, "sqnr", samples, {}};
   for (size_t g = 0; g < groups.size(); ++g) {
     for (const auto& chunk : noise) {
-      for (size_t c = 0; c < chunk[g].size(); ++c) groups[g].score.noise[c] += chunk[g][c] / static_cast<double>(samples);
+      for (size_t c = 0; c < chunk[g].size(); ++c)
+        groups[g].score.noise[c] += chunk[g][c] / static_cast<double>(samples);
     }
     scores.groups.push_back(std::move(groups[g].score));
   }
@@ -159,6 +177,9 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
 
 }  // namespace
 
-extern const ScoreMethod kSqnr = {.name = "sqnr", .summary = "relative output noise, one group at a time, prefix shared", .run = run};
+extern const ScoreMethod kSqnr = {
+    .name = "sqnr",
+    .summary = "relative output noise, one group at a time, prefix shared",
+    .run = run};
 
 }  // namespace qtool

@@ -9,18 +9,23 @@ namespace {
 // What one group costs at a width, and how its choice is written into the plan.
 struct Item {
   GroupKind kind;
-  std::vector<std::string> names;      // layers that share one weight, or one activation
+  std::vector<std::string> names;  // layers that share one weight, or one activation
   std::vector<int> bits;
   std::vector<double> loss;
 };
 
-int64_t scale_bits(const LayerSite& site, int bits) { return bits == kFloatBits ? 0 : 32 * site.channels; }
+int64_t scale_bits(const LayerSite& site, int bits) {
+  return bits == kFloatBits ? 0 : 32 * site.channels;
+}
 
 // The problem's groups from the score table; what is kept does not take part.
 class Builder {
  public:
-  Builder(const Model& model, const Sites& sites, const ScoreTable& scores, const AssignOptions& options)
-      : model_(model), sites_(sites), options_(options),
+  Builder(const Model& model, const Sites& sites, const ScoreTable& scores,
+          const AssignOptions& options)
+      : model_(model),
+        sites_(sites),
+        options_(options),
         plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)) {
     for (const GroupScore& group : scores.groups) add(group);
     for (const Item& item : items_) problem_.loss.push_back(item.loss);
@@ -35,8 +40,10 @@ class Builder {
     for (size_t i = 0; i < items_.size(); ++i) {
       const int bits = items_[i].bits[static_cast<size_t>(choice[i])];
       for (const std::string& name : items_[i].names) {
-        if (items_[i].kind == GroupKind::kWeights) plan.layer(name)->weight_bits = bits;
-        else set_activation(plan, name, bits);
+        if (items_[i].kind == GroupKind::kWeights)
+          plan.layer(name)->weight_bits = bits;
+        else
+          set_activation(plan, name, bits);
       }
     }
     for (LayerChoice& layer : plan.layers) {
@@ -50,7 +57,8 @@ class Builder {
  private:
   void set_activation(QuantPlan& plan, const std::string& name, int bits) const {
     plan.activation_bits[name] = bits;
-    for (const ActivationSite& site : sites_.activations) if (site.shares_with == name) plan.activation_bits[site.name] = bits;
+    for (const ActivationSite& site : sites_.activations)
+      if (site.shares_with == name) plan.activation_bits[site.name] = bits;
   }
 
   bool is_kept(const std::string& layer) const {
@@ -60,17 +68,24 @@ class Builder {
 
   void add(const GroupScore& group) {
     if (group.kind == GroupKind::kActivation) {
-      if (!sites_.activation(group.name)) throw Error(ErrorKind::kUsage, "QT-E131", cat("scores name '", printable(group.name), "', which is not in the model"));
-      for (const LayerSite& site : sites_.layers) if (site.input == group.name && site.reason.empty() && is_kept(site.name)) return;
+      if (!sites_.activation(group.name))
+        throw Error(ErrorKind::kUsage, "QT-E131",
+                    cat("scores name '", printable(group.name), "', which is not in the model"));
+      for (const LayerSite& site : sites_.layers)
+        if (site.input == group.name && site.reason.empty() && is_kept(site.name)) return;
       items_.push_back({group.kind, {group.name}, group.bits, group.noise});
       return;
     }
     const LayerSite* site = sites_.layer(group.name);
-    if (!site) throw Error(ErrorKind::kUsage, "QT-E131", cat("scores name '", printable(group.name), "', which is not in the model"));
+    if (!site)
+      throw Error(ErrorKind::kUsage, "QT-E131",
+                  cat("scores name '", printable(group.name), "', which is not in the model"));
     if (is_kept(group.name)) return;
     for (Item& item : items_) {
-      if (item.kind != GroupKind::kWeights || sites_.layer(item.names[0])->weight != site->weight) continue;
-      for (size_t c = 0; c < item.loss.size(); ++c) item.loss[c] += group.noise[c];   // one weight, one width
+      if (item.kind != GroupKind::kWeights || sites_.layer(item.names[0])->weight != site->weight)
+        continue;
+      for (size_t c = 0; c < item.loss.size(); ++c)
+        item.loss[c] += group.noise[c];  // one weight, one width
       item.names.push_back(group.name);
       return;
     }
@@ -79,26 +94,33 @@ class Builder {
 
   // cost(layer, bits) summed over weights, cost(activation, bits) over activations; what is fixed is taken off the limit.
   template <typename WeightCost, typename ActivationCost>
-  void add_rows(int64_t limit, std::string name, WeightCost weight_cost, ActivationCost activation_cost) {
+  void add_rows(int64_t limit, std::string name, WeightCost weight_cost,
+                ActivationCost activation_cost) {
     std::set<std::string> free_weights, free_activations;
     std::vector<std::vector<int64_t>> rows;
     for (const Item& item : items_) {
       std::vector<int64_t> row;
       for (int bits : item.bits) {
-        if (item.kind == GroupKind::kWeights) row.push_back(weight_cost(*sites_.layer(item.names[0]), bits));
-        else row.push_back(activation_cost(item.names[0], bits));
+        if (item.kind == GroupKind::kWeights)
+          row.push_back(weight_cost(*sites_.layer(item.names[0]), bits));
+        else
+          row.push_back(activation_cost(item.names[0], bits));
       }
       rows.push_back(std::move(row));
-      if (item.kind == GroupKind::kWeights) free_weights.insert(sites_.layer(item.names[0])->weight);
-      else free_activations.insert(item.names[0]);
+      if (item.kind == GroupKind::kWeights)
+        free_weights.insert(sites_.layer(item.names[0])->weight);
+      else
+        free_activations.insert(item.names[0]);
     }
     std::set<std::string> counted = free_weights;
     for (const LayerSite& site : sites_.layers) {
       const LayerChoice* choice = plan_.layer(site.name);
-      if (choice && counted.insert(site.weight).second) limit -= weight_cost(site, choice->weight_bits);
+      if (choice && counted.insert(site.weight).second)
+        limit -= weight_cost(site, choice->weight_bits);
     }
     for (const ActivationSite& site : sites_.activations) {
-      if (site.shares_with.empty() && !free_activations.contains(site.name)) limit -= activation_cost(site.name, plan_.activation_bits.at(site.name));
+      if (site.shares_with.empty() && !free_activations.contains(site.name))
+        limit -= activation_cost(site.name, plan_.activation_bits.at(site.name));
     }
     problem_.cost.push_back(std::move(rows));
     problem_.limit.push_back(limit);
@@ -109,7 +131,8 @@ class Builder {
   int64_t elements(const std::string& name) const {
     int64_t total = 0;
     for (const ActivationSite& site : sites_.activations) {
-      if (site.name == name || site.shares_with == name) total += std::max<int64_t>(site.elements, 1);
+      if (site.name == name || site.shares_with == name)
+        total += std::max<int64_t>(site.elements, 1);
     }
     return total;
   }
@@ -117,14 +140,16 @@ class Builder {
   int64_t weights() const {
     int64_t total = 0;
     std::set<std::string> seen;
-    for (const LayerSite& site : sites_.layers) if (plan_.layer(site.name) && seen.insert(site.weight).second) total += site.weights;
+    for (const LayerSite& site : sites_.layers)
+      if (plan_.layer(site.name) && seen.insert(site.weight).second) total += site.weights;
     return total;
   }
 
   // Bytes of everything that no layer's width changes, and of the whole float model.
   int64_t other_bytes(bool with_weights) const {
     std::set<std::string> layered;
-    for (const LayerSite& site : sites_.layers) if (!with_weights && plan_.layer(site.name)) layered.insert(site.weight);
+    for (const LayerSite& site : sites_.layers)
+      if (!with_weights && plan_.layer(site.name)) layered.insert(site.weight);
     int64_t total = 0;
     for (const auto& [id, initializer] : model_.graph.initializers) {
       if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
@@ -134,30 +159,43 @@ class Builder {
 
   void add_limit(const Limit& limit) {
     const auto none = [](const auto&, int) { return int64_t{0}; };
-    const auto stored = [](const LayerSite& s, int bits) { return s.weights * bits + scale_bits(s, bits); };
+    const auto stored = [](const LayerSite& s, int bits) {
+      return s.weights * bits + scale_bits(s, bits);
+    };
     const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
     switch (limit.kind) {
       case Limit::kBits:
+        return add_rows(
+            floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
+            [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
+      case Limit::kBpw:
         return add_rows(floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
-                        [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
-      case Limit::kBpw: return add_rows(floor64(limit.value * static_cast<double>(weights())), limit_text(limit), stored, none);
-      case Limit::kSize: return add_rows(floor64(limit.value * 8) - 8 * other_bytes(false), limit_text(limit), stored, none);
+                        stored, none);
+      case Limit::kSize:
+        return add_rows(floor64(limit.value * 8) - 8 * other_bytes(false), limit_text(limit),
+                        stored, none);
       case Limit::kSizeFraction:
-        return add_rows(floor64(limit.value * 8 * static_cast<double>(other_bytes(true))) - 8 * other_bytes(false), limit_text(limit), stored, none);
+        return add_rows(floor64(limit.value * 8 * static_cast<double>(other_bytes(true))) -
+                            8 * other_bytes(false),
+                        limit_text(limit), stored, none);
       case Limit::kActivationBits: {
         int64_t total = 0;
-        for (const ActivationSite& site : sites_.activations) total += std::max<int64_t>(site.elements, 1);
+        for (const ActivationSite& site : sites_.activations)
+          total += std::max<int64_t>(site.elements, 1);
         return add_rows(floor64(limit.value * static_cast<double>(total)), limit_text(limit), none,
                         [&](const std::string& name, int bits) { return elements(name) * bits; });
       }
-      case Limit::kBops: return add_bops(floor64(limit.value), limit_text(limit));
+      case Limit::kBops:
+        return add_bops(floor64(limit.value), limit_text(limit));
       case Limit::kBopsFraction: {
         double whole = 0;
-        for (const LayerSite& site : sites_.layers) if (plan_.layer(site.name)) whole += 1024.0 * static_cast<double>(site.macs);
+        for (const LayerSite& site : sites_.layers)
+          if (plan_.layer(site.name)) whole += 1024.0 * static_cast<double>(site.macs);
         return add_bops(floor64(limit.value * whole), limit_text(limit));
       }
       default:
-        throw Error(ErrorKind::kUsage, "QT-E125", cat("this search does not price the limit ", limit_text(limit)))
+        throw Error(ErrorKind::kUsage, "QT-E125",
+                    cat("this search does not price the limit ", limit_text(limit)))
             .hint("it takes bits, bpw, size, bops and act= limits");
     }
   }
@@ -166,11 +204,16 @@ class Builder {
   void add_bops(int64_t limit, std::string name) {
     for (const Item& item : items_) {
       if (item.kind == GroupKind::kActivation) {
-        throw Error(ErrorKind::kUsage, "QT-E125", "a bops limit needs fixed activation widths").hint("give --activations one width");
+        throw Error(ErrorKind::kUsage, "QT-E125", "a bops limit needs fixed activation widths")
+            .hint("give --activations one width");
       }
     }
-    add_rows(limit, std::move(name), [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.activation_bits.at(s.input); },
-             [](const std::string&, int) { return int64_t{0}; });
+    add_rows(
+        limit, std::move(name),
+        [&](const LayerSite& s, int bits) {
+          return s.macs * bits * plan_.activation_bits.at(s.input);
+        },
+        [](const std::string&, int) { return int64_t{0}; });
   }
 
   const Model& model_;
@@ -185,8 +228,12 @@ class Builder {
 [[noreturn]] void throw_infeasible(const Builder& builder, const Solution& solution) {
   std::string reached;
   for (size_t k = 0; k < solution.smallest.size(); ++k) {
-    const double share = builder.problem().limit[k] > 0 ? static_cast<double>(solution.smallest[k]) / static_cast<double>(builder.problem().limit[k]) : 0;
-    reached += cat(k ? "; " : "", builder.limit_names()[k], ": the smallest possible is ", share > 0 ? fixed(100 * share, 1) + " % of it" : "above it");
+    const double share = builder.problem().limit[k] > 0
+                             ? static_cast<double>(solution.smallest[k]) /
+                                   static_cast<double>(builder.problem().limit[k])
+                             : 0;
+    reached += cat(k ? "; " : "", builder.limit_names()[k], ": the smallest possible is ",
+                   share > 0 ? fixed(100 * share, 1) + " % of it" : "above it");
   }
   throw Error(ErrorKind::kInfeasible, "QT-E501", cat("no plan meets the budget (", reached, ")"))
       .hint("raise the budget, or allow narrower widths with --weights and --activations");
@@ -194,7 +241,8 @@ class Builder {
 
 }  // namespace
 
-Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores, const AssignOptions& options) {
+Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
+                  const AssignOptions& options) {
   const Builder builder(model, sites, scores, options);
   const Solution solution = solve(builder.problem(), options.solver);
   if (!solution.found()) throw_infeasible(builder, solution);

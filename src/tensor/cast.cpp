@@ -20,13 +20,15 @@ template <typename To, typename From>
 To to_integer(From value) {
   if constexpr (sizeof(To) < 4 || std::is_same_v<To, int32_t>) {
     const bool fits = value > From(-0x1p31) - 1 && value < From(0x1p31);
-    return static_cast<To>(fits ? static_cast<int32_t>(value) : std::numeric_limits<int32_t>::min());
+    return static_cast<To>(fits ? static_cast<int32_t>(value)
+                                : std::numeric_limits<int32_t>::min());
   } else {
     if constexpr (std::is_same_v<To, uint64_t>) {
       if (value >= From(0x1p63) && value < From(0x1p64)) return static_cast<uint64_t>(value);
     }
     const bool fits = value >= From(-0x1p63) && value < From(0x1p63);
-    return static_cast<To>(fits ? static_cast<int64_t>(value) : std::numeric_limits<int64_t>::min());
+    return static_cast<To>(fits ? static_cast<int64_t>(value)
+                                : std::numeric_limits<int64_t>::min());
   }
 }
 
@@ -56,18 +58,30 @@ bool is_native(DType type) {
 template <typename From>
 void convert_to(const From* in, DType to, void* out, int64_t count) {
   switch (to) {
-    case DType::kFloat: return convert_run<From, float>(in, out, count);
-    case DType::kDouble: return convert_run<From, double>(in, out, count);
-    case DType::kUint8: return convert_run<From, uint8_t>(in, out, count);
-    case DType::kInt8: return convert_run<From, int8_t>(in, out, count);
-    case DType::kUint16: return convert_run<From, uint16_t>(in, out, count);
-    case DType::kInt16: return convert_run<From, int16_t>(in, out, count);
-    case DType::kUint32: return convert_run<From, uint32_t>(in, out, count);
-    case DType::kInt32: return convert_run<From, int32_t>(in, out, count);
-    case DType::kUint64: return convert_run<From, uint64_t>(in, out, count);
-    case DType::kInt64: return convert_run<From, int64_t>(in, out, count);
-    case DType::kBool: return convert_run<From, bool>(in, out, count);
-    default: throw_internal(cat("no direct conversion to ", dtype_name(to)));
+    case DType::kFloat:
+      return convert_run<From, float>(in, out, count);
+    case DType::kDouble:
+      return convert_run<From, double>(in, out, count);
+    case DType::kUint8:
+      return convert_run<From, uint8_t>(in, out, count);
+    case DType::kInt8:
+      return convert_run<From, int8_t>(in, out, count);
+    case DType::kUint16:
+      return convert_run<From, uint16_t>(in, out, count);
+    case DType::kInt16:
+      return convert_run<From, int16_t>(in, out, count);
+    case DType::kUint32:
+      return convert_run<From, uint32_t>(in, out, count);
+    case DType::kInt32:
+      return convert_run<From, int32_t>(in, out, count);
+    case DType::kUint64:
+      return convert_run<From, uint64_t>(in, out, count);
+    case DType::kInt64:
+      return convert_run<From, int64_t>(in, out, count);
+    case DType::kBool:
+      return convert_run<From, bool>(in, out, count);
+    default:
+      throw_internal(cat("no direct conversion to ", dtype_name(to)));
   }
 }
 
@@ -77,17 +91,28 @@ void convert_native(ConstElements in, int64_t begin, Elements out, int64_t count
     convert_to(static_cast<const From*>(in.bytes) + begin, out.type, out.bytes, count);
   };
   switch (in.type) {
-    case DType::kFloat: return run(float{});
-    case DType::kDouble: return run(double{});
-    case DType::kUint8: return run(uint8_t{});
-    case DType::kInt8: return run(int8_t{});
-    case DType::kUint16: return run(uint16_t{});
-    case DType::kInt16: return run(int16_t{});
-    case DType::kUint32: return run(uint32_t{});
-    case DType::kInt32: return run(int32_t{});
-    case DType::kUint64: return run(uint64_t{});
-    case DType::kInt64: return run(int64_t{});
-    default: break;
+    case DType::kFloat:
+      return run(float{});
+    case DType::kDouble:
+      return run(double{});
+    case DType::kUint8:
+      return run(uint8_t{});
+    case DType::kInt8:
+      return run(int8_t{});
+    case DType::kUint16:
+      return run(uint16_t{});
+    case DType::kInt16:
+      return run(int16_t{});
+    case DType::kUint32:
+      return run(uint32_t{});
+    case DType::kInt32:
+      return run(int32_t{});
+    case DType::kUint64:
+      return run(uint64_t{});
+    case DType::kInt64:
+      return run(int64_t{});
+    default:
+      break;
   }
   std::array<int64_t, kChunk> whole;  // bool
   read_int64s(in, begin, count, whole.data());
@@ -100,7 +125,8 @@ struct Run {
   int64_t begin;
 };
 
-Run native_run(ConstElements in, int64_t begin, int64_t count, std::array<double, kChunk>& scratch) {
+Run native_run(ConstElements in, int64_t begin, int64_t count,
+               std::array<double, kChunk>& scratch) {
   if (is_native(in.type)) return {in, begin};
   if (is_packed(in.type) && is_integer(in.type)) {
     auto* const codes = reinterpret_cast<int8_t*>(scratch.data());
@@ -133,10 +159,12 @@ void encode_run(ConstElements in, int64_t begin, Elements out, int64_t to, int64
   }
   std::array<double, kChunk> values;
   read_doubles(in, begin, count, values.data());
-  for (int64_t i = 0; i < count; ++i) encode_small_float(out, to + i, values[static_cast<size_t>(i)], rounding);
+  for (int64_t i = 0; i < count; ++i)
+    encode_small_float(out, to + i, values[static_cast<size_t>(i)], rounding);
 }
 
-void cast_run(ConstElements in, Elements out, int64_t begin, int64_t count, SmallFloatRounding rounding) {
+void cast_run(ConstElements in, Elements out, int64_t begin, int64_t count,
+              SmallFloatRounding rounding) {
   alignas(64) std::array<double, kChunk> scratch;
   const Run run = native_run(in, begin, count, scratch);
   if (is_small_float(out.type)) {

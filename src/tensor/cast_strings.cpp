@@ -16,7 +16,8 @@ std::string float_text(Float value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "INF" : "-INF";
   std::array<char, 512> buffer;  // plain form: up to 309 digits before the point, 324 zeros after
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed);
   return {buffer.data(), end.ptr};
 }
 
@@ -83,7 +84,8 @@ Tensor strings_to_numbers(const Tensor& input, DType to, bool saturate) {
   Tensor out(to, input.shape());
   const Elements elements{to, out.mutable_raw()};
   for (int64_t i = 0; i < input.size(); ++i) {
-    const Tensor one = cast(parse_element(input.string_data()[static_cast<size_t>(i)], to), to, saturate);
+    const Tensor one =
+        cast(parse_element(input.string_data()[static_cast<size_t>(i)], to), to, saturate);
     copy_element({to, one.raw()}, 0, elements, i);
   }
   return out;

@@ -20,24 +20,36 @@ void read_as(const void* bytes, int64_t begin, int64_t count, Out* out) {
 template <typename Out>
 bool read_whole_numbers(ConstElements in, int64_t begin, int64_t count, Out* out) {
   switch (in.type) {
-    case DType::kUint8: return read_as<uint8_t>(in.bytes, begin, count, out), true;
-    case DType::kInt8: return read_as<int8_t>(in.bytes, begin, count, out), true;
-    case DType::kUint16: return read_as<uint16_t>(in.bytes, begin, count, out), true;
-    case DType::kInt16: return read_as<int16_t>(in.bytes, begin, count, out), true;
-    case DType::kUint32: return read_as<uint32_t>(in.bytes, begin, count, out), true;
-    case DType::kInt32: return read_as<int32_t>(in.bytes, begin, count, out), true;
-    case DType::kUint64: return read_as<uint64_t>(in.bytes, begin, count, out), true;
-    case DType::kInt64: return read_as<int64_t>(in.bytes, begin, count, out), true;
+    case DType::kUint8:
+      return read_as<uint8_t>(in.bytes, begin, count, out), true;
+    case DType::kInt8:
+      return read_as<int8_t>(in.bytes, begin, count, out), true;
+    case DType::kUint16:
+      return read_as<uint16_t>(in.bytes, begin, count, out), true;
+    case DType::kInt16:
+      return read_as<int16_t>(in.bytes, begin, count, out), true;
+    case DType::kUint32:
+      return read_as<uint32_t>(in.bytes, begin, count, out), true;
+    case DType::kInt32:
+      return read_as<int32_t>(in.bytes, begin, count, out), true;
+    case DType::kUint64:
+      return read_as<uint64_t>(in.bytes, begin, count, out), true;
+    case DType::kInt64:
+      return read_as<int64_t>(in.bytes, begin, count, out), true;
     case DType::kBool:
       // Files may hold bytes other than 0 and 1.
       for (int64_t i = 0; i < count; ++i) {
         out[i] = static_cast<const uint8_t*>(in.bytes)[begin + i] != 0 ? Out{1} : Out{0};
       }
       return true;
-    case DType::kUint4: case DType::kInt4: case DType::kUint2: case DType::kInt2:
+    case DType::kUint4:
+    case DType::kInt4:
+    case DType::kUint2:
+    case DType::kInt2:
       for (int64_t i = 0; i < count; ++i) out[i] = static_cast<Out>(packed_code(in, begin + i));
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -51,8 +63,10 @@ T round_to(double value) {
   if (std::isnan(value)) return 0;
   const double rounded = std::nearbyint(value);
   // The largest 64-bit integers are no doubles: compare before converting.
-  if (rounded >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
-  if (rounded <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+  if (rounded >= static_cast<double>(std::numeric_limits<T>::max()))
+    return std::numeric_limits<T>::max();
+  if (rounded <= static_cast<double>(std::numeric_limits<T>::min()))
+    return std::numeric_limits<T>::min();
   return static_cast<T>(rounded);
 }
 
@@ -74,7 +88,8 @@ int packed_code(ConstElements in, int64_t i) {
   const int bits = dtype_bits(in.type);
   const int64_t bit = i * bits;
   const int code = static_cast<const uint8_t*>(in.bytes)[bit / 8] >> (bit % 8) & ((1 << bits) - 1);
-  const bool negative = in.type != DType::kFloat4E2M1 && is_signed(in.type) && code >> (bits - 1) != 0;
+  const bool negative =
+      in.type != DType::kFloat4E2M1 && is_signed(in.type) && code >> (bits - 1) != 0;
   return negative ? code - (1 << bits) : code;
 }
 
@@ -114,18 +129,32 @@ int64_t saturate_to_int64(double value) {
 
 void write_number(Elements out, int64_t i, double value) {
   switch (out.type) {
-    case DType::kFloat: return store(out, i, static_cast<float>(value));
-    case DType::kDouble: return store(out, i, value);
-    case DType::kUint8: return store(out, i, round_to<uint8_t>(value));
-    case DType::kInt8: return store(out, i, round_to<int8_t>(value));
-    case DType::kUint16: return store(out, i, round_to<uint16_t>(value));
-    case DType::kInt16: return store(out, i, round_to<int16_t>(value));
-    case DType::kUint32: return store(out, i, round_to<uint32_t>(value));
-    case DType::kInt32: return store(out, i, round_to<int32_t>(value));
-    case DType::kUint64: return store(out, i, round_to<uint64_t>(value));
-    case DType::kInt64: return store(out, i, round_to<int64_t>(value));
-    case DType::kBool: return store<uint8_t>(out, i, value != 0);
-    case DType::kUint4: case DType::kInt4: case DType::kUint2: case DType::kInt2:
+    case DType::kFloat:
+      return store(out, i, static_cast<float>(value));
+    case DType::kDouble:
+      return store(out, i, value);
+    case DType::kUint8:
+      return store(out, i, round_to<uint8_t>(value));
+    case DType::kInt8:
+      return store(out, i, round_to<int8_t>(value));
+    case DType::kUint16:
+      return store(out, i, round_to<uint16_t>(value));
+    case DType::kInt16:
+      return store(out, i, round_to<int16_t>(value));
+    case DType::kUint32:
+      return store(out, i, round_to<uint32_t>(value));
+    case DType::kInt32:
+      return store(out, i, round_to<int32_t>(value));
+    case DType::kUint64:
+      return store(out, i, round_to<uint64_t>(value));
+    case DType::kInt64:
+      return store(out, i, round_to<int64_t>(value));
+    case DType::kBool:
+      return store<uint8_t>(out, i, value != 0);
+    case DType::kUint4:
+    case DType::kInt4:
+    case DType::kUint2:
+    case DType::kInt2:
       return set_packed_code(out, i, round_to_bits(value, out.type));
     default:
       if (!is_small_float(out.type)) throw_no_number(out.type);

@@ -13,7 +13,8 @@ inline float widen_half(uint16_t bits) {
   // Shifted into place the exponent lacks 127 − 15; multiplying repairs subnormals as well.
   const float finite = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
   const uint32_t special = 0x7f800000u | magnitude << 13;
-  return std::bit_cast<float>(sign | (magnitude >= 0x7c00u ? special : std::bit_cast<uint32_t>(finite)));
+  return std::bit_cast<float>(sign |
+                              (magnitude >= 0x7c00u ? special : std::bit_cast<uint32_t>(finite)));
 }
 
 inline uint16_t narrow_to_half(float value) {
@@ -24,7 +25,7 @@ inline uint16_t narrow_to_half(float value) {
     code = 0x7e00u | (magnitude >> 13 & 0x3ffu);  // keeps the payload, quiets it
   } else if (magnitude >= 0x477ff000u) {          // rounds to 65536 or is infinite
     code = 0x7c00u;
-  } else if (magnitude < 0x38800000u) {           // subnormal: the sum rounds at 2^-24
+  } else if (magnitude < 0x38800000u) {  // subnormal: the sum rounds at 2^-24
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     code = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f);
   } else {

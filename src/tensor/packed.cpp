@@ -29,11 +29,16 @@ void pack(const int8_t* codes, int64_t begin, int64_t count, uint8_t* bytes) {
 void unpack_run(ConstElements in, int64_t begin, int64_t count, int8_t* codes) {
   const auto* const bytes = static_cast<const uint8_t*>(in.bytes);
   switch (in.type) {
-    case DType::kInt4: return unpack<4, true>(bytes, begin, count, codes);
-    case DType::kUint4: return unpack<4, false>(bytes, begin, count, codes);
-    case DType::kInt2: return unpack<2, true>(bytes, begin, count, codes);
-    case DType::kUint2: return unpack<2, false>(bytes, begin, count, codes);
-    default: throw_internal(cat("unpack_run: ", dtype_name(in.type), " is not packed"));
+    case DType::kInt4:
+      return unpack<4, true>(bytes, begin, count, codes);
+    case DType::kUint4:
+      return unpack<4, false>(bytes, begin, count, codes);
+    case DType::kInt2:
+      return unpack<2, true>(bytes, begin, count, codes);
+    case DType::kUint2:
+      return unpack<2, false>(bytes, begin, count, codes);
+    default:
+      throw_internal(cat("unpack_run: ", dtype_name(in.type), " is not packed"));
   }
 }
 
@@ -47,8 +52,10 @@ Tensor unpack_bits(const Tensor& packed) {
   if (!is_packed(packed.dtype()) || !is_integer(packed.dtype())) {
     throw_internal(cat("unpack_bits: ", dtype_name(packed.dtype()), " is not packed"));
   }
-  Tensor out = Tensor::uninitialized(is_signed(packed.dtype()) ? DType::kInt8 : DType::kUint8, packed.shape());
-  unpack_run({packed.dtype(), packed.raw()}, 0, packed.size(), static_cast<int8_t*>(out.mutable_raw()));
+  Tensor out = Tensor::uninitialized(is_signed(packed.dtype()) ? DType::kInt8 : DType::kUint8,
+                                     packed.shape());
+  unpack_run({packed.dtype(), packed.raw()}, 0, packed.size(),
+             static_cast<int8_t*>(out.mutable_raw()));
   return out;
 }
 

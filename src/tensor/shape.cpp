@@ -8,13 +8,15 @@ int64_t element_count(const Shape& shape) {
   int64_t count = 1;
   bool empty = false, overflow = false;
   for (const int64_t dim : shape) {
-    if (dim < 0) throw_model("QT-E330", cat("the shape ", shape_text(shape), " is not fully known"));
+    if (dim < 0)
+      throw_model("QT-E330", cat("the shape ", shape_text(shape), " is not fully known"));
     if (dim == 0) empty = true;
     // An empty tensor may have huge other dimensions; its product is 0 all the same.
     if (dim > 0) overflow |= __builtin_mul_overflow(count, dim, &count);
   }
   if (empty) return 0;
-  if (overflow) throw_model("QT-E340", cat("the shape ", shape_text(shape), " has too many elements"));
+  if (overflow)
+    throw_model("QT-E340", cat("the shape ", shape_text(shape), " has too many elements"));
   return count;
 }
 
@@ -37,8 +39,8 @@ Shape strides_of(const Shape& shape) {
   Shape strides(shape.size(), 1);
   for (size_t i = shape.size(); i-- > 1;) {
     // Wraps only where another dimension is 0, so that no element uses it.
-    strides[i - 1] = static_cast<int64_t>(static_cast<uint64_t>(strides[i]) *
-                                          static_cast<uint64_t>(shape[i]));
+    strides[i - 1] =
+        static_cast<int64_t>(static_cast<uint64_t>(strides[i]) * static_cast<uint64_t>(shape[i]));
   }
   return strides;
 }

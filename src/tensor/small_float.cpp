@@ -12,10 +12,10 @@ namespace {
 
 // How a format spends its last codes.
 enum class Specials {
-  kIeee,        // Inf, then NaN, in the topmost exponent
-  kNanOnly,     // one NaN a sign: all ones (the FN types)
-  kNoNegZero,   // one NaN: the code of −0 (the FNUZ types)
-  kNone,        // finite numbers alone
+  kIeee,       // Inf, then NaN, in the topmost exponent
+  kNanOnly,    // one NaN a sign: all ones (the FN types)
+  kNoNegZero,  // one NaN: the code of −0 (the FNUZ types)
+  kNone,       // finite numbers alone
 };
 
 struct Layout {
@@ -26,10 +26,14 @@ struct Layout {
   constexpr uint32_t infinity() const { return ((1u << exponent_bits) - 1) << mantissa_bits; }
   constexpr uint32_t nan() const {
     switch (specials) {
-      case Specials::kIeee: return infinity() | 1u << (mantissa_bits - 1);
-      case Specials::kNanOnly: return sign_bit() - 1;
-      case Specials::kNoNegZero: return sign_bit();
-      case Specials::kNone: break;
+      case Specials::kIeee:
+        return infinity() | 1u << (mantissa_bits - 1);
+      case Specials::kNanOnly:
+        return sign_bit() - 1;
+      case Specials::kNoNegZero:
+        return sign_bit();
+      case Specials::kNone:
+        break;
     }
     return max_finite();
   }
@@ -47,7 +51,7 @@ constexpr Layout kE5M2{5, 2, 15, Specials::kIeee};
 constexpr Layout kE5M2FNUZ{5, 2, 16, Specials::kNoNegZero};
 constexpr Layout kE2M1{2, 1, 1, Specials::kNone};
 
-constexpr int kScaleBias = 127;      // float8e8m0: 2^(code − 127)
+constexpr int kScaleBias = 127;  // float8e8m0: 2^(code − 127)
 constexpr uint8_t kScaleNan = 255;
 
 // The code of |value| rounded half to even, as if the exponents went on beyond the largest.
@@ -95,11 +99,16 @@ double decode(const Layout& f, uint32_t code) {
 
 const Layout& layout8(DType type) {
   switch (type) {
-    case DType::kFloat8E4M3FN: return kE4M3FN;
-    case DType::kFloat8E4M3FNUZ: return kE4M3FNUZ;
-    case DType::kFloat8E5M2: return kE5M2;
-    case DType::kFloat8E5M2FNUZ: return kE5M2FNUZ;
-    default: throw_internal(cat(dtype_name(type), " is no 8-bit float"));
+    case DType::kFloat8E4M3FN:
+      return kE4M3FN;
+    case DType::kFloat8E4M3FNUZ:
+      return kE4M3FNUZ;
+    case DType::kFloat8E5M2:
+      return kE5M2;
+    case DType::kFloat8E5M2FNUZ:
+      return kE5M2FNUZ;
+    default:
+      throw_internal(cat(dtype_name(type), " is no 8-bit float"));
   }
 }
 
@@ -107,7 +116,7 @@ const Layout& layout8(DType type) {
 uint8_t encode_scale(double value, SmallFloatRounding rounding) {
   const double magnitude = std::abs(value);
   if (std::isnan(magnitude)) return kScaleNan;
-  const bool below = magnitude < 0x1p-127, above = magnitude > 0x1p127;
+  const bool below = magnitude<0x1p-127, above = magnitude> 0x1p127;
   if (below || above) {
     if (!rounding.saturate) return kScaleNan;
     return below ? 0 : kScaleNan - 1;
@@ -141,14 +150,19 @@ float float8_to_float(uint8_t bits, DType type) {
   static const Table e4m3fn = make_table(kE4M3FN), e4m3fnuz = make_table(kE4M3FNUZ),
                      e5m2 = make_table(kE5M2), e5m2fnuz = make_table(kE5M2FNUZ);
   switch (type) {
-    case DType::kFloat8E4M3FN: return e4m3fn[bits];
-    case DType::kFloat8E4M3FNUZ: return e4m3fnuz[bits];
-    case DType::kFloat8E5M2: return e5m2[bits];
-    case DType::kFloat8E5M2FNUZ: return e5m2fnuz[bits];
+    case DType::kFloat8E4M3FN:
+      return e4m3fn[bits];
+    case DType::kFloat8E4M3FNUZ:
+      return e4m3fnuz[bits];
+    case DType::kFloat8E5M2:
+      return e5m2[bits];
+    case DType::kFloat8E5M2FNUZ:
+      return e5m2fnuz[bits];
     case DType::kFloat8E8M0:
       if (bits == kScaleNan) return std::numeric_limits<float>::quiet_NaN();
       return std::ldexp(1.0f, bits - kScaleBias);
-    default: throw_internal(cat(dtype_name(type), " is no 8-bit float"));
+    default:
+      throw_internal(cat(dtype_name(type), " is no 8-bit float"));
   }
 }
 
@@ -163,19 +177,30 @@ uint8_t float_to_float4(float value) { return static_cast<uint8_t>(encode(kE2M1,
 
 bool is_small_float(DType type) {
   switch (type) {
-    case DType::kFloat16: case DType::kBfloat16: case DType::kFloat8E4M3FN: case DType::kFloat8E4M3FNUZ:
-    case DType::kFloat8E5M2: case DType::kFloat8E5M2FNUZ: case DType::kFloat8E8M0: case DType::kFloat4E2M1:
+    case DType::kFloat16:
+    case DType::kBfloat16:
+    case DType::kFloat8E4M3FN:
+    case DType::kFloat8E4M3FNUZ:
+    case DType::kFloat8E5M2:
+    case DType::kFloat8E5M2FNUZ:
+    case DType::kFloat8E8M0:
+    case DType::kFloat4E2M1:
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
 float decode_small_float(ConstElements in, int64_t i) {
   switch (in.type) {
-    case DType::kFloat16: return half_to_float(static_cast<const uint16_t*>(in.bytes)[i]);
-    case DType::kBfloat16: return bfloat16_to_float(static_cast<const uint16_t*>(in.bytes)[i]);
-    case DType::kFloat4E2M1: return float4_to_float(static_cast<uint8_t>(packed_code(in, i)));
-    default: return float8_to_float(static_cast<const uint8_t*>(in.bytes)[i], in.type);
+    case DType::kFloat16:
+      return half_to_float(static_cast<const uint16_t*>(in.bytes)[i]);
+    case DType::kBfloat16:
+      return bfloat16_to_float(static_cast<const uint16_t*>(in.bytes)[i]);
+    case DType::kFloat4E2M1:
+      return float4_to_float(static_cast<uint8_t>(packed_code(in, i)));
+    default:
+      return float8_to_float(static_cast<const uint8_t*>(in.bytes)[i], in.type);
   }
 }
 

@@ -123,7 +123,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 Tensor Tensor::reinterpreted(DType type) const {
-  if (dtype_bits(type) != dtype_bits(type_) || (type == DType::kString) != (type_ == DType::kString)) {
+  if (dtype_bits(type) != dtype_bits(type_) ||
+      (type == DType::kString) != (type_ == DType::kString)) {
     throw_internal(cat("cannot read ", dtype_name(type_), " as ", dtype_name(type)));
   }
   Tensor t = *this;
@@ -138,7 +139,8 @@ void* Tensor::mutable_raw() {
       *this = strings(shape_, string_data());
     } else {
       Tensor copy = uninitialized(type_, shape_);
-      if (count_ > 0) std::memcpy(const_cast<void*>(copy.bytes_), bytes_, static_cast<size_t>(bytes()));
+      if (count_ > 0)
+        std::memcpy(const_cast<void*>(copy.bytes_), bytes_, static_cast<size_t>(bytes()));
       *this = std::move(copy);
     }
   }

@@ -13,10 +13,14 @@ namespace fs = std::filesystem;
 
 class Files : public testing::Test {
  protected:
-  Files() : folder_(fs::temp_directory_path() / cat("qtool_files_", ::getpid())) { fs::create_directories(folder_); }
+  Files() : folder_(fs::temp_directory_path() / cat("qtool_files_", ::getpid())) {
+    fs::create_directories(folder_);
+  }
   ~Files() override { fs::remove_all(folder_); }
   fs::path at(const std::string& name) const { return folder_ / name; }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
+  size_t entries() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
 
   static Error error_of(const std::function<void()>& fn) {
     try {

@@ -25,7 +25,8 @@ void log_all() {
 }
 
 TEST(Log, ShowsTheLevelAndAbove) {
-  EXPECT_EQ(logged({.level = LogLevel::kDebug}, log_all), "debug: d\ninfo: i\nwarning: w\nerror: e\n");
+  EXPECT_EQ(logged({.level = LogLevel::kDebug}, log_all),
+            "debug: d\ninfo: i\nwarning: w\nerror: e\n");
   EXPECT_EQ(logged({.level = LogLevel::kWarning}, log_all), "warning: w\nerror: e\n");
   EXPECT_EQ(logged({.level = LogLevel::kOff}, log_all), "");
 }
@@ -59,10 +60,12 @@ TEST(Log, UnwritableFileIsAUsageError) {
 }
 
 TEST(Progress, ShortStagesAreSilentOffATerminal) {
-  EXPECT_EQ(logged({}, [] {
-    Progress progress("calibrate", 100, "images");
-    for (int i = 0; i < 100; ++i) progress.advance(1);
-  }), "");
+  EXPECT_EQ(logged({},
+                   [] {
+                     Progress progress("calibrate", 100, "images");
+                     for (int i = 0; i < 100; ++i) progress.advance(1);
+                   }),
+            "");
 }
 
 TEST(Progress, LongStagesReportTenthsAndASummary) {
@@ -70,7 +73,7 @@ TEST(Progress, LongStagesReportTenthsAndASummary) {
     Progress progress("score\x1b", 100, "groups");
     ::usleep(1010000);
     progress.advance(25);
-    progress.advance(1);   // the same tenth, and too soon
+    progress.advance(1);  // the same tenth, and too soon
     progress.advance(74);
   });
   EXPECT_EQ(text.find("info: score\\x1b: 25 % (25/100 groups), "), 0u) << text;
@@ -80,18 +83,22 @@ TEST(Progress, LongStagesReportTenthsAndASummary) {
 }
 
 TEST(Progress, IsSilentWhenOnlyWarningsAreWanted) {
-  EXPECT_EQ(logged({.level = LogLevel::kWarning}, [] {
-    Progress progress("x", 0, "things");
-    ::usleep(1010000);
-    progress.advance(3);
-  }), "");
+  EXPECT_EQ(logged({.level = LogLevel::kWarning},
+                   [] {
+                     Progress progress("x", 0, "things");
+                     ::usleep(1010000);
+                     progress.advance(3);
+                   }),
+            "");
 }
 
 TEST(Progress, MayBeAdvancedFromSeveralThreads) {
-  EXPECT_EQ(logged({}, [] {
-    Progress progress("x", 1000, "items");
-    parallel_for(4, 1000, [&](int64_t, int) { progress.advance(1); });
-  }), "");
+  EXPECT_EQ(logged({},
+                   [] {
+                     Progress progress("x", 1000, "items");
+                     parallel_for(4, 1000, [&](int64_t, int) { progress.advance(1); });
+                   }),
+            "");
 }
 
 }  // namespace

@@ -34,15 +34,19 @@ TEST(ParallelOrdered, KeepsFewResultsWaiting) {
 
 TEST(ParallelOrdered, RethrowsWithoutHanging) {
   for (int threads : {1, 4}) {
-    EXPECT_THROW(parallel_ordered(threads, 50, [&](int64_t index, int) -> std::function<void()> {
-      if (index == 3) throw_data("QT-E400", "bad");
-      return [] {};
-    }), Error);
-    EXPECT_THROW(parallel_ordered(threads, 50, [&](int64_t index, int) -> std::function<void()> {
-      return [index] {
-        if (index == 3) throw_data("QT-E400", "bad");
-      };
-    }), Error);
+    EXPECT_THROW(parallel_ordered(threads, 50,
+                                  [&](int64_t index, int) -> std::function<void()> {
+                                    if (index == 3) throw_data("QT-E400", "bad");
+                                    return [] {};
+                                  }),
+                 Error);
+    EXPECT_THROW(parallel_ordered(threads, 50,
+                                  [&](int64_t index, int) -> std::function<void()> {
+                                    return [index] {
+                                      if (index == 3) throw_data("QT-E400", "bad");
+                                    };
+                                  }),
+                 Error);
   }
 }
 

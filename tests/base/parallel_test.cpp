@@ -56,16 +56,20 @@ TEST(ParallelFor, RethrowsTheLowestFailure) {
 
 TEST(ParallelFor, StopsAfterAFailure) {
   std::atomic<int64_t> calls{0};
-  EXPECT_THROW(parallel_for(2, 1000000, [&](int64_t, int) {
-                 ++calls;
-                 throw_data("QT-E400", "x");
-               }), Error);
+  EXPECT_THROW(parallel_for(2, 1000000,
+                            [&](int64_t, int) {
+                              ++calls;
+                              throw_data("QT-E400", "x");
+                            }),
+               Error);
   EXPECT_LE(calls, 2);
 }
 
 TEST(ParallelFor, MayBeNested) {
   std::atomic<int> sum{0};
-  parallel_for(2, 4, [&](int64_t, int) { parallel_for(2, 4, [&](int64_t i, int) { sum += static_cast<int>(i); }); });
+  parallel_for(2, 4, [&](int64_t, int) {
+    parallel_for(2, 4, [&](int64_t i, int) { sum += static_cast<int>(i); });
+  });
   EXPECT_EQ(sum, 24);
 }
 

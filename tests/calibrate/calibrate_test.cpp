@@ -1,9 +1,10 @@
+#include "qtool/calibrate.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
 
-#include "qtool/calibrate.hpp"
 #include "qtool/onnx.hpp"
 
 namespace qtool {
@@ -27,7 +28,8 @@ class Samples : public SampleSource {
     auto data = x.mutable_data<float>();
     for (int64_t s = 0; s < b.samples; ++s) {
       Rng rng(static_cast<uint64_t>(b.first_sample + s + 1));
-      for (int64_t i = 0; i < 192; ++i) data[static_cast<size_t>(s * 192 + i)] = static_cast<float>(rng.normal());
+      for (int64_t i = 0; i < 192; ++i)
+        data[static_cast<size_t>(s * 192 + i)] = static_cast<float>(rng.normal());
       if (b.first_sample + s == poisoned) data[static_cast<size_t>(s * 192)] = std::nanf("");
     }
     b.feed["x"] = std::move(x);
@@ -128,8 +130,9 @@ TEST(Calibrate, SaysWhichCommandRepairsAMissingValue) {
 class CalibrationFile : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / cat("qtool_calibration_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
-                                              ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::temp_directory_path() /
+              cat("qtool_calibration_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
+                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     path_ = folder_ / "calibration.json";
@@ -180,10 +183,17 @@ TEST_F(CalibrationFile, IsRefusedWhenMissingOrDamaged) {
   expect_refused();
   save_calibration(table(), path_);
   const std::string whole = read_file(path_, ErrorKind::kInternal);
-  for (const auto& [from, to] : {std::pair<std::string, std::string>{"\"exponent\": ", "\"exponent\": 9"}, {"\"bins\": ", "\"bins\": 9"},
-                                {"\"bins\": ", "\"bins\": -"}, {"\"channels\": 3", "\"channels\": 4000000000000"}, {"\"channels\": 3", "\"channels\": -3"},
-                                {"\"count\": ", "\"count\": -"}, {"\"min\": ", "\"minimum\": "}, {"qtool.calibration/1", "qtool.plan/1"},
-                                {"\"values\": {", "\"values\": 3, \"other\": {"}, {"\"sum\": ", "\"sum\": \"\", \"x\": "}}) {
+  for (const auto& [from, to] :
+       {std::pair<std::string, std::string>{"\"exponent\": ", "\"exponent\": 9"},
+        {"\"bins\": ", "\"bins\": 9"},
+        {"\"bins\": ", "\"bins\": -"},
+        {"\"channels\": 3", "\"channels\": 4000000000000"},
+        {"\"channels\": 3", "\"channels\": -3"},
+        {"\"count\": ", "\"count\": -"},
+        {"\"min\": ", "\"minimum\": "},
+        {"qtool.calibration/1", "qtool.plan/1"},
+        {"\"values\": {", "\"values\": 3, \"other\": {"},
+        {"\"sum\": ", "\"sum\": \"\", \"x\": "}}) {
     write_file_atomic(path_, whole);
     replace(from, to);
     expect_refused();

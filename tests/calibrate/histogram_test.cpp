@@ -19,7 +19,9 @@ std::vector<float> normals(int64_t count, uint64_t seed, double scale = 1) {
 // The definition: bin i holds [i, i + 1) · 2^exponent.
 std::vector<int64_t> plain_counts(const std::vector<float>& values, int exponent) {
   std::vector<int64_t> counts(2 * Histogram::kHalf);
-  for (float v : values) ++counts[static_cast<size_t>(std::floor(std::ldexp(static_cast<double>(v), -exponent)) + Histogram::kHalf)];
+  for (float v : values)
+    ++counts[static_cast<size_t>(std::floor(std::ldexp(static_cast<double>(v), -exponent)) +
+                                 Histogram::kHalf)];
   return counts;
 }
 
@@ -52,7 +54,8 @@ TEST(Histogram, DoesNotDependOnTheOrderOfTheData) {
   for (size_t i = 1; i < values.size(); i += 3) values[i] *= 1e-6f;
   Histogram whole, pieces, backward, left, right;
   whole.add(values);
-  for (size_t i = 0; i < values.size(); i += 37) pieces.add(std::span(values).subspan(i, std::min<size_t>(37, values.size() - i)));
+  for (size_t i = 0; i < values.size(); i += 37)
+    pieces.add(std::span(values).subspan(i, std::min<size_t>(37, values.size() - i)));
   std::vector<float> reversed(values.rbegin(), values.rend());
   std::sort(reversed.begin(), reversed.end());
   for (float v : reversed) backward.add(std::span(&v, 1));
@@ -68,7 +71,8 @@ TEST(Histogram, DoesNotDependOnTheOrderOfTheData) {
 }
 
 TEST(Histogram, HoldsEveryFiniteFloat) {
-  constexpr float kMost = std::numeric_limits<float>::max(), kLeast = std::numeric_limits<float>::denorm_min();
+  constexpr float kMost = std::numeric_limits<float>::max(),
+                  kLeast = std::numeric_limits<float>::denorm_min();
   Histogram h;
   h.add(std::vector<float>{kLeast, -kLeast, 0.f, -0.f});
   EXPECT_EQ(h.counts()[Histogram::kHalf], 3);

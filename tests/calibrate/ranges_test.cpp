@@ -17,7 +17,8 @@ ValueStats stats_of(const std::vector<float>& values) {
 ValueStats sampled(int64_t count, const std::function<double(Rng&)>& draw, double scale = 1) {
   Rng rng(17);
   std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(static_cast<float>(draw(rng)) * static_cast<float>(scale));
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(static_cast<float>(draw(rng)) * static_cast<float>(scale));
   return stats_of(values);
 }
 
@@ -25,9 +26,13 @@ double normal(Rng& rng) { return rng.normal(); }
 double relu(Rng& rng) { return std::max(0.0, rng.normal()); }
 double laplace(Rng& rng) { return std::log(1 - rng.uniform()) * (rng.uniform() < 0.5 ? 1 : -1); }
 double shifted(Rng& rng) { return 5 + 0.1 * rng.normal(); }
-double skewed(Rng& rng) { return rng.normal() < 0 ? -0.3 * rng.uniform() : -2 * std::log(1 - rng.uniform()); }
+double skewed(Rng& rng) {
+  return rng.normal() < 0 ? -0.3 * rng.uniform() : -2 * std::log(1 - rng.uniform());
+}
 
-std::vector<std::function<double(Rng&)>> distributions() { return {normal, relu, laplace, shifted, skewed}; }
+std::vector<std::function<double(Rng&)>> distributions() {
+  return {normal, relu, laplace, shifted, skewed};
+}
 
 QuantSpec spec_of(int bits, bool symmetric = false) {
   QuantSpec spec;
@@ -36,7 +41,9 @@ QuantSpec spec_of(int bits, bool symmetric = false) {
   return spec;
 }
 
-std::vector<QuantSpec> specs() { return {spec_of(2), spec_of(4, true), spec_of(8), spec_of(8, true), spec_of(16)}; }
+std::vector<QuantSpec> specs() {
+  return {spec_of(2), spec_of(4, true), spec_of(8), spec_of(8, true), spec_of(16)};
+}
 
 // Mean square error of quantizing samples over a range.
 double square_error(const std::vector<float>& values, const Range& r, const QuantSpec& spec) {
@@ -86,8 +93,10 @@ TEST_P(Methods, KeepTheLowEndOfOneSidedDataAtZero) {
 
 TEST_P(Methods, CopeWithDegenerateData) {
   for (const QuantSpec& spec : specs()) {
-    const Range none = GetParam()->choose(ValueStats(), spec), zero = GetParam()->choose(stats_of({0, 0, 0}), spec);
-    const Range constant = GetParam()->choose(stats_of({3, 3, 3}), spec), negative = GetParam()->choose(stats_of({-3, -3}), spec);
+    const Range none = GetParam()->choose(ValueStats(), spec),
+                zero = GetParam()->choose(stats_of({0, 0, 0}), spec);
+    const Range constant = GetParam()->choose(stats_of({3, 3, 3}), spec),
+                negative = GetParam()->choose(stats_of({-3, -3}), spec);
     EXPECT_EQ(none.hi - none.lo, 0);
     EXPECT_EQ(zero.hi - zero.lo, 0);
     EXPECT_EQ(constant.lo, 0);
@@ -124,7 +133,8 @@ TEST_P(Methods, AreFoundByName) {
   EXPECT_FALSE(GetParam()->summary.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Ranges, Methods, ::testing::ValuesIn(range_methods().begin(), range_methods().end()),
+INSTANTIATE_TEST_SUITE_P(Ranges, Methods,
+                         ::testing::ValuesIn(range_methods().begin(), range_methods().end()),
                          [](const auto& info) { return std::string(info.param->name); });
 
 TEST(Ranges, SuggestTheNearestName) {
@@ -145,7 +155,8 @@ TEST(Ranges, MinmaxIsWhatWasSeen) {
 
 TEST(Ranges, PercentileCutsOneTenThousandthOffEachEnd) {
   std::vector<float> values;
-  for (int i = 0; i < 1000000; ++i) values.push_back(static_cast<float>(i) / 500000 - 1);   // even over [−1, 1)
+  for (int i = 0; i < 1000000; ++i)
+    values.push_back(static_cast<float>(i) / 500000 - 1);  // even over [−1, 1)
   const ValueStats s = stats_of(values);
   const Range r = find_range("percentile").choose(s, {});
   EXPECT_NEAR(r.lo, -0.9998, 2e-5);
@@ -172,7 +183,8 @@ TEST(Ranges, MseIsNearTheBestOfAllClipRatios) {
     for (bool symmetric : {false, true}) {
       const QuantSpec spec = spec_of(bits, symmetric);
       double best = 1e9;
-      for (int k = 1; k <= 100; ++k) best = std::min(best, square_error(values, {s.min * k / 100, s.max * k / 100}, spec));
+      for (int k = 1; k <= 100; ++k)
+        best = std::min(best, square_error(values, {s.min * k / 100, s.max * k / 100}, spec));
       const double have = square_error(values, find_range("mse").choose(s, spec), spec);
       EXPECT_LE(have, best * 1.03) << bits << symmetric;
     }
@@ -190,12 +202,14 @@ TEST(Ranges, MseOfNormalDataMatchesTheKnownOptimum) {
 
 TEST(Ranges, LpClipsNoMoreThanMse) {
   const ValueStats s = sampled(50000, laplace);
-  const Range mse = find_range("mse").choose(s, spec_of(4)), lp = find_range("lp").choose(s, spec_of(4));
+  const Range mse = find_range("mse").choose(s, spec_of(4)),
+              lp = find_range("lp").choose(s, spec_of(4));
   EXPECT_GE(lp.hi - lp.lo, mse.hi - mse.lo);
 }
 
 TEST(Ranges, EntropyClipsALongTailAndKeepsAnEvenOne) {
-  const ValueStats tail = sampled(200000, [](Rng& rng) { return std::pow(-std::log(1 - rng.uniform()), 3); });
+  const ValueStats tail =
+      sampled(200000, [](Rng& rng) { return std::pow(-std::log(1 - rng.uniform()), 3); });
   const Range clipped = find_range("entropy").choose(tail, {});
   EXPECT_LT(clipped.hi, 0.8 * tail.max);
   EXPECT_GT(clipped.hi, 0.1 * tail.max);

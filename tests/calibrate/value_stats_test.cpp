@@ -74,7 +74,8 @@ TEST_P(Shapes, AgreeWithPlainLoops) {
 }
 
 INSTANTIATE_TEST_SUITE_P(ValueStats, Shapes,
-                         ::testing::Values(Shape{1, 1}, Shape{5, 10}, Shape{4, 3, 2, 2}, Shape{2, 16, 9, 7}, Shape{3, 4, 40},
+                         ::testing::Values(Shape{1, 1}, Shape{5, 10}, Shape{4, 3, 2, 2},
+                                           Shape{2, 16, 9, 7}, Shape{3, 4, 40},
                                            Shape{1, 2, 3, 4, 5}, Shape{2, 3, 33, 33}));
 
 TEST(ValueStats, AreTheSameForAnyBatchSize) {
@@ -83,7 +84,9 @@ TEST(ValueStats, AreTheSameForAnyBatchSize) {
   whole.observe(x, 12);
   for (int64_t batch : {1, 3, 4, 5}) {
     ValueStats pieces;
-    for (int64_t s = 0; s < 12; s += batch) pieces.observe(slice(x, s, std::min<int64_t>(12, s + batch)), std::min<int64_t>(batch, 12 - s));
+    for (int64_t s = 0; s < 12; s += batch)
+      pieces.observe(slice(x, s, std::min<int64_t>(12, s + batch)),
+                     std::min<int64_t>(batch, 12 - s));
     expect_equal(pieces, whole);
   }
 }

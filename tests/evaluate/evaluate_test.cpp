@@ -1,9 +1,10 @@
+#include "qtool/evaluate.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "qtool/evaluate.hpp"
 #include "qtool/onnx.hpp"
 
 namespace qtool {
@@ -29,7 +30,8 @@ class Samples : public SampleSource {
       Rng rng(static_cast<uint64_t>(b.first_sample + s + 1));
       float* row = data.data() + s * 4;
       for (int64_t i = 0; i < 4; ++i) row[i] = static_cast<float>(rng.uniform());
-      if (labelled_) b.labels.push_back(bad_label >= 0 ? bad_label : std::max_element(row, row + 4) - row);
+      if (labelled_)
+        b.labels.push_back(bad_label >= 0 ? bad_label : std::max_element(row, row + 4) - row);
     }
     b.feed["x"] = std::move(x);
     return b;
@@ -42,7 +44,8 @@ class Samples : public SampleSource {
 };
 
 Model text_model(const std::string& body, const std::string& output = "float[n, 4] y") {
-  return model_from_text("<ir_version: 8, opset_import: [\"\": 17]> g (float[n, 4] x) => (" + output + ") {" + body + "}");
+  return model_from_text("<ir_version: 8, opset_import: [\"\": 17]> g (float[n, 4] x) => (" +
+                         output + ") {" + body + "}");
 }
 
 Model same() { return text_model("y = Identity(x)"); }
@@ -68,7 +71,8 @@ TEST(Evaluate, AModelEqualsItself) {
 
 TEST(Evaluate, AnotherModelDiffers) {
   const Model reference = same();
-  const Evaluation e = evaluate(negated(), &reference, Samples(true), {.kernels = Kernels::kSimulated});
+  const Evaluation e =
+      evaluate(negated(), &reference, Samples(true), {.kernels = Kernels::kSimulated});
   EXPECT_EQ(e.top1, 0);
   EXPECT_EQ(e.reference_top1, 1);
   EXPECT_EQ(e.agreement, 0);
@@ -78,8 +82,10 @@ TEST(Evaluate, AnotherModelDiffers) {
 
 TEST(Evaluate, DoesNotDependOnThreads) {
   const Model reference = same(), m = text_model("y = Sigmoid(x)");
-  const Evaluation one = evaluate(m, &reference, Samples(true), {.kernels = Kernels::kFloat, .threads = 1});
-  const Evaluation many = evaluate(m, &reference, Samples(true), {.kernels = Kernels::kFloat, .threads = 4});
+  const Evaluation one =
+      evaluate(m, &reference, Samples(true), {.kernels = Kernels::kFloat, .threads = 1});
+  const Evaluation many =
+      evaluate(m, &reference, Samples(true), {.kernels = Kernels::kFloat, .threads = 4});
   EXPECT_EQ(one.sqnr_db, many.sqnr_db);
   EXPECT_EQ(one.outputs[0].cosine, many.outputs[0].cosine);
   EXPECT_EQ(one.top1, many.top1);
@@ -124,7 +130,9 @@ TEST(Evaluate, RefusesAReferenceOfOtherShape) {
 }
 
 TEST(Evaluate, SavesEveryOutputOfEverySample) {
-  const fs::path path = fs::temp_directory_path() / cat("qtool_outputs_", ::testing::UnitTest::GetInstance()->random_seed(), ".npz");
+  const fs::path path =
+      fs::temp_directory_path() /
+      cat("qtool_outputs_", ::testing::UnitTest::GetInstance()->random_seed(), ".npz");
   const Model two = text_model("y = Neg(x) z = Greater(x, y)", "float[n, 4] y, bool[n, 4] z");
   evaluate(two, nullptr, Samples(false), {.threads = 3, .save_outputs = path});
   const auto arrays = read_npz(path);
@@ -159,9 +167,10 @@ TEST(Evaluate, RunsIntegerKernelsAndSaysWhichLayers) {
   const Evaluation e = evaluate(m, &m, Samples(false), {});
   EXPECT_EQ(e.integer_layers, 1);
   EXPECT_TRUE(e.float_layers.empty());
-  EXPECT_LE(e.outputs[0].max_abs_error, 0.0501);   // one code
+  EXPECT_LE(e.outputs[0].max_abs_error, 0.0501);  // one code
   EXPECT_EQ(e.saturating_layers.size(), saturates_u8s8() ? 1u : 0u);
-  for (const std::string& layer : e.saturating_layers) EXPECT_NE(layer.find("(1 of 2 rows)"), std::string::npos) << layer;
+  for (const std::string& layer : e.saturating_layers)
+    EXPECT_NE(layer.find("(1 of 2 rows)"), std::string::npos) << layer;
   const Evaluation simulated = evaluate(m, &m, Samples(false), {.kernels = Kernels::kSimulated});
   EXPECT_EQ(simulated.integer_layers, 0);
   EXPECT_TRUE(simulated.layers.empty());

@@ -11,7 +11,7 @@ namespace {
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 TEST(Metrics, WilsonMatchesKnownIntervals) {
-  const auto [lo, hi] = wilson(8, 10);   // Newcombe 1998
+  const auto [lo, hi] = wilson(8, 10);  // Newcombe 1998
   EXPECT_NEAR(lo, 0.4902, 1e-4);
   EXPECT_NEAR(hi, 0.9433, 1e-4);
   const auto [zero_lo, zero_hi] = wilson(0, 100);
@@ -24,7 +24,8 @@ TEST(Metrics, WilsonMatchesKnownIntervals) {
 }
 
 TEST(Metrics, DifferenceOfKnownVectors) {
-  const auto d = metrics::difference(Tensor::of<float>({3}, {1, 2, 4}), Tensor::of<float>({3}, {1, 2, 3}));
+  const auto d =
+      metrics::difference(Tensor::of<float>({3}, {1, 2, 4}), Tensor::of<float>({3}, {1, 2, 3}));
   EXPECT_NEAR(d.sqnr_db(), 10 * std::log10(14.0), 1e-12);
   EXPECT_NEAR(d.cosine(), 17 / std::sqrt(14.0 * 21), 1e-12);
   EXPECT_EQ(d.max_error, 1);
@@ -44,19 +45,25 @@ TEST(Metrics, DifferenceCopesWithZerosInfinitiesAndNaN) {
   EXPECT_EQ(metrics::difference(one, zero).sqnr_db(), -kInfinite);
   EXPECT_EQ(metrics::difference(one, zero).cosine(), 0);
   const float inf = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(metrics::difference(Tensor::of<float>({1}, {inf}), Tensor::of<float>({1}, {inf})).sqnr_db(), kInfinite);
-  const auto nan = metrics::difference(Tensor::of<float>({1}, {std::nanf("")}), Tensor::of<float>({1}, {1}));
+  EXPECT_EQ(
+      metrics::difference(Tensor::of<float>({1}, {inf}), Tensor::of<float>({1}, {inf})).sqnr_db(),
+      kInfinite);
+  const auto nan =
+      metrics::difference(Tensor::of<float>({1}, {std::nanf("")}), Tensor::of<float>({1}, {1}));
   EXPECT_EQ(nan.sqnr_db(), -kInfinite);
   EXPECT_TRUE(std::isnan(nan.max_error));
 }
 
 TEST(Metrics, DifferenceOfIntegers) {
-  const auto d = metrics::difference(Tensor::of<int64_t>({2}, {3, 4}), Tensor::of<int64_t>({2}, {3, 5}));
+  const auto d =
+      metrics::difference(Tensor::of<int64_t>({2}, {3, 4}), Tensor::of<int64_t>({2}, {3, 5}));
   EXPECT_EQ(d.max_error, 1);
 }
 
 TEST(Metrics, ScoresAreMatricesButForOnes) {
-  const auto classes = [](Shape shape, int64_t samples) { return metrics::scores_of(Tensor(DType::kFloat, std::move(shape)), samples).classes; };
+  const auto classes = [](Shape shape, int64_t samples) {
+    return metrics::scores_of(Tensor(DType::kFloat, std::move(shape)), samples).classes;
+  };
   EXPECT_EQ(classes({4, 10}, 4), 10);
   EXPECT_EQ(classes({4, 10, 1, 1}, 4), 10);
   EXPECT_EQ(classes({4, 1, 1, 10}, 4), 10);

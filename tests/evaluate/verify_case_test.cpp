@@ -34,19 +34,25 @@ std::string tensor_proto(const Tensor& t) {
 class VerifyCase : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / cat("qtool_case_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
-                                              ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::temp_directory_path() /
+              cat("qtool_case_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
+                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  void model(const std::string& text) { save_model(model_from_text("<ir_version: 8, opset_import: [\"\": 17]> " + text), folder_ / "model.onnx"); }
+  void model(const std::string& text) {
+    save_model(model_from_text("<ir_version: 8, opset_import: [\"\": 17]> " + text),
+               folder_ / "model.onnx");
+  }
   void data(int set, const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs) {
     const fs::path path = folder_ / cat("test_data_set_", set);
     fs::create_directories(path);
-    for (size_t i = 0; i < inputs.size(); ++i) write_file_atomic(path / cat("input_", i, ".pb"), tensor_proto(inputs[i]));
-    for (size_t i = 0; i < outputs.size(); ++i) write_file_atomic(path / cat("output_", i, ".pb"), tensor_proto(outputs[i]));
+    for (size_t i = 0; i < inputs.size(); ++i)
+      write_file_atomic(path / cat("input_", i, ".pb"), tensor_proto(inputs[i]));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      write_file_atomic(path / cat("output_", i, ".pb"), tensor_proto(outputs[i]));
   }
   CaseResult verify(VerifyOptions options = {}) { return verify_case(folder_, options); }
 
@@ -54,7 +60,9 @@ class VerifyCase : public ::testing::Test {
 };
 
 const char* const kNegate = "g (float[n] x) => (float[n] y) { y = Neg(x) }";
-Tensor floats(std::vector<float> v) { return Tensor::of<float>({static_cast<int64_t>(v.size())}, v); }
+Tensor floats(std::vector<float> v) {
+  return Tensor::of<float>({static_cast<int64_t>(v.size())}, v);
+}
 
 TEST_F(VerifyCase, PassesWithinTheTolerance) {
   model(kNegate);
@@ -74,7 +82,9 @@ TEST_F(VerifyCase, FailsBeyondTheToleranceAndSaysWhere) {
   data(0, {floats({1, 2})}, {floats({-1, -2.01f})});
   const CaseResult r = verify();
   EXPECT_EQ(r.status, Status::kFailed);
-  EXPECT_NE(r.reason.find("output 'y' of test_data_set_0: 1 of 2 values differ, the first at 1"), std::string::npos) << r.reason;
+  EXPECT_NE(r.reason.find("output 'y' of test_data_set_0: 1 of 2 values differ, the first at 1"),
+            std::string::npos)
+      << r.reason;
   VerifyOptions loose;
   loose.rtol = 0.1;
   EXPECT_EQ(verify(loose).status, Status::kPassed);
@@ -97,9 +107,11 @@ TEST_F(VerifyCase, NaNAndInfinityMustBeThemselves) {
 TEST_F(VerifyCase, TypeAndShapeMustAgree) {
   model(kNegate);
   data(0, {floats({1, 2})}, {Tensor::of<double>({2}, {-1, -2})});
-  EXPECT_NE(verify().reason.find("its type is float32, expected float64"), std::string::npos) << verify().reason;
+  EXPECT_NE(verify().reason.find("its type is float32, expected float64"), std::string::npos)
+      << verify().reason;
   data(0, {floats({1, 2})}, {Tensor::of<float>({1, 2}, {-1, -2})});
-  EXPECT_NE(verify().reason.find("its shape is [2], expected [1, 2]"), std::string::npos) << verify().reason;
+  EXPECT_NE(verify().reason.find("its shape is [2], expected [1, 2]"), std::string::npos)
+      << verify().reason;
   data(0, {floats({1, 2})}, {floats({-1, -2}), floats({1})});
   EXPECT_NE(verify().reason.find("1 outputs, expected 2"), std::string::npos) << verify().reason;
 }

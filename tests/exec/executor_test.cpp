@@ -1,7 +1,6 @@
-#include "qtool/exec.hpp"
-
 #include <gtest/gtest.h>
 
+#include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 
 namespace qtool {
@@ -24,10 +23,13 @@ TEST(Executor, RunsAnyBatch) {
 
 TEST(Executor, TapReplacesWhatFollowersRead) {
   struct Zero : Tap {
-    void on_value(const std::string&, Tensor& value) override { value = Tensor(DType::kFloat, value.shape()); }
+    void on_value(const std::string&, Tensor& value) override {
+      value = Tensor(DType::kFloat, value.shape());
+    }
   } zero;
   const Executor executor(two_steps(), {.observe = {"s"}});
-  EXPECT_FLOAT_EQ(executor.run({{"x", Tensor(DType::kFloat, {1, 2})}}, &zero)[0].data<float>()[0], 0);
+  EXPECT_FLOAT_EQ(executor.run({{"x", Tensor(DType::kFloat, {1, 2})}}, &zero)[0].data<float>()[0],
+                  0);
 }
 
 TEST(Executor, BranchesOfAStateDoNotDisturbEachOther) {
@@ -69,7 +71,9 @@ Tensor random_tensor(DType type, Shape shape, uint64_t seed) {
   Rng rng(seed);
   Tensor t(type, std::move(shape));
   for (int64_t i = 0; i < t.size(); ++i) {
-    t.set_number(i, type == DType::kFloat ? rng.normal() : static_cast<double>(rng.below(256)) - (type == DType::kInt8 ? 128 : 0));
+    t.set_number(i, type == DType::kFloat
+                        ? rng.normal()
+                        : static_cast<double>(rng.below(256)) - (type == DType::kInt8 ? 128 : 0));
   }
   return t;
 }
@@ -82,8 +86,10 @@ TEST_P(OneDnnMatchesReference, OnRandomInput) {
   for (ValueId v : std::vector<ValueId>(model.graph.inputs)) {
     const Value& value = model.graph.value(v);
     Tensor t = random_tensor(value.dtype, *value.shape, seed++);
-    if (value.name[0] == 'x') feed[value.name] = t;
-    else model.graph.initializers[v].data = t;
+    if (value.name[0] == 'x')
+      feed[value.name] = t;
+    else
+      model.graph.initializers[v].data = t;
   }
   const auto want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed);
   const auto have = Executor(model).run(feed);
@@ -91,30 +97,46 @@ TEST_P(OneDnnMatchesReference, OnRandomInput) {
   ASSERT_EQ(have[0].dtype(), want[0].dtype());
   const bool codes = want[0].dtype() != DType::kFloat;
   for (int64_t i = 0; i < want[0].size(); ++i) {
-    ASSERT_NEAR(have[0].number(i), want[0].number(i), codes ? 1 : 1e-4 * (1 + std::abs(want[0].number(i)))) << i;
+    ASSERT_NEAR(have[0].number(i), want[0].number(i),
+                codes ? 1 : 1e-4 * (1 + std::abs(want[0].number(i))))
+        << i;
   }
 }
 
 constexpr Case kCases[] = {
-    {"Conv", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,9,8] x, float[4,3,3,3] w, float[4] b) => (float y) {
+    {"Conv",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,9,8] x, float[4,3,3,3] w, float[4] b) => (float y) {
        y = Conv<pads=[1,1,0,2], strides=[2,1]>(x, w, b) })"},
-    {"Depthwise", R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,6,7,7] x, float[6,1,3,3] w) => (float y) {
+    {"Depthwise",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,6,7,7] x, float[6,1,3,3] w) => (float y) {
        y = Conv<group=6, auto_pad="SAME_UPPER", strides=[2,2]>(x, w) })"},
-    {"Conv1d", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,4,11] x, float[6,2,3] w) => (float y) {
+    {"Conv1d",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,4,11] x, float[6,2,3] w) => (float y) {
        y = Conv<group=2, dilations=[2]>(x, w) })"},
-    {"Gemm", R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,5] x, float[4,5] w, float[4] b) => (float y) { y = Gemm<transB=1>(x, w, b) })"},
-    {"MatMul", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[5,4] w) => (float y) { y = MatMul(x, w) })"},
-    {"MatMulBatch", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[2,5,4] x2) => (float y) { y = MatMul(x, x2) })"},
-    {"MaxPool", R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float y) { y = MaxPool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(x) })"},
-    {"AveragePool", R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float y) { y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) })"},
-    {"GlobalAveragePool", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,5,3,3] x) => (float y) { y = GlobalAveragePool(x) })"},
-    {"Softmax", R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,7] x) => (float y) { y = Softmax(x) })"},
-    {"AddBroadcast", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,4,4] x, float[3,1,1] w) => (float y) { y = Add(x, w) })"},
-    {"ConvOfFewChannelsThenAdd", R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,4,5,5] x, float[4,4,3,3] w) => (float y, float c) {
+    {"Gemm",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,5] x, float[4,5] w, float[4] b) => (float y) { y = Gemm<transB=1>(x, w, b) })"},
+    {"MatMul",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[5,4] w) => (float y) { y = MatMul(x, w) })"},
+    {"MatMulBatch",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[2,5,4] x2) => (float y) { y = MatMul(x, x2) })"},
+    {"MaxPool",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float y) { y = MaxPool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(x) })"},
+    {"AveragePool",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float y) { y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) })"},
+    {"GlobalAveragePool",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,5,3,3] x) => (float y) { y = GlobalAveragePool(x) })"},
+    {"Softmax",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,7] x) => (float y) { y = Softmax(x) })"},
+    {"AddBroadcast",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,4,4] x, float[3,1,1] w) => (float y) { y = Add(x, w) })"},
+    {"ConvOfFewChannelsThenAdd",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,4,5,5] x, float[4,4,3,3] w) => (float y, float c) {
        c = Conv<pads=[1,1,1,1]>(x, w)  s = Add(c, x)  y = Relu(s) })"},
-    {"SubSameShape", R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3] x, float[2,3] x2) => (float y) { y = Sub(x, x2) })"},
+    {"SubSameShape",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3] x, float[2,3] x2) => (float y) { y = Sub(x, x2) })"},
 };
-INSTANTIATE_TEST_SUITE_P(Executor, OneDnnMatchesReference, testing::ValuesIn(kCases), [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Executor, OneDnnMatchesReference, testing::ValuesIn(kCases),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace qtool

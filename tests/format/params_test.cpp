@@ -50,7 +50,7 @@ TEST(AffineParams, CoverTheRangeAndZero) {
   EXPECT_EQ(p.storage, DType::kUint8);
   EXPECT_FLOAT_EQ(p.scale[0], 4.0f / 255);
   EXPECT_EQ(p.zero_point[0], 64);
-  EXPECT_EQ(affine_params(2, 3, {.bits = 8}).zero_point[0], 0);      // 0 is in the range
+  EXPECT_EQ(affine_params(2, 3, {.bits = 8}).zero_point[0], 0);  // 0 is in the range
   EXPECT_EQ(affine_params(-3, -2, {.bits = 8}).zero_point[0], 255);
   EXPECT_EQ(affine_params(-1, 3, {.bits = 8, .signed_codes = true}).zero_point[0], 64 - 128);
   const QParams s = affine_params(-3, 1, {.bits = 8, .symmetric = true});

@@ -71,7 +71,8 @@ QParams varied_params(DType storage, int64_t count, uint64_t seed) {
   const int32_t low = is_signed(storage) ? -(1 << (bits - 1)) : 0, high = low + (1 << bits) - 1;
   for (int64_t i = 0; i < count; ++i) {
     p.scale.push_back(static_cast<float>(0.01 + rng.uniform()));
-    p.zero_point.push_back(low + static_cast<int32_t>(rng.below(static_cast<uint64_t>(high - low + 1))));
+    p.zero_point.push_back(low +
+                           static_cast<int32_t>(rng.below(static_cast<uint64_t>(high - low + 1))));
     p.code_min.push_back(low + static_cast<int32_t>(rng.below(2)));
     p.code_max.push_back(high - static_cast<int32_t>(rng.below(2)));
   }
@@ -79,7 +80,7 @@ QParams varied_params(DType storage, int64_t count, uint64_t seed) {
 }
 
 constexpr DType kContainers[] = {DType::kUint8, DType::kInt8, DType::kUint16, DType::kInt16,
-                                 DType::kUint4, DType::kInt4, DType::kUint2, DType::kInt2};
+                                 DType::kUint4, DType::kInt4, DType::kUint2,  DType::kInt2};
 
 TEST(Uniform, PerTensorIsTheDefinition) {
   for (const DType storage : kContainers) {
@@ -91,7 +92,8 @@ TEST(Uniform, PerTensorIsTheDefinition) {
 
 TEST(Uniform, PerAxisIsTheDefinition) {
   for (const DType storage : kContainers) {
-    for (const Shape& shape : {Shape{5, 3, 3, 3}, Shape{2, 6, 40, 30}, Shape{7}, Shape{4, 1500}, Shape{3, 1, 2}}) {
+    for (const Shape& shape :
+         {Shape{5, 3, 3, 3}, Shape{2, 6, 40, 30}, Shape{7}, Shape{4, 1500}, Shape{3, 1, 2}}) {
       for (size_t axis = 0; axis < shape.size(); ++axis) {
         QParams p = varied_params(storage, shape[axis], 3 + axis);
         p.axis = static_cast<int64_t>(axis);
@@ -158,7 +160,8 @@ TEST(Uniform, IsMonotone) {
   for (const DType storage : kContainers) {
     const QParams p = varied_params(storage, 1, 11);
     Tensor x(DType::kFloat, {20001});
-    for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, (static_cast<double>(i) - 10000) * 0.013);
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.set_number(i, (static_cast<double>(i) - 10000) * 0.013);
     const Tensor y = fake_quantize(x, p);
     for (size_t i = 1; i < 20001; ++i) ASSERT_LE(y.data<float>()[i - 1], y.data<float>()[i]);
   }
@@ -169,7 +172,8 @@ TEST(Uniform, ErrsByHalfAStepInsideTheRange) {
   for (int bits = 1; bits <= 16; ++bits) {
     for (const bool symmetric : {false, true}) {
       const double lo = -rng.uniform() * 5, hi = rng.uniform() * 7;
-      const QuantSpec spec{.bits = bits, .symmetric = symmetric, .signed_codes = bits % 2 == 0, .narrow = bits > 1};
+      const QuantSpec spec{
+          .bits = bits, .symmetric = symmetric, .signed_codes = bits % 2 == 0, .narrow = bits > 1};
       const QParams p = affine_params(lo, hi, spec);
       for (int i = 0; i <= 1000; ++i) {
         const auto x = static_cast<float>(lo + (hi - lo) * i / 1000);
@@ -267,7 +271,10 @@ TEST(Uniform, ParametersThatDoNotFitAreErrors) {
   EXPECT_TRUE(fails([](QParams& p) { p.code_min = {}; }));
   EXPECT_TRUE(fails([](QParams& p) { p.code_max = {1, 2, 3}; }));
   EXPECT_TRUE(fails([](QParams& p) { p.code_max = {200}; }));
-  EXPECT_TRUE(fails([](QParams& p) { p.code_min = {5}; p.code_max = {4}; }));
+  EXPECT_TRUE(fails([](QParams& p) {
+    p.code_min = {5};
+    p.code_max = {4};
+  }));
   EXPECT_TRUE(fails([](QParams& p) { p.storage = DType::kInt32; }));
   EXPECT_TRUE(fails([](QParams& p) { p.storage = DType::kFloat; }));
 }

@@ -96,7 +96,8 @@ TEST(ReplaceUses, ReachesSubgraphs) {
     EXPECT_EQ(captured_names(b.g.nodes[1]), std::vector<std::string>{"x"});
     EXPECT_TRUE(uses_of(b.g).consumers[index(b.a)].empty());
     EXPECT_EQ(failure_of([&] { verify(b.g); }), "");
-    EXPECT_EQ(captured_names(before.nodes[1]), std::vector<std::string>{"a"});  // copies are not touched
+    EXPECT_EQ(captured_names(before.nodes[1]),
+              std::vector<std::string>{"a"});  // copies are not touched
   }
 }
 
@@ -108,7 +109,8 @@ TEST(ReplaceUses, MergesCapturesOfTheSameValue) {
   Graph g;
   const ValueId x = input_of(g, "x");
   const ValueId first = append(g, "Relu", {x}, "p"), second = append(g, "Abs", {x}, "q");
-  g.outputs = {append(g, "If", {x}, "y", {{"then_branch", std::make_shared<const Graph>(body), ""}})};
+  g.outputs = {
+      append(g, "If", {x}, "y", {{"then_branch", std::make_shared<const Graph>(body), ""}})};
   replace_uses(g, first, second);
   const Graph& inner = *attr_graph(g.nodes[2], "then_branch");
   EXPECT_EQ(captured_names(g.nodes[2]), std::vector<std::string>{"q"});

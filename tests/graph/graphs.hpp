@@ -48,8 +48,9 @@ inline std::shared_ptr<const Graph> nested_body(const std::string& name) {
   body.name = "outer_body";
   body.captures = {add_value(body, name)};
   const ValueId condition = add_initializer(body, "flag", Tensor::of<bool>({}, {true}));
-  body.outputs = {append(body, "If", {condition}, "chosen",
-                         {{"then_branch", doubling_body(name), ""}, {"else_branch", doubling_body(name), ""}})};
+  body.outputs = {
+      append(body, "If", {condition}, "chosen",
+             {{"then_branch", doubling_body(name), ""}, {"else_branch", doubling_body(name), ""}})};
   return std::make_shared<const Graph>(std::move(body));
 }
 

@@ -41,12 +41,15 @@ TEST(SortNodes, RespectsCaptures) {
 
 TEST(SortNodes, NamesANodeOfACycle) {
   Graph g;
-  const ValueId x = input_of(g, "x"), a = add_value(g, "a"), b = add_value(g, "b"), c = add_value(g, "c");
+  const ValueId x = input_of(g, "x"), a = add_value(g, "a"), b = add_value(g, "b"),
+                c = add_value(g, "c");
   g.nodes = {make_node(g, "after", "Relu", {b}, {c}), make_node(g, "one", "Add", {x, b}, {a}),
              make_node(g, "two", "Relu", {a}, {b})};
   const std::string message = failure_of([&] { sort_nodes(g); });
   EXPECT_EQ(message.substr(0, 8), "QT-E330 ");
-  EXPECT_TRUE(message.find("'one'") != std::string::npos || message.find("'two'") != std::string::npos) << message;
+  EXPECT_TRUE(message.find("'one'") != std::string::npos ||
+              message.find("'two'") != std::string::npos)
+      << message;
   g.nodes = {make_node(g, "self", "Relu", {a}, {a})};
   EXPECT_NE(failure_of([&] { sort_nodes(g); }).find("'self'"), std::string::npos);
 }

@@ -5,7 +5,9 @@
 namespace qtool {
 namespace {
 
-std::string failure_of_graph(const Graph& g) { return failure_of([&] { verify(g); }); }
+std::string failure_of_graph(const Graph& g) {
+  return failure_of([&] { verify(g); });
+}
 
 bool fails_with(const Graph& g, const std::string& part) {
   const std::string message = failure_of_graph(g);

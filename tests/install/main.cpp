@@ -1,7 +1,6 @@
+#include <iostream>
 #include <qtool/base.hpp>
 #include <qtool/onnx.hpp>
-
-#include <iostream>
 
 int main(int, char** argv) {
   const qtool::Model model = qtool::load_model(argv[1]);

@@ -10,42 +10,51 @@ namespace qtool {
 namespace {
 
 // Q → DQ → Conv (+ bias) → Relu → Q → DQ with u8 activations; `zero` is the output's zero point.
-Model conv_model(int zero, const std::string& weight_type = "int8", const std::string& weight_zero = "0") {
-  return model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+Model conv_model(int zero, const std::string& weight_type = "int8",
+                 const std::string& weight_zero = "0") {
+  return model_from_text(
+      R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 2, 5, 5] x) => (float[1, 2, 5, 5] y)
-<float xs = {0.02}, uint8 xz = {120}, )" + weight_type + R"([2, 2, 1, 1] w = {100, 3, 50, 120}, float[2] ws = {0.01, 0.02}, )" +
-                         weight_type + "[2] wz = {" + weight_zero + ", " + weight_zero + R"(}, int32[2] b = {300, -200}, float[2] bs = {0.0002, 0.0004}, int32[2] bz = {0, 0},
- float ys = {0.015}, uint8 yz = {)" + std::to_string(zero) + R"(}>
+<float xs = {0.02}, uint8 xz = {120}, )" +
+      weight_type + R"([2, 2, 1, 1] w = {100, 3, 50, 120}, float[2] ws = {0.01, 0.02}, )" +
+      weight_type + "[2] wz = {" + weight_zero + ", " + weight_zero +
+      R"(}, int32[2] b = {300, -200}, float[2] bs = {0.0002, 0.0004}, int32[2] bz = {0, 0},
+ float ys = {0.015}, uint8 yz = {)" +
+      std::to_string(zero) + R"(}>
 { xq = QuantizeLinear(x, xs, xz)  xd = DequantizeLinear(xq, xs, xz)
   wd = DequantizeLinear <axis = 0> (w, ws, wz)  bd = DequantizeLinear <axis = 0> (b, bs, bz)
   c = Conv(xd, wd, bd)  r = Relu(c)  yq = QuantizeLinear(r, ys, yz)  y = DequantizeLinear(yq, ys, yz) })");
 }
 
 int count(const Model& model, std::string_view type) {
-  return static_cast<int>(std::count_if(model.graph.nodes.begin(), model.graph.nodes.end(), [&](const Node& n) { return n.type == type; }));
+  return static_cast<int>(std::count_if(model.graph.nodes.begin(), model.graph.nodes.end(),
+                                        [&](const Node& n) { return n.type == type; }));
 }
 
 void expect_equal_within_one_code(const Model& model, double code) {
   Rng rng(3);
   Tensor x(DType::kFloat, {1, 2, 5, 5});
   for (float& v : x.mutable_data<float>()) v = static_cast<float>(rng.normal());
-  const Tensor want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run({{"x", x}})[0];
+  const Tensor want =
+      Executor(model, {.backend = Backend::kReference, .observe = {}}).run({{"x", x}})[0];
   const Tensor have = Executor(lower_qdq(model).model).run({{"x", x}})[0];
-  for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have.number(i), want.number(i), code * 1.01) << i;
+  for (int64_t i = 0; i < want.size(); ++i)
+    EXPECT_NEAR(have.number(i), want.number(i), code * 1.01) << i;
 }
 
 TEST(LowerQdq, RunsAConvolutionOnCodes) {
   const Lowered lowered = lower_qdq(conv_model(0));
   EXPECT_EQ(count(lowered.model, "QLinearConv"), 1);
   EXPECT_EQ(count(lowered.model, "Relu"), 0);
-  EXPECT_EQ(lowered.model.graph.nodes.size(), 3u);   // Q, QLinearConv, DQ
+  EXPECT_EQ(lowered.model.graph.nodes.size(), 3u);  // Q, QLinearConv, DQ
   expect_equal_within_one_code(conv_model(0), 0.015);
 }
 
 TEST(LowerQdq, ClampsCodesWhereTheRangeDoesNotImplyRelu) {
   const Lowered lowered = lower_qdq(conv_model(40));
   const auto& nodes = lowered.model.graph.nodes;
-  const auto conv = std::find_if(nodes.begin(), nodes.end(), [](const Node& n) { return n.type == "QLinearConv"; });
+  const auto conv = std::find_if(nodes.begin(), nodes.end(),
+                                 [](const Node& n) { return n.type == "QLinearConv"; });
   EXPECT_EQ(attr_int(*conv, "code_min", -1), 40);
   expect_equal_within_one_code(conv_model(40), 0.015);
 }
@@ -59,7 +68,8 @@ TEST(LowerQdq, ShiftsSymmetricUnsignedWeights) {
 TEST(LowerQdq, SaysWhyALayerStaysInFloat) {
   const Lowered lowered = lower_qdq(conv_model(0, "int8", "3"));
   EXPECT_EQ(count(lowered.model, "QLinearConv"), 0);
-  const auto conv = std::find_if(lowered.layers.begin(), lowered.layers.end(), [](const LayerStatus& l) { return l.type == "Conv"; });
+  const auto conv = std::find_if(lowered.layers.begin(), lowered.layers.end(),
+                                 [](const LayerStatus& l) { return l.type == "Conv"; });
   ASSERT_NE(conv, lowered.layers.end());
   EXPECT_FALSE(conv->integer);
   EXPECT_EQ(conv->reason, "its weight is not symmetric");
@@ -69,7 +79,8 @@ TEST(LowerQdq, MovesCodesOnlyWhereBothSidesMeanTheSame) {
   const auto model = [](const char* second) {
     return model_from_text(std::string(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 2, 3, 3] x) => (float[2, 9] y)
-<float s = {0.1}, uint8 z = {10}, float t = {)") + second + R"(}, int64[2] shape = {2, 9}>
+<float s = {0.1}, uint8 z = {10}, float t = {)") +
+                           second + R"(}, int64[2] shape = {2, 9}>
 { q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)  r = Reshape(d, shape)
   yq = QuantizeLinear(r, t, z)  y = DequantizeLinear(yq, t, z) })");
   };

@@ -47,7 +47,8 @@ g (float[1, 1, 2, 2] x) => (float[1, 1, 2, 2] y, float[1, 1, 2, 2] z)
 { c = Conv(x, w)  y = Mul(c, k)  z = Conv(x, w) })");
   const Model prepared = prepare(model);
   const Tensor x = Tensor::of<float>({1, 1, 2, 2}, {1, 2, 3, 4});
-  const auto have = Executor(prepared, {.backend = Backend::kReference, .observe = {}}).run({{"x", x}});
+  const auto have =
+      Executor(prepared, {.backend = Backend::kReference, .observe = {}}).run({{"x", x}});
   EXPECT_FLOAT_EQ(have[0].data<float>()[1], 12);
   EXPECT_FLOAT_EQ(have[1].data<float>()[1], 6);
 }

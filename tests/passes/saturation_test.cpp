@@ -6,13 +6,17 @@ namespace qtool {
 namespace {
 
 // A lowered model of one layer with these weights.
-Model layer(const std::string& type, const std::string& domain, Tensor weight, Tensor zero, std::vector<Attribute> attributes = {}) {
+Model layer(const std::string& type, const std::string& domain, Tensor weight, Tensor zero,
+            std::vector<Attribute> attributes = {}) {
   Model m;
   Graph& g = m.graph;
   const ValueId x = add_value(g, "x"), y = add_value(g, "y");
-  const ValueId scale = add_initializer(g, "scale", Tensor::scalar(1.f)), z = add_initializer(g, "zero", std::move(zero));
-  const ValueId w = add_initializer(g, "weight", std::move(weight)), wz = add_initializer(g, "weight_zero", Tensor::scalar<int8_t>(0));
-  Node node = make_node(g, "layer", type, {x, scale, z, w, scale, wz, scale, z}, {y}, std::move(attributes));
+  const ValueId scale = add_initializer(g, "scale", Tensor::scalar(1.f)),
+                z = add_initializer(g, "zero", std::move(zero));
+  const ValueId w = add_initializer(g, "weight", std::move(weight)),
+                wz = add_initializer(g, "weight_zero", Tensor::scalar<int8_t>(0));
+  Node node = make_node(g, "layer", type, {x, scale, z, w, scale, wz, scale, z}, {y},
+                        std::move(attributes));
   node.domain = domain;
   g.nodes.push_back(node);
   g.inputs = {x};
@@ -23,7 +27,8 @@ Model layer(const std::string& type, const std::string& domain, Tensor weight, T
 const Tensor kUnsigned = Tensor::scalar<uint8_t>(0);
 
 TEST(Saturation, CountsRowsWithNeighboursBeyond16Bits) {
-  const Tensor w = Tensor::of<int8_t>({5, 2, 1, 1}, {64, 64, 65, 64, -64, -64, -65, -64, 127, -128});
+  const Tensor w =
+      Tensor::of<int8_t>({5, 2, 1, 1}, {64, 64, 65, 64, -64, -64, -65, -64, 127, -128});
   const auto layers = saturating_layers(layer("QLinearConv", "", w, kUnsigned));
   ASSERT_EQ(layers.size(), 1u);
   EXPECT_EQ(layers[0].name, "layer");
@@ -42,7 +47,9 @@ TEST(Saturation, NeighboursAreChannelsOfOnePosition) {
 TEST(Saturation, FollowsColumnsOrRowsOfAMatrix) {
   const Tensor w = Tensor::of<int8_t>({2, 2}, {100, 0, 100, 0});
   EXPECT_EQ(saturating_layers(layer("QGemm", "com.microsoft", w, kUnsigned)).size(), 1u);
-  EXPECT_TRUE(saturating_layers(layer("QGemm", "com.microsoft", w, kUnsigned, {{"transB", int64_t{1}, ""}})).empty());
+  EXPECT_TRUE(
+      saturating_layers(layer("QGemm", "com.microsoft", w, kUnsigned, {{"transB", int64_t{1}, ""}}))
+          .empty());
 }
 
 TEST(Saturation, ConcernsUnsignedActivationsOnly) {

@@ -22,7 +22,7 @@ TEST(Sites, FindLayersWithTheirValues) {
   const LayerSite& first = sites.layers[0];
   EXPECT_EQ(first.name, "conv1");
   EXPECT_EQ(first.input, "x");
-  EXPECT_EQ(first.output, "r1");   // behind the activation
+  EXPECT_EQ(first.output, "r1");  // behind the activation
   EXPECT_EQ(first.weight, "w1");
   EXPECT_EQ(first.bias, "b1");
   EXPECT_EQ(first.channels, 2);
@@ -33,9 +33,10 @@ TEST(Sites, FindLayersWithTheirValues) {
 
 TEST(Sites, QuantizeWhatIntegerKernelsReadAndMake) {
   const Sites sites = find_sites(net(), find_target("ort-cpu"));
-  for (const char* name : {"x", "r1", "c2", "r2", "t", "p", "f"}) EXPECT_NE(sites.activation(name), nullptr) << name;
-  EXPECT_EQ(sites.activation("c1"), nullptr);   // inside conv1 and its activation
-  EXPECT_EQ(sites.activation("y"), nullptr);    // a last dense layer makes floats
+  for (const char* name : {"x", "r1", "c2", "r2", "t", "p", "f"})
+    EXPECT_NE(sites.activation(name), nullptr) << name;
+  EXPECT_EQ(sites.activation("c1"), nullptr);  // inside conv1 and its activation
+  EXPECT_EQ(sites.activation("y"), nullptr);   // a last dense layer makes floats
   EXPECT_EQ(sites.activation("f")->shares_with, "p");
   EXPECT_TRUE(sites.activation("x")->network_input);
   EXPECT_EQ(sites.activation("r1")->elements, 32);
@@ -54,7 +55,8 @@ TEST(Sites, GiveAReasonForEveryFloatNode) {
 
 TEST(Sites, RefuseWeightsThatAreNotNumbers) {
   Model model = net();
-  model.graph.initializers[model.graph.find("w1")].data.mutable_data<float>()[0] = std::numeric_limits<float>::quiet_NaN();
+  model.graph.initializers[model.graph.find("w1")].data.mutable_data<float>()[0] =
+      std::numeric_limits<float>::quiet_NaN();
   EXPECT_THROW(find_sites(model, find_target("ort-cpu")), Error);
 }
 
@@ -63,13 +65,14 @@ TEST(Plan, UniformKeepsTheNetworkInputWide) {
   const QuantPlan plan = uniform_plan(sites, {4, 4});
   EXPECT_EQ(plan.layer("conv1")->activation_bits, 8);
   EXPECT_EQ(plan.layer("conv2")->activation_bits, 4);
-  EXPECT_EQ(plan.activation_bits.at("c2"), 8);   // a branch of a sum
+  EXPECT_EQ(plan.activation_bits.at("c2"), 8);  // a branch of a sum
   EXPECT_EQ(plan.activation_bits.at("f"), 4);
 }
 
 TEST(Plan, KeepPinsLayers) {
   const Sites sites = find_sites(net(), find_target("ort-cpu"));
-  const QuantPlan plan = uniform_plan(sites, {2, 8}, {{"first", {8, 8}}, {"conv2", {kFloatBits, kFloatBits}}});
+  const QuantPlan plan =
+      uniform_plan(sites, {2, 8}, {{"first", {8, 8}}, {"conv2", {kFloatBits, kFloatBits}}});
   EXPECT_EQ(plan.layer("conv1")->weight_bits, 8);
   EXPECT_EQ(plan.layer("conv2")->weight_bits, kFloatBits);
   EXPECT_EQ(plan.layer("dense")->weight_bits, 2);
@@ -112,9 +115,11 @@ TEST(Plan, NamesTheMistakeInAnEditedFile) {
     return std::string();
   };
   EXPECT_NE(message(R"({"name": "conv3"})").find("did you mean 'conv"), std::string::npos);
-  EXPECT_NE(message(R"({"name": "conv1", "weight_bit": 4})").find("did you mean 'weight_bits'"), std::string::npos);
+  EXPECT_NE(message(R"({"name": "conv1", "weight_bit": 4})").find("did you mean 'weight_bits'"),
+            std::string::npos);
   EXPECT_NE(message(R"({"name": "conv1", "weight_bits": 40})").find("2 to 8"), std::string::npos);
-  EXPECT_NE(message(R"({"name": "conv1", "weight_bits": "four"})").find("2 to 8"), std::string::npos);
+  EXPECT_NE(message(R"({"name": "conv1", "weight_bits": "four"})").find("2 to 8"),
+            std::string::npos);
   EXPECT_EQ(message(R"({"name": "conv1", "weight_bits": 3})"), "");
   std::filesystem::remove(path);
 }

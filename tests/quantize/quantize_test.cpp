@@ -44,7 +44,8 @@ g (float[n, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 4, 3, 3] w2,
 
 double sqnr_db(const Model& reference, const Model& model, const SampleSource& source) {
   const Batch batch = source.chunk(0);
-  const Tensor want = Executor(reference).run(batch.feed)[0], have = Executor(model).run(batch.feed)[0];
+  const Tensor want = Executor(reference).run(batch.feed)[0],
+               have = Executor(model).run(batch.feed)[0];
   double signal = 0, noise = 0;
   for (int64_t i = 0; i < want.size(); ++i) {
     signal += want.number(i) * want.number(i);
@@ -55,7 +56,8 @@ double sqnr_db(const Model& reference, const Model& model, const SampleSource& s
 
 TEST(Quantize, EightBitsStayCloseToFloat) {
   Fixture f;
-  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, f.source.get(), {});
+  const Quantized q =
+      quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, f.source.get(), {});
   EXPECT_EQ(q.layers.size(), 3u);
   EXPECT_GT(sqnr_db(f.model, q.model, *f.source), 30);
   EXPECT_DOUBLE_EQ(q.mean_weight_bits, 8);
@@ -63,7 +65,8 @@ TEST(Quantize, EightBitsStayCloseToFloat) {
 
 TEST(Quantize, EveryNodeRunsOnCodes) {
   Fixture f;
-  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, nullptr, {});
+  const Quantized q =
+      quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, nullptr, {});
   for (const LayerStatus& layer : lower_qdq(q.model).layers) {
     EXPECT_TRUE(layer.integer) << layer.name << ": " << layer.reason;
   }
@@ -72,7 +75,8 @@ TEST(Quantize, EveryNodeRunsOnCodes) {
 
 TEST(Quantize, NarrowCodesStayInTheirRange) {
   Fixture f;
-  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {3, 4}), f.table, f.source.get(), {});
+  const Quantized q =
+      quantize_model(f.model, f.sites, uniform_plan(f.sites, {3, 4}), f.table, f.source.get(), {});
   const Tensor& codes = *q.model.graph.constant(q.model.graph.find("w2_quantized"));
   for (int8_t c : codes.data<int8_t>()) {
     EXPECT_GE(c, -4);
@@ -83,7 +87,8 @@ TEST(Quantize, NarrowCodesStayInTheirRange) {
 
 TEST(Quantize, WeightOnlyLeavesActivationsAlone) {
   Fixture f;
-  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {4, kFloatBits}), f.table, f.source.get(), {});
+  const Quantized q = quantize_model(f.model, f.sites, uniform_plan(f.sites, {4, kFloatBits}),
+                                     f.table, f.source.get(), {});
   for (const Node& node : q.model.graph.nodes) EXPECT_NE(node.type, "QuantizeLinear");
   EXPECT_NE(q.model.graph.find("w1_quantized"), ValueId::kNone);
 }
@@ -93,19 +98,22 @@ TEST(Quantize, SameBytesForAnyNumberOfThreads) {
   QuantizeOptions one, two;
   two.threads = 2;
   const QuantPlan plan = uniform_plan(f.sites, {4, 8});
-  EXPECT_EQ(serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), one).model),
-            serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), two).model));
+  EXPECT_EQ(
+      serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), one).model),
+      serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), two).model));
 }
 
 TEST(Quantize, GraphOutputsKeepTheirNames) {
   Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 2, 4, 4] x, float[2, 2, 1, 1] w) => (float[1, 2, 4, 4] y) { [conv] y = Conv(x, w) })");
-  model.graph.initializers[model.graph.find("w")].data = Tensor::of<float>({2, 2, 1, 1}, {1, 2, 3, -4});
+  model.graph.initializers[model.graph.find("w")].data =
+      Tensor::of<float>({2, 2, 1, 1}, {1, 2, 3, -4});
   model = prepare(model);
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const auto source = random_data(4, 1, {{"x", DType::kFloat, {1, 2, 4, 4}}}, 1);
   const CalibrationTable table = calibrate(model, {"x", "y"}, *source, {});
-  const Quantized q = quantize_model(model, sites, uniform_plan(sites, {8, 8}), table, source.get(), {});
+  const Quantized q =
+      quantize_model(model, sites, uniform_plan(sites, {8, 8}), table, source.get(), {});
   EXPECT_EQ(q.model.graph.value(q.model.graph.outputs[0]).name, "y");
   EXPECT_EQ(q.model.graph.nodes.back().type, "DequantizeLinear");
 }
@@ -115,7 +123,8 @@ TEST(Rtn, ReproducesWeightsThatLieOnTheGrid) {
   for (int i = -8; i < 8; ++i) values.push_back(static_cast<float>(i) * 0.25f);
   const Tensor weight = Tensor::of<float>({1, 16}, values);
   const WeightCodes codes = find_optimizer("rtn").optimize({weight, 0, 4, {}, 1, false});
-  for (size_t i = 0; i < values.size(); ++i) EXPECT_LE(std::abs(codes.codes.data<int8_t>()[i] * codes.scales[0] - values[i]), 0.15f);
+  for (size_t i = 0; i < values.size(); ++i)
+    EXPECT_LE(std::abs(codes.codes.data<int8_t>()[i] * codes.scales[0] - values[i]), 0.15f);
 }
 
 TEST(Rtn, EightBitPairsNeverOverflowInt16) {
@@ -127,28 +136,38 @@ TEST(Rtn, EightBitPairsNeverOverflowInt16) {
   for (int64_t i = 0; i < real.size(); ++i) real.set_number(i, codes.codes.number(i));
   const std::vector<float> rows = qdq::rows_of(real, 0);
   for (size_t r = 0; r < 16; ++r) {
-    std::vector<int8_t> row(rows.begin() + static_cast<long>(r * 27), rows.begin() + static_cast<long>((r + 1) * 27));
+    std::vector<int8_t> row(rows.begin() + static_cast<long>(r * 27),
+                            rows.begin() + static_cast<long>((r + 1) * 27));
     EXPECT_TRUE(pair_sums_fit(row, 3));
   }
 }
 
 TEST(Rtn, ZeroRowsGetAUsableScale) {
   const Tensor weight(DType::kFloat, {2, 4});
-  for (float s : find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true}).scales) EXPECT_TRUE(std::isnormal(s));
+  for (float s : find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true}).scales)
+    EXPECT_TRUE(std::isnormal(s));
 }
 
 TEST(Rows, RoundTrip) {
   Tensor weight(DType::kFloat, {2, 3, 2, 2});
   for (int64_t i = 0; i < weight.size(); ++i) weight.set_number(i, static_cast<double>(i));
   const std::vector<float> rows = qdq::rows_of(weight, 0);
-  EXPECT_EQ(rows[1], 4);   // the next input channel at the same kernel position
+  EXPECT_EQ(rows[1], 4);  // the next input channel at the same kernel position
   const std::vector<int8_t> codes(rows.begin(), rows.end());
   const Tensor back = qdq::from_rows(codes, weight.shape(), 0);
   for (int64_t i = 0; i < back.size(); ++i) EXPECT_EQ(back.number(i), static_cast<double>(i));
 }
 
 TEST(Bias, ThatWouldOverflowWidensItsChannel) {
-  const LayerSite site{.name = "l", .type = "Gemm", .input = {}, .output = {}, .weight = {}, .bias = {}, .channels = 1, .weights = 2, .reason = {}};
+  const LayerSite site{.name = "l",
+                       .type = "Gemm",
+                       .input = {},
+                       .output = {},
+                       .weight = {},
+                       .bias = {},
+                       .channels = 1,
+                       .weights = 2,
+                       .reason = {}};
   const Tensor weight = Tensor::of<float>({1, 2}, {1e-7f, -1e-7f});
   qdq::LayerResult layer;
   layer.weight = find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, false});

@@ -16,12 +16,23 @@ using Json = nlohmann::json;
 const std::string kHostile = "\x1b[31m<script>alert(1)</script>\n\"&'\xc3";
 
 bool is_harmless(const std::string& text) {
-  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 32 && c != '\n'; }) && text.find("[31m<script>alert(1)</script>\n") == std::string::npos;
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 32 && c != '\n'; }) &&
+         text.find("[31m<script>alert(1)</script>\n") == std::string::npos;
 }
 
 Sites hostile_sites() {
   Sites sites;
-  sites.layers.push_back({.name = kHostile, .type = kHostile, .input = "x", .output = "y", .weight = "w", .bias = "", .channels = 1, .weights = 12, .macs = 34, .reason = kHostile});
+  sites.layers.push_back({.name = kHostile,
+                          .type = kHostile,
+                          .input = "x",
+                          .output = "y",
+                          .weight = "w",
+                          .bias = "",
+                          .channels = 1,
+                          .weights = 12,
+                          .macs = 34,
+                          .reason = kHostile});
   sites.nodes.push_back({kHostile, kHostile, kHostile});
   return sites;
 }
@@ -29,7 +40,8 @@ Sites hostile_sites() {
 QuantPlan hostile_plan() {
   QuantPlan plan;
   plan.source = kHostile;
-  plan.layers = {{.name = kHostile, .weight_bits = 4, .reason = kHostile}, {.name = "b", .weight_bits = kFloatBits}};
+  plan.layers = {{.name = kHostile, .weight_bits = 4, .reason = kHostile},
+                 {.name = "b", .weight_bits = kFloatBits}};
   return plan;
 }
 
@@ -62,7 +74,8 @@ EvalSummary hostile_evaluation() {
   return s;
 }
 
-void expect_result(const std::string& text, const std::string& json, const std::string& schema, const std::vector<std::string>& keys) {
+void expect_result(const std::string& text, const std::string& json, const std::string& schema,
+                   const std::vector<std::string>& keys) {
   EXPECT_TRUE(is_harmless(text)) << text;
   EXPECT_TRUE(is_harmless(json)) << json;
   EXPECT_TRUE(std::all_of(json.begin(), json.end(), [](unsigned char c) { return c < 127; }));
@@ -88,8 +101,10 @@ TEST(Results, OfInspectAreHarmlessAndComplete) {
 
 TEST(Results, OfCalibrateSayWhenDataIsRandom) {
   const CalibrationTable table = hostile_table();
-  const CalibrateSummary s{.table = table, .data = kHostile, .workspace = kHostile, .skipped = 1, .seconds = 2};
-  expect_result(calibrate_text(s), calibrate_json(s), "qtool.calibrate/1", {"samples", "seconds", "samples_per_second", "peak_rss_bytes", "tensors"});
+  const CalibrateSummary s{
+      .table = table, .data = kHostile, .workspace = kHostile, .skipped = 1, .seconds = 2};
+  expect_result(calibrate_text(s), calibrate_json(s), "qtool.calibrate/1",
+                {"samples", "seconds", "samples_per_second", "peak_rss_bytes", "tensors"});
   EXPECT_NE(calibrate_text(s).find("random data"), std::string::npos);
   const Json json = Json::parse(calibrate_json(s));
   EXPECT_EQ(json.at("random_data"), true);
@@ -103,11 +118,14 @@ TEST(Results, OfSearchShareTheLossAmongLayers) {
   a.plan.activation_bits["x"] = 8;
   a.loss = 0.01;
   ScoreTable scores;
-  scores.groups = {{GroupKind::kWeights, kHostile, {2, 4}, {9, 3}}, {GroupKind::kActivation, "x", {8}, {1}}};
+  scores.groups = {{GroupKind::kWeights, kHostile, {2, 4}, {9, 3}},
+                   {GroupKind::kActivation, "x", {8}, {1}}};
   const Sites sites = hostile_sites();
   const SearchSummary s{.assignment = a, .scores = scores, .sites = sites, .plan_file = kHostile};
-  expect_result(search_text(s), search_json(s), "qtool.search/1",
-                {"plan", "mean_weight_bits", "mean_activation_bits", "bpw", "size_bytes", "bops", "loss", "bound", "gap", "predicted", "measured", "pareto", "seconds", "peak_rss_bytes"});
+  expect_result(
+      search_text(s), search_json(s), "qtool.search/1",
+      {"plan", "mean_weight_bits", "mean_activation_bits", "bpw", "size_bytes", "bops", "loss",
+       "bound", "gap", "predicted", "measured", "pareto", "seconds", "peak_rss_bytes"});
   const Json json = Json::parse(search_json(s));
   EXPECT_EQ(json.at("plan")[0].at("loss_share"), 0.75);
   EXPECT_NEAR(json.at("predicted").at("sqnr_db").get<double>(), 20, 1e-9);
@@ -124,12 +142,19 @@ TEST(Results, OfAUniformPlanHaveNoLoss) {
 
 TEST(Results, OfQuantizeGroupReasons) {
   Quantized q;
-  q.layers = {{.name = kHostile, .type = kHostile, .method = "rtn", .weight_bits = 4, .note = kHostile}};
+  q.layers = {
+      {.name = kHostile, .type = kHostile, .method = "rtn", .weight_bits = 4, .note = kHostile}};
   for (int i = 0; i < 12; ++i) q.float_layers.emplace_back(cat("layer", i), "no kernel");
   const QuantPlan plan = hostile_plan();
-  const QuantizeSummary s{.quantized = q, .plan = plan, .output = kHostile, .size_bytes = 25, .float_bytes = 100, .seconds = 1};
+  const QuantizeSummary s{.quantized = q,
+                          .plan = plan,
+                          .output = kHostile,
+                          .size_bytes = 25,
+                          .float_bytes = 100,
+                          .seconds = 1};
   expect_result(quantize_text(s), quantize_json(s), "qtool.quantize/1",
-                {"output", "size_bytes", "mean_weight_bits", "bpw", "layers", "float_layers", "fused_prediction", "seconds", "peak_rss_bytes"});
+                {"output", "size_bytes", "mean_weight_bits", "bpw", "layers", "float_layers",
+                 "fused_prediction", "seconds", "peak_rss_bytes"});
   EXPECT_NE(quantize_text(s).find("layer9 and 2 more"), std::string::npos);
   EXPECT_NE(quantize_text(s).find("4.00 times smaller"), std::string::npos);
   EXPECT_NE(quantize_text(s).find("1 × 4 bits, 1 × float"), std::string::npos);
@@ -137,8 +162,10 @@ TEST(Results, OfQuantizeGroupReasons) {
 
 TEST(Results, OfEvalKeepInfiniteOutOfJson) {
   const EvalSummary s = hostile_evaluation();
-  expect_result(eval_text(s), eval_json(s), "qtool.eval/1",
-                {"samples", "top1", "top5", "reference", "agreement", "agreement_ci", "sqnr_db", "kernels", "integer_layers", "float_layers", "samples_per_second", "peak_rss_bytes"});
+  expect_result(
+      eval_text(s), eval_json(s), "qtool.eval/1",
+      {"samples", "top1", "top5", "reference", "agreement", "agreement_ci", "sqnr_db", "kernels",
+       "integer_layers", "float_layers", "samples_per_second", "peak_rss_bytes"});
   EXPECT_TRUE(Json::parse(eval_json(s)).at("sqnr_db").is_null());
   EXPECT_NE(eval_text(s).find("inf dB"), std::string::npos);
 }
@@ -147,11 +174,13 @@ TEST(Results, OfEvalWithoutLabelsHaveNoAccuracy) {
   EvalSummary s = hostile_evaluation();
   s.evaluation.labelled = s.evaluation.has_reference = false;
   const Json json = Json::parse(eval_json(s));
-  for (const char* key : {"top1", "top5", "reference", "agreement", "sqnr_db"}) EXPECT_FALSE(json.contains(key)) << key;
+  for (const char* key : {"top1", "top5", "reference", "agreement", "sqnr_db"})
+    EXPECT_FALSE(json.contains(key)) << key;
 }
 
 TEST(Results, EvaluationsComeBackFromTheirFile) {
-  const std::filesystem::path path = std::filesystem::temp_directory_path() / cat("qtool_eval_", ::getpid(), ".json");
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / cat("qtool_eval_", ::getpid(), ".json");
   save_evaluation(hostile_evaluation(), path);
   const EvalSummary s = load_evaluation(path);
   const std::string again = read_file(path, ErrorKind::kInternal);
@@ -165,8 +194,11 @@ TEST(Results, EvaluationsComeBackFromTheirFile) {
 }
 
 TEST(Results, OfVerifyCount) {
-  const std::vector<CaseResult> cases = {{"a", "", CaseResult::Status::kPassed, 0}, {kHostile, kHostile, CaseResult::Status::kFailed, 1}, {"c", "no", CaseResult::Status::kUnsupported, 0}};
-  expect_result(verify_text(cases), verify_json(cases, 1), "qtool.verify/1", {"passed", "failed", "unsupported", "cases"});
+  const std::vector<CaseResult> cases = {{"a", "", CaseResult::Status::kPassed, 0},
+                                         {kHostile, kHostile, CaseResult::Status::kFailed, 1},
+                                         {"c", "no", CaseResult::Status::kUnsupported, 0}};
+  expect_result(verify_text(cases), verify_json(cases, 1), "qtool.verify/1",
+                {"passed", "failed", "unsupported", "cases"});
   EXPECT_TRUE(verify_text(cases).ends_with("1 passed, 1 failed, 1 unsupported\n"));
 }
 
@@ -174,12 +206,14 @@ TEST(Results, OfBenchCompareListAndErrorsAreHarmless) {
   BenchResult bench;
   bench.model = bench.kernels = kHostile;
   bench.layers = {{kHostile, kHostile, "", kHostile, 1}};
-  expect_result(bench_text(bench), bench_json(bench), "qtool.bench/1", {"batch", "threads", "kernels", "samples_per_second", "latency_ms", "layers"});
+  expect_result(bench_text(bench), bench_json(bench), "qtool.bench/1",
+                {"batch", "threads", "kernels", "samples_per_second", "latency_ms", "layers"});
   Comparison c;
   c.a = c.b = c.data = kHostile;
   c.threshold_db = 30;
   c.rows = {{"fine", "Conv", 50, 0}, {"odd", "Conv", 0, 0, kHostile}, {kHostile, kHostile, 10, 1}};
-  expect_result(compare_text(c), compare_json(c), "qtool.compare/1", {"first_divergence", "tensors"});
+  expect_result(compare_text(c), compare_json(c), "qtool.compare/1",
+                {"first_divergence", "tensors"});
   ASSERT_NE(c.first_divergence(), nullptr);
   EXPECT_EQ(c.first_divergence()->name, kHostile);
   c.rows.pop_back();
@@ -189,11 +223,13 @@ TEST(Results, OfBenchCompareListAndErrorsAreHarmless) {
   Error error(ErrorKind::kModel, "QT-E330", kHostile);
   error.context(kHostile).hint(kHostile);
   expect_result("\n", error_json(error), "qtool.error/1", {"code", "message", "context", "hint"});
-  expect_result(dry_run_text({{"a", kHostile}}), dry_run_json("search", {{"a", kHostile}}), "qtool.search/1", {"dry_run", "steps"});
+  expect_result(dry_run_text({{"a", kHostile}}), dry_run_json("search", {{"a", kHostile}}),
+                "qtool.search/1", {"dry_run", "steps"});
 }
 
 TEST(Results, OfSeveralStagesMakeOneObject) {
-  const Json json = Json::parse(joined_json("auto", {{"search", "{\"schema\": \"qtool.search/1\"}"}, {"eval", "{\"top1\": 0.5}"}}));
+  const Json json = Json::parse(joined_json(
+      "auto", {{"search", "{\"schema\": \"qtool.search/1\"}"}, {"eval", "{\"top1\": 0.5}"}}));
   EXPECT_EQ(json.at("schema"), "qtool.auto/1");
   EXPECT_EQ(json.at("eval").at("top1"), 0.5);
 }
@@ -210,7 +246,8 @@ TEST(Results, TheHtmlPageHasNothingToRun) {
   EXPECT_EQ(html.find("http"), std::string::npos);
   EXPECT_EQ(html.find('\x1b'), std::string::npos);
   EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
-  expect_result(report_text(r), report_json(r, "r.html"), "qtool.report/1", {"calibration", "plan", "evaluation"});
+  expect_result(report_text(r), report_json(r, "r.html"), "qtool.report/1",
+                {"calibration", "plan", "evaluation"});
 }
 
 TEST(Results, AnEmptyReportIsAReport) {

@@ -14,7 +14,8 @@ TEST(Buffers, LargeBlocksAreUsedAgain) {
   const void* const first = allocate_bytes(kBytes, Fill::kNone).get();
   const int64_t idle = recyclable_bytes();
   EXPECT_GE(idle, kBytes);
-  const auto again = allocate_bytes(kBytes - 1000, Fill::kNone);  // a little less: the same size class
+  const auto again =
+      allocate_bytes(kBytes - 1000, Fill::kNone);  // a little less: the same size class
   EXPECT_EQ(again.get(), first);
   EXPECT_LT(recyclable_bytes(), idle);
 }

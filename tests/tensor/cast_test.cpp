@@ -12,7 +12,8 @@ std::vector<DType> numeric_types() {
   std::vector<DType> types;
   for (int i = 1; i <= 26; ++i) {
     const auto type = static_cast<DType>(i);
-    if (type != DType::kString && type != DType::kComplex64 && type != DType::kComplex128) types.push_back(type);
+    if (type != DType::kString && type != DType::kComplex64 && type != DType::kComplex128)
+      types.push_back(type);
   }
   return types;
 }
@@ -34,8 +35,11 @@ TEST(Casts, EveryPairKeepsZeroAndOne) {
       for (int64_t i = 0; i < input.size(); ++i) {
         // A power of two is never zero.
         const bool no_zero = from == DType::kFloat8E8M0 && (to == DType::kBool || i % 3 == 1);
-        const double want = i % 3 == 1 || no_zero ? 1 : to == DType::kFloat8E8M0 || from == DType::kFloat8E8M0 ? out.number(i) : 0;
-        ASSERT_EQ(out.number(i), want) << dtype_name(from) << " to " << dtype_name(to) << " at " << i;
+        const double want = i % 3 == 1 || no_zero                                    ? 1
+                            : to == DType::kFloat8E8M0 || from == DType::kFloat8E8M0 ? out.number(i)
+                                                                                     : 0;
+        ASSERT_EQ(out.number(i), want)
+            << dtype_name(from) << " to " << dtype_name(to) << " at " << i;
       }
     }
   }
@@ -49,7 +53,8 @@ TEST(Casts, ToTheSameTypeSharesBytes) {
 TEST(Casts, FloatsTruncate) {
   const Tensor t = Tensor::of<float>({6}, {1.9f, -1.9f, 0.5f, -0.5f, 100.99f, -100.99f});
   for (const DType to : {DType::kInt8, DType::kInt16, DType::kInt32, DType::kInt64}) {
-    EXPECT_EQ(numbers(cast(t, to)), (std::vector<double>{1, -1, 0, 0, 100, -100})) << dtype_name(to);
+    EXPECT_EQ(numbers(cast(t, to)), (std::vector<double>{1, -1, 0, 0, 100, -100}))
+        << dtype_name(to);
   }
 }
 
@@ -72,7 +77,8 @@ TEST(Casts, IntegersWrap) {
   const Tensor t = Tensor::of<int32_t>({4}, {8, -9, 15, 16});
   EXPECT_EQ(numbers(cast(t, DType::kInt4)), (std::vector<double>{-8, 7, -1, 0}));
   EXPECT_EQ(numbers(cast(t, DType::kUint4)), (std::vector<double>{8, 7, 15, 0}));
-  EXPECT_EQ(numbers(cast(Tensor::of<float>({4}, {-3, 2, 3, -1.9f}), DType::kInt2)), (std::vector<double>{1, -2, -1, -1}));
+  EXPECT_EQ(numbers(cast(Tensor::of<float>({4}, {-3, 2, 3, -1.9f}), DType::kInt2)),
+            (std::vector<double>{1, -2, -1, -1}));
 }
 
 TEST(Casts, LargeIntegersRoundOnce) {
@@ -86,7 +92,8 @@ TEST(Casts, LargeIntegersRoundOnce) {
 TEST(Casts, ToBoolIsNonzero) {
   const Tensor t = Tensor::of<float>({5}, {0, -0.0f, 0.1f, NAN, -3});
   EXPECT_EQ(numbers(cast(t, DType::kBool)), (std::vector<double>{0, 0, 1, 1, 1}));
-  EXPECT_EQ(numbers(cast(Tensor::of<int32_t>({2}, {256, 0}), DType::kBool)), (std::vector<double>{1, 0}));
+  EXPECT_EQ(numbers(cast(Tensor::of<int32_t>({2}, {256, 0}), DType::kBool)),
+            (std::vector<double>{1, 0}));
 }
 
 TEST(Casts, AnyNonzeroByteIsTrue) {
@@ -101,7 +108,8 @@ TEST(Casts, PackedTailsAreZero) {
 }
 
 TEST(Casts, EmptyTensorsStayEmpty) {
-  for (const DType to : numeric_types()) EXPECT_EQ(cast(Tensor(DType::kFloat, {0, 3}), to).size(), 0);
+  for (const DType to : numeric_types())
+    EXPECT_EQ(cast(Tensor(DType::kFloat, {0, 3}), to).size(), 0);
   EXPECT_EQ(cast(Tensor(DType::kFloat, {0}), DType::kString).size(), 0);
 }
 
@@ -113,7 +121,8 @@ TEST(Casts, ComplexIsUnsupported) {
 }
 
 TEST(Casts, NumbersFromStrings) {
-  const Tensor t = Tensor::strings({9}, {"3.14", "1000", "1e-5", "1E8", "+INF", "-inf", "NaN", "+7", "1e50"});
+  const Tensor t =
+      Tensor::strings({9}, {"3.14", "1000", "1e-5", "1E8", "+INF", "-inf", "NaN", "+7", "1e50"});
   const auto out = numbers(cast(t, DType::kFloat));
   EXPECT_EQ(out[0], 3.14f);
   EXPECT_EQ(out[1], 1000);
@@ -126,9 +135,11 @@ TEST(Casts, NumbersFromStrings) {
   EXPECT_EQ(out[8], INFINITY);
   EXPECT_EQ(cast(Tensor::strings({1}, {"1e-60"}), DType::kFloat).number(0), 0);
   EXPECT_EQ(cast(Tensor::strings({1}, {"100.5"}), DType::kInt32).integer(0), 100);
-  EXPECT_EQ(cast(Tensor::strings({1}, {"9223372036854775807"}), DType::kInt64).integer(0), INT64_MAX);
+  EXPECT_EQ(cast(Tensor::strings({1}, {"9223372036854775807"}), DType::kInt64).integer(0),
+            INT64_MAX);
   EXPECT_EQ(cast(Tensor::strings({1}, {"18446744073709551615"}), DType::kUint64).number(0), 0x1p64);
-  EXPECT_EQ(numbers(cast(Tensor::strings({3}, {"1", "2", "-3"}), DType::kInt4)), (std::vector<double>{1, 2, -3}));
+  EXPECT_EQ(numbers(cast(Tensor::strings({3}, {"1", "2", "-3"}), DType::kInt4)),
+            (std::vector<double>{1, 2, -3}));
 }
 
 TEST(Casts, TextThatIsNoNumberIsAnError) {
@@ -140,18 +151,22 @@ TEST(Casts, TextThatIsNoNumberIsAnError) {
 }
 
 TEST(Casts, StringsFromNumbers) {
-  EXPECT_EQ(cast(Tensor::of<float>({6}, {0.1f, 1, -2.5f, 1e10f, INFINITY, NAN}), DType::kString).string_data(),
+  EXPECT_EQ(cast(Tensor::of<float>({6}, {0.1f, 1, -2.5f, 1e10f, INFINITY, NAN}), DType::kString)
+                .string_data(),
             (std::vector<std::string>{"0.1", "1", "-2.5", "10000000000", "INF", "NaN"}));
   EXPECT_EQ(cast(Tensor::scalar(0.1), DType::kString).string_data()[0], "0.1");
-  EXPECT_EQ(cast(Tensor::scalar<int64_t>(INT64_MIN), DType::kString).string_data()[0], "-9223372036854775808");
-  EXPECT_EQ(cast(Tensor::scalar<uint64_t>(UINT64_MAX), DType::kString).string_data()[0], "18446744073709551615");
+  EXPECT_EQ(cast(Tensor::scalar<int64_t>(INT64_MIN), DType::kString).string_data()[0],
+            "-9223372036854775808");
+  EXPECT_EQ(cast(Tensor::scalar<uint64_t>(UINT64_MAX), DType::kString).string_data()[0],
+            "18446744073709551615");
   EXPECT_EQ(cast(Tensor::of<bool>({1}, {true}), DType::kString).string_data()[0], "True");
 }
 
 TEST(Casts, StringsReadBackExactly) {
   Rng rng(5);
   for (int i = 0; i < 200; ++i) {
-    const auto value = static_cast<float>(std::ldexp(rng.normal(), static_cast<int>(rng.below(250)) - 120));
+    const auto value =
+        static_cast<float>(std::ldexp(rng.normal(), static_cast<int>(rng.below(250)) - 120));
     const Tensor t = Tensor::scalar(value);
     EXPECT_EQ(cast(cast(t, DType::kString), DType::kFloat).data<float>()[0], value);
   }

@@ -21,16 +21,20 @@ TEST(DTypes, HaveUniqueNamesAndWidths) {
 }
 
 TEST(DTypes, KnowWholeAndSignedNumbers) {
-  for (const DType type : {DType::kInt2, DType::kInt4, DType::kInt8, DType::kInt16, DType::kInt32, DType::kInt64}) {
+  for (const DType type :
+       {DType::kInt2, DType::kInt4, DType::kInt8, DType::kInt16, DType::kInt32, DType::kInt64}) {
     EXPECT_TRUE(is_integer(type) && is_signed(type)) << dtype_name(type);
   }
-  for (const DType type : {DType::kUint2, DType::kUint4, DType::kUint8, DType::kUint16, DType::kUint32, DType::kUint64}) {
+  for (const DType type : {DType::kUint2, DType::kUint4, DType::kUint8, DType::kUint16,
+                           DType::kUint32, DType::kUint64}) {
     EXPECT_TRUE(is_integer(type) && !is_signed(type)) << dtype_name(type);
   }
-  for (const DType type : {DType::kFloat, DType::kFloat16, DType::kFloat4E2M1, DType::kFloat8E5M2}) {
+  for (const DType type :
+       {DType::kFloat, DType::kFloat16, DType::kFloat4E2M1, DType::kFloat8E5M2}) {
     EXPECT_TRUE(!is_integer(type) && is_signed(type)) << dtype_name(type);
   }
-  EXPECT_FALSE(is_integer(DType::kBool) || is_integer(DType::kString) || is_signed(DType::kFloat8E8M0));
+  EXPECT_FALSE(is_integer(DType::kBool) || is_integer(DType::kString) ||
+               is_signed(DType::kFloat8E8M0));
 }
 
 TEST(ByteSize, RoundsPackedTypesUp) {

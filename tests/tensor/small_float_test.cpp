@@ -17,17 +17,24 @@ struct Format {
   std::function<uint32_t(float)> encode;
 };
 
-Format float8(const char* name, DType type, int exponent_bits, int mantissa_bits, int bias, uint32_t last) {
-  return {name, exponent_bits, mantissa_bits, bias, last,
+Format float8(const char* name, DType type, int exponent_bits, int mantissa_bits, int bias,
+              uint32_t last) {
+  return {name,
+          exponent_bits,
+          mantissa_bits,
+          bias,
+          last,
           [type](uint32_t c) { return float8_to_float(static_cast<uint8_t>(c), type); },
           [type](float x) -> uint32_t { return float_to_float8(x, type, false); }};
 }
 
 std::vector<Format> formats() {
   return {
-      {"half", 5, 10, 15, 0x7bff, [](uint32_t c) { return half_to_float(static_cast<uint16_t>(c)); },
+      {"half", 5, 10, 15, 0x7bff,
+       [](uint32_t c) { return half_to_float(static_cast<uint16_t>(c)); },
        [](float x) -> uint32_t { return float_to_half(x); }},
-      {"bfloat16", 8, 7, 127, 0x7f7f, [](uint32_t c) { return bfloat16_to_float(static_cast<uint16_t>(c)); },
+      {"bfloat16", 8, 7, 127, 0x7f7f,
+       [](uint32_t c) { return bfloat16_to_float(static_cast<uint16_t>(c)); },
        [](float x) -> uint32_t { return float_to_bfloat16(x); }},
       float8("e4m3fn", DType::kFloat8E4M3FN, 4, 3, 7, 0x7e),
       float8("e4m3fnuz", DType::kFloat8E4M3FNUZ, 4, 3, 8, 0x7f),
@@ -44,7 +51,8 @@ uint32_t sign_of(const Format& f) { return 1u << (f.exponent_bits + f.mantissa_b
 double value_of(const Format& f, uint32_t code) {
   const auto exponent = static_cast<int>(code >> f.mantissa_bits);
   const double fraction = std::ldexp(code & ((1u << f.mantissa_bits) - 1), -f.mantissa_bits);
-  return exponent == 0 ? std::ldexp(fraction, 1 - f.bias) : std::ldexp(1 + fraction, exponent - f.bias);
+  return exponent == 0 ? std::ldexp(fraction, 1 - f.bias)
+                       : std::ldexp(1 + fraction, exponent - f.bias);
 }
 
 TEST(SmallFloats, EveryFiniteCodeDecodesByTheFormula) {
@@ -109,8 +117,10 @@ TEST(SmallFloats, HalfAndBfloat16FollowIeee) {
 // The tables of ONNX Cast: {x, E4M3FN, E4M3FNUZ, E5M2, E5M2FNUZ}.
 TEST(SmallFloats, Float8TablesWithSaturation) {
   const auto row = [](float x) {
-    return std::vector<int>{float_to_float8(x, DType::kFloat8E4M3FN, true), float_to_float8(x, DType::kFloat8E4M3FNUZ, true),
-                            float_to_float8(x, DType::kFloat8E5M2, true), float_to_float8(x, DType::kFloat8E5M2FNUZ, true)};
+    return std::vector<int>{float_to_float8(x, DType::kFloat8E4M3FN, true),
+                            float_to_float8(x, DType::kFloat8E4M3FNUZ, true),
+                            float_to_float8(x, DType::kFloat8E5M2, true),
+                            float_to_float8(x, DType::kFloat8E5M2FNUZ, true)};
   };
   EXPECT_EQ(row(0), (std::vector<int>{0, 0, 0, 0}));
   EXPECT_EQ(row(-0.0f), (std::vector<int>{0x80, 0, 0x80, 0}));
@@ -123,16 +133,19 @@ TEST(SmallFloats, Float8TablesWithSaturation) {
 
 TEST(SmallFloats, Float8TablesWithoutSaturation) {
   const auto row = [](float x) {
-    return std::vector<int>{float_to_float8(x, DType::kFloat8E4M3FN, false), float_to_float8(x, DType::kFloat8E4M3FNUZ, false),
-                            float_to_float8(x, DType::kFloat8E5M2, false), float_to_float8(x, DType::kFloat8E5M2FNUZ, false)};
+    return std::vector<int>{float_to_float8(x, DType::kFloat8E4M3FN, false),
+                            float_to_float8(x, DType::kFloat8E4M3FNUZ, false),
+                            float_to_float8(x, DType::kFloat8E5M2, false),
+                            float_to_float8(x, DType::kFloat8E5M2FNUZ, false)};
   };
   EXPECT_EQ(row(-NAN), (std::vector<int>{0xff, 0x80, 0xfe, 0x80}));
   EXPECT_EQ(row(INFINITY), (std::vector<int>{0x7f, 0x80, 0x7c, 0x80}));
   EXPECT_EQ(row(-INFINITY), (std::vector<int>{0xff, 0x80, 0xfc, 0x80}));
   EXPECT_EQ(row(1e30f), (std::vector<int>{0x7f, 0x80, 0x7c, 0x80}));
-  EXPECT_EQ(float_to_float8(464, DType::kFloat8E4M3FN, false), 0x7e);   // rounds to 448, the largest
+  EXPECT_EQ(float_to_float8(464, DType::kFloat8E4M3FN, false), 0x7e);  // rounds to 448, the largest
   EXPECT_EQ(float_to_float8(464.1f, DType::kFloat8E4M3FN, false), 0x7f);
-  EXPECT_EQ(float_to_float8(61440, DType::kFloat8E5M2, false), 0x7c);   // the tie goes to the even side
+  EXPECT_EQ(float_to_float8(61440, DType::kFloat8E5M2, false),
+            0x7c);  // the tie goes to the even side
 }
 
 TEST(SmallFloats, Float8SpecialCodesDecode) {
@@ -163,7 +176,8 @@ TEST(SmallFloats, ScalesArePowersOfTwo) {
   for (int code = 0; code < 255; ++code) {
     const float value = float8_to_float(static_cast<uint8_t>(code), kType);
     ASSERT_EQ(value, std::ldexp(1.0f, code - 127));
-    for (const auto rounding : {ScaleRounding::kUp, ScaleRounding::kDown, ScaleRounding::kNearest}) {
+    for (const auto rounding :
+         {ScaleRounding::kUp, ScaleRounding::kDown, ScaleRounding::kNearest}) {
       ASSERT_EQ(float_to_float8(value, kType, true, rounding), code);
     }
     if (code == 0 || code == 254) continue;

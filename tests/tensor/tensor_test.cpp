@@ -1,9 +1,9 @@
+#include "qtool/tensor.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
-
-#include "qtool/tensor.hpp"
 
 namespace qtool {
 namespace {
@@ -129,7 +129,11 @@ TEST(Tensors, RefuseTheWrongElementType) {
   const Tensor t = Tensor::of<float>({1}, {1});
   EXPECT_EQ(code_of([&] { (void)t.data<int32_t>(); }), "QT-E900");
   EXPECT_EQ(code_of([&] { (void)t.string_data(); }), "QT-E900");
-  EXPECT_EQ(code_of([] { Tensor none; none.mutable_raw(); }), "QT-E900");
+  EXPECT_EQ(code_of([] {
+              Tensor none;
+              none.mutable_raw();
+            }),
+            "QT-E900");
   EXPECT_EQ(code_of([] { Tensor::of<float>({3}, {1, 2}); }), "QT-E900");
 }
 

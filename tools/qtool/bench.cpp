@@ -34,7 +34,8 @@ qtool::Model runnable(const Options& o, std::string& kernels) {
   kernels = o.kernels;
   if (parse_kernels(o.kernels) != qtool::Kernels::kInteger) return model;
   qtool::Lowered lowered = qtool::lower_qdq(model);
-  const bool any = std::any_of(lowered.layers.begin(), lowered.layers.end(), [](const qtool::LayerStatus& l) { return l.integer; });
+  const bool any = std::any_of(lowered.layers.begin(), lowered.layers.end(),
+                               [](const qtool::LayerStatus& l) { return l.integer; });
   if (!any) kernels = "float";
   return any ? std::move(lowered.model) : model;
 }
@@ -51,14 +52,17 @@ Work make_work(const Options& o, const qtool::Model& model, const GlobalOptions&
   qtool::DataRequest request = o.data.request(global);
   request.options.chunk_samples = 0;
   work.batch = std::max<int64_t>(1, o.data.batch);
-  if (request.data.empty() && request.random_samples == 0) request.random_samples = std::min<int64_t>(work.batch, 8);
+  if (request.data.empty() && request.random_samples == 0)
+    request.random_samples = std::min<int64_t>(work.batch, 8);
   work.random_data = request.random_samples > 0;
   const auto source = qtool::open_source(request, model);
   if (source->samples() == 0) qtool::throw_data("QT-E440", "there are no samples");
   if (!takes_any_batch(qtool::input_specs(model))) {
     const qtool::Batch chunk = source->chunk(0);
     if (o.data.batch > 0 && o.data.batch != chunk.samples) {
-      throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E147", qtool::cat("the model fixes its batch to ", chunk.samples)).hint("leave --batch out");
+      throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E147",
+                         qtool::cat("the model fixes its batch to ", chunk.samples))
+          .hint("leave --batch out");
     }
     work.batch = chunk.samples;
     work.parts = {chunk.feed};
@@ -89,7 +93,8 @@ std::vector<double> measure(const Executor& executor, const Work& work, double s
     if (runs > kWarmups) times.push_back(now - begin);
     if (runs == kWarmups) started = now;
     ++runs;
-    stop = std::any_of(errors.begin(), errors.end(), [](const std::exception_ptr& e) { return e != nullptr; }) ||
+    stop = std::any_of(errors.begin(), errors.end(),
+                       [](const std::exception_ptr& e) { return e != nullptr; }) ||
            (static_cast<int>(times.size()) >= kLeastRuns && now - started >= seconds);
     begin = qtool::now_seconds();
   };
@@ -122,7 +127,8 @@ qtool::ExecOptions with_threads(int intra_threads) {
   return options;
 }
 
-std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& work, int intra_threads) {
+std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& work,
+                                         int intra_threads) {
   constexpr int kRuns = 5;
   const Executor executor(model, with_threads(intra_threads));
   (void)executor.run(work.parts[0]);  // kernels are made in the first run
@@ -160,8 +166,11 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kBench = {
     .name = "bench",
     .summary = "throughput, latency and per-layer times",
-    .examples = "Examples:\n  qtool bench net.q.onnx --batch 64\n  qtool bench net.onnx images/ --batch 1 --threads 1 --kernels float --seconds 5",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .examples =
+        "Examples:\n  qtool bench net.q.onnx --batch 64\n  qtool bench net.onnx images/ --batch 1 "
+        "--threads 1 --kernels float --seconds 5",
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

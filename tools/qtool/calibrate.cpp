@@ -33,9 +33,13 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kCalibrate = {
     .name = "calibrate",
     .summary = "collect activation statistics on unlabeled data",
-    .examples = "Examples:\n  qtool calibrate net.onnx images/\n  qtool calibrate net.onnx samples.npz --limit 256 -w build/ws\n"
-                "  qtool calibrate net.onnx images/ --resize-short-side 256 --center-crop 224 --scale 0.00392157",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .examples =
+        "Examples:\n  qtool calibrate net.onnx images/\n  qtool calibrate net.onnx samples.npz "
+        "--limit 256 -w build/ws\n"
+        "  qtool calibrate net.onnx images/ --resize-short-side 256 --center-crop 224 --scale "
+        "0.00392157",
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

@@ -27,12 +27,14 @@ struct Command {
 
 // The setup of a command whose options are a struct with bind(app): called once, run() after parsing.
 template <typename Options>
-Run bind(CLI::App& app, const GlobalOptions& global, Outcome (*run)(const Options&, const GlobalOptions&)) {
+Run bind(CLI::App& app, const GlobalOptions& global,
+         Outcome (*run)(const Options&, const GlobalOptions&)) {
   auto options = std::make_shared<Options>();
   options->bind(app);
   return [options, &global, run] { return run(*options, global); };
 }
 
-extern const Command kInspect, kVerify, kCalibrate, kSearch, kQuantize, kEval, kReport, kAuto, kBench, kCompare, kList;
+extern const Command kInspect, kVerify, kCalibrate, kSearch, kQuantize, kEval, kReport, kAuto,
+    kBench, kCompare, kList;
 
 }  // namespace cli

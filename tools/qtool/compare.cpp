@@ -27,12 +27,14 @@ struct Options {
 std::vector<Comparison::Row> common_values(const qtool::Model& a, const qtool::Model& b) {
   std::set<std::string> in_b;
   for (const qtool::Node& node : b.graph.nodes) {
-    for (qtool::ValueId v : node.outputs) if (v != qtool::ValueId::kNone) in_b.insert(b.graph.value(v).name);
+    for (qtool::ValueId v : node.outputs)
+      if (v != qtool::ValueId::kNone) in_b.insert(b.graph.value(v).name);
   }
   std::vector<Comparison::Row> rows;
   for (const qtool::Node& node : a.graph.nodes) {
     for (qtool::ValueId v : node.outputs) {
-      if (v != qtool::ValueId::kNone && in_b.contains(a.graph.value(v).name)) rows.push_back({a.graph.value(v).name, node.type});
+      if (v != qtool::ValueId::kNone && in_b.contains(a.graph.value(v).name))
+        rows.push_back({a.graph.value(v).name, node.type});
     }
   }
   return rows;
@@ -53,8 +55,10 @@ struct Sums {
 };
 
 void Sums::add(const Tensor& a, const Tensor& b) {
-  if (a.dtype() != qtool::DType::kFloat || b.dtype() != qtool::DType::kFloat) note = cat(qtool::dtype_name(a.dtype()), " against ", qtool::dtype_name(b.dtype()));
-  else if (a.shape() != b.shape()) note = cat(qtool::shape_text(a.shape()), " against ", qtool::shape_text(b.shape()));
+  if (a.dtype() != qtool::DType::kFloat || b.dtype() != qtool::DType::kFloat)
+    note = cat(qtool::dtype_name(a.dtype()), " against ", qtool::dtype_name(b.dtype()));
+  else if (a.shape() != b.shape())
+    note = cat(qtool::shape_text(a.shape()), " against ", qtool::shape_text(b.shape()));
   if (!note.empty()) return;
   const auto want = a.data<float>();
   const auto have = b.data<float>();
@@ -86,10 +90,13 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   c.threshold_db = o.threshold_db;
   c.random_data = request.random_samples > 0;
   c.rows = common_values(a, b);
-  if (c.rows.empty()) throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E161", "the two models have no value name in common");
+  if (c.rows.empty())
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E161",
+                       "the two models have no value name in common");
   std::set<std::string> names;
   for (const Comparison::Row& row : c.rows) names.insert(row.name);
-  const qtool::Executor run_a(a, {.intra_threads = global.thread_count(), .observe = names}), run_b(b, {.intra_threads = global.thread_count(), .observe = names});
+  const qtool::Executor run_a(a, {.intra_threads = global.thread_count(), .observe = names}),
+      run_b(b, {.intra_threads = global.thread_count(), .observe = names});
   std::map<std::string, Sums> sums;
   qtool::Progress progress("compare", source->samples(), "samples");
   for (int64_t i = 0; i < source->chunk_count(); ++i) {
@@ -99,7 +106,8 @@ Outcome run(const Options& o, const GlobalOptions& global) {
     (void)run_a.run(batch.feed, &seen_a);
     (void)run_b.run(batch.feed, &seen_b);
     for (const auto& [name, value] : seen_a.values) {
-      if (const auto other = seen_b.values.find(name); other != seen_b.values.end()) sums[name].add(value, other->second);
+      if (const auto other = seen_b.values.find(name); other != seen_b.values.end())
+        sums[name].add(value, other->second);
     }
     c.samples += batch.samples;
     progress.advance(batch.samples);
@@ -118,8 +126,11 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kCompare = {
     .name = "compare",
     .summary = "where two models first differ, value by value",
-    .examples = "Examples:\n  qtool compare net.onnx net.q.onnx test.npz --preprocess net.json\n  qtool compare a.onnx b.onnx --random-data 4 --threshold 60",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .examples =
+        "Examples:\n  qtool compare net.onnx net.q.onnx test.npz --preprocess net.json\n  qtool "
+        "compare a.onnx b.onnx --random-data 4 --threshold 60",
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

@@ -17,7 +17,9 @@ std::string config_json(const Config& config);
 
 // What `arguments` (after the command's name) leave open, as further arguments "--flag=value": from QTOOL_FLAG
 // in the environment, else from `file`.
-std::vector<std::string> further_arguments(const CLI::App& command, const std::vector<std::string>& arguments, const Config& file);
+std::vector<std::string> further_arguments(const CLI::App& command,
+                                           const std::vector<std::string>& arguments,
+                                           const Config& file);
 // All flags of the parsed command with their values, given or default.
 Config resolved(const CLI::App& command);
 

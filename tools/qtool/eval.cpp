@@ -14,7 +14,8 @@ struct Options {
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "a model (default: the last output of `qtool quantize`)");
     data.bind_positional(app, false);
-    app.add_option("--reference", reference, "the float model (default: the workspace's)")->type_name("FILE");
+    app.add_option("--reference", reference, "the float model (default: the workspace's)")
+        ->type_name("FILE");
     app.add_option("--kernels", kernels, "integer, simulated or float");
     app.add_option("--save-outputs", save_outputs, "write all outputs as .npz")->type_name("FILE");
     workspace.bind(app);
@@ -37,7 +38,8 @@ std::optional<qtool::Workspace> workspace_of(const Options& o) {
   return std::nullopt;
 }
 
-qtool::EvalRequest request_of(const Options& o, const std::optional<qtool::Workspace>& workspace, const GlobalOptions& global) {
+qtool::EvalRequest request_of(const Options& o, const std::optional<qtool::Workspace>& workspace,
+                              const GlobalOptions& global) {
   qtool::EvalRequest request;
   if (!o.model.empty()) request.model = o.model;
   if (!o.reference.empty()) request.reference = o.reference;
@@ -52,7 +54,9 @@ qtool::EvalRequest request_of(const Options& o, const std::optional<qtool::Works
       request.data.seed = workspace->seed;
     }
     if (o.data.changes_preprocessing()) {
-      throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E146", "flags about preprocessing need DATA: the workspace's own data keeps its preprocessing");
+      throw qtool::Error(
+          qtool::ErrorKind::kUsage, "QT-E146",
+          "flags about preprocessing need DATA: the workspace's own data keeps its preprocessing");
     }
   }
   if (!o.data.changes_preprocessing()) {
@@ -69,11 +73,15 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   const std::optional<qtool::Workspace> workspace = workspace_of(o);
   const qtool::EvalRequest request = request_of(o, workspace, global);
   if (request.model && request.model->empty()) {
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E145", "nothing is quantized in this workspace").hint("run `qtool quantize` first, or name a model");
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E145",
+                       "nothing is quantized in this workspace")
+        .hint("run `qtool quantize` first, or name a model");
   }
-  if (!request.model && !workspace) throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E145", "no model given");
+  if (!request.model && !workspace)
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E145", "no model given");
   const qtool::EvalReport report = qtool::run_eval(request);
-  qtool::EvalSummary summary = summary_of(report, request.options.kernels, request.data.random_samples > 0);
+  qtool::EvalSummary summary =
+      summary_of(report, request.options.kernels, request.data.random_samples > 0);
   summary.gates = qtool::check_gates(gates, report.evaluation, report.model_bytes);
   if (request.workspace) qtool::save_evaluation(summary, workspace->file("evaluation.json"));
   Outcome outcome{global.json ? qtool::eval_json(summary) : qtool::eval_text(summary)};
@@ -90,10 +98,13 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kEval = {
     .name = "eval",
     .summary = "accuracy check of the written file on integer kernels",
-    .examples = "Examples:\n  qtool eval                                       in a workspace: its last output, its data\n"
-                "  qtool eval net.q.onnx test.npz --max-drop 1% --min-agreement 99%\n"
-                "  qtool eval net.q.onnx test.npz --reference net.onnx --preprocess net.json --json",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .examples =
+        "Examples:\n  qtool eval                                       in a workspace: its last "
+        "output, its data\n"
+        "  qtool eval net.q.onnx test.npz --max-drop 1% --min-agreement 99%\n"
+        "  qtool eval net.q.onnx test.npz --reference net.onnx --preprocess net.json --json",
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

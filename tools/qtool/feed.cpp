@@ -15,16 +15,19 @@ int64_t row_bytes(const Tensor& t) { return t.dim(0) ? t.bytes() / t.dim(0) : 0;
 
 bool fits(const Feed& a, const Feed& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && std::equal(x.second.shape().begin() + 1, x.second.shape().end(), y.second.shape().begin() + 1, y.second.shape().end());
+    return x.first == y.first && std::equal(x.second.shape().begin() + 1, x.second.shape().end(),
+                                            y.second.shape().begin() + 1, y.second.shape().end());
   });
 }
 
 }  // namespace
 
 bool takes_any_batch(const std::vector<qtool::InputSpec>& inputs) {
-  return !inputs.empty() && std::all_of(inputs.begin(), inputs.end(), [](const qtool::InputSpec& in) {
-    return !in.shape.empty() && in.shape[0] == -1 && in.dtype != qtool::DType::kString && qtool::dtype_bits(in.dtype) >= 8;
-  });
+  return !inputs.empty() &&
+         std::all_of(inputs.begin(), inputs.end(), [](const qtool::InputSpec& in) {
+           return !in.shape.empty() && in.shape[0] == -1 && in.dtype != qtool::DType::kString &&
+                  qtool::dtype_bits(in.dtype) >= 8;
+         });
 }
 
 Feed slice(const Feed& feed, int64_t begin, int64_t count) {
@@ -34,7 +37,9 @@ Feed slice(const Feed& feed, int64_t begin, int64_t count) {
     shape[0] = count;
     Tensor t = Tensor::uninitialized(value.dtype(), shape);
     const int64_t row = row_bytes(value);
-    if (t.bytes() > 0) std::memcpy(t.mutable_raw(), static_cast<const char*>(value.raw()) + begin * row, static_cast<size_t>(count * row));
+    if (t.bytes() > 0)
+      std::memcpy(t.mutable_raw(), static_cast<const char*>(value.raw()) + begin * row,
+                  static_cast<size_t>(count * row));
     part[name] = std::move(t);
   }
   return part;
@@ -55,7 +60,9 @@ Feed glue(const qtool::SampleSource& source, int64_t samples) {
     const int64_t count = std::min(samples - done, feed.begin()->second.dim(0));
     for (const auto& [name, value] : feed) {
       const int64_t row = row_bytes(value);
-      if (count * row > 0) std::memcpy(static_cast<char*>(all[name].mutable_raw()) + done * row, value.raw(), static_cast<size_t>(count * row));
+      if (count * row > 0)
+        std::memcpy(static_cast<char*>(all[name].mutable_raw()) + done * row, value.raw(),
+                    static_cast<size_t>(count * row));
     }
     done += count;
   }

@@ -17,7 +17,8 @@ struct Options {
 Outcome run(const Options& o, const GlobalOptions& global) {
   const qtool::Target& target = qtool::find_target(o.target);
   const qtool::Model model = qtool::load_model(o.model);
-  const qtool::Inspection found = qtool::inspect(model, qtool::find_sites(qtool::prepare(model), target));
+  const qtool::Inspection found =
+      qtool::inspect(model, qtool::find_sites(qtool::prepare(model), target));
   return {global.json ? qtool::inspect_json(found) : qtool::inspect_text(found)};
 }
 
@@ -27,7 +28,8 @@ const Command kInspect = {
     .name = "inspect",
     .summary = "what is in a model, what can be quantized, and why not",
     .examples = "Example:\n  qtool inspect net.onnx",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

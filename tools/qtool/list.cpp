@@ -14,7 +14,11 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
   std::string kind;
-  void bind(CLI::App& app) { app.add_option("KIND", kind, "ops, ranges, scores, solvers, formats, optimizers, exports, targets, metrics or readers (default: all but ops)"); }
+  void bind(CLI::App& app) {
+    app.add_option("KIND", kind,
+                   "ops, ranges, scores, solvers, formats, optimizers, exports, targets, metrics "
+                   "or readers (default: all but ops)");
+  }
 };
 
 template <typename Records>
@@ -26,14 +30,22 @@ Rows rows_of(const Records& records) {
 
 std::string quantization_text(const qtool::QuantRule& rule) {
   switch (rule.kind) {
-    case qtool::QuantKind::kNone: return cat("float: ", rule.reason);
-    case qtool::QuantKind::kLinear: return "quantized: weights and activations";
-    case qtool::QuantKind::kActivation: return "quantized: folded into its producer";
-    case qtool::QuantKind::kBinary: return "quantized: own output range";
-    case qtool::QuantKind::kJoint: return "quantized: inputs share parameters";
-    case qtool::QuantKind::kAverage: return "quantized: own output range";
-    case qtool::QuantKind::kMovement: return "quantized: passes codes on";
-    case qtool::QuantKind::kFixedRange: break;
+    case qtool::QuantKind::kNone:
+      return cat("float: ", rule.reason);
+    case qtool::QuantKind::kLinear:
+      return "quantized: weights and activations";
+    case qtool::QuantKind::kActivation:
+      return "quantized: folded into its producer";
+    case qtool::QuantKind::kBinary:
+      return "quantized: own output range";
+    case qtool::QuantKind::kJoint:
+      return "quantized: inputs share parameters";
+    case qtool::QuantKind::kAverage:
+      return "quantized: own output range";
+    case qtool::QuantKind::kMovement:
+      return "quantized: passes codes on";
+    case qtool::QuantKind::kFixedRange:
+      break;
   }
   return "quantized: known output range";
 }
@@ -41,7 +53,8 @@ std::string quantization_text(const qtool::QuantRule& rule) {
 Rows op_rows() {
   Rows rows;
   for (const qtool::OpDef* op : qtool::all_ops()) {
-    rows.emplace_back(op->domain.empty() ? std::string(op->type) : cat(op->domain, ".", op->type), cat("opset ", op->since, "+, ", quantization_text(op->quant)));
+    rows.emplace_back(op->domain.empty() ? std::string(op->type) : cat(op->domain, ".", op->type),
+                      cat("opset ", op->since, "+, ", quantization_text(op->quant)));
   }
   return rows;
 }
@@ -50,7 +63,8 @@ Rows solver_rows() {
   Rows rows = {{"auto", "dp for one limit, branch-and-bound for several"}};
   for (const qtool::SolverDef* solver : qtool::all_solvers()) {
     std::string options;
-    for (const qtool::SolverOption& option : solver->options) options += cat(options.empty() ? " (" : ", ", option.name, "=", option.default_value);
+    for (const qtool::SolverOption& option : solver->options)
+      options += cat(options.empty() ? " (" : ", ", option.name, "=", option.default_value);
     rows.emplace_back(solver->name, cat(solver->summary, options, options.empty() ? "" : ")"));
   }
   return rows;
@@ -58,7 +72,8 @@ Rows solver_rows() {
 
 Rows reader_rows() {
   Rows rows;
-  for (const qtool::ReaderInfo& reader : qtool::list_readers()) rows.emplace_back(reader.name, reader.summary);
+  for (const qtool::ReaderInfo& reader : qtool::list_readers())
+    rows.emplace_back(reader.name, reader.summary);
   return rows;
 }
 
@@ -68,16 +83,27 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
       {"ranges", [] { return rows_of(qtool::range_methods()); }},
       {"scores", [] { return rows_of(qtool::score_methods()); }},
       {"solvers", solver_rows},
-      {"formats", [] { return Rows{{"uniform", "integers of 2 to 8 bits (weights), 4 to 16 (activations), with scale and zero point"}}; }},
+      {"formats",
+       [] {
+         return Rows{{"uniform",
+                      "integers of 2 to 8 bits (weights), 4 to 16 (activations), with scale and "
+                      "zero point"}};
+       }},
       {"optimizers", [] { return rows_of(qtool::optimizers()); }},
-      {"exports", [] { return Rows{{"qdq", "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them"}}; }},
+      {"exports",
+       [] {
+         return Rows{
+             {"qdq", "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them"}};
+       }},
       {"targets", [] { return rows_of(qtool::targets()); }},
-      {"metrics", [] {
-         return Rows{{"top1, top5", "share of samples whose label is the best, among the best five"},
-                     {"agreement", "share of samples with the float model's answer, Wilson 95 % interval"},
-                     {"sqnr_db", "signal-to-quantization-noise ratio of each output against float"},
-                     {"cosine", "of each output with the float model's"},
-                     {"max_abs_error", "largest difference of each output"}};
+      {"metrics",
+       [] {
+         return Rows{
+             {"top1, top5", "share of samples whose label is the best, among the best five"},
+             {"agreement", "share of samples with the float model's answer, Wilson 95 % interval"},
+             {"sqnr_db", "signal-to-quantization-noise ratio of each output against float"},
+             {"cosine", "of each output with the float model's"},
+             {"max_abs_error", "largest difference of each output"}};
        }},
       {"readers", reader_rows},
   };
@@ -101,7 +127,8 @@ const Command kList = {
     .name = "list",
     .summary = "what there is: ops, ranges, scores, solvers, formats ...",
     .examples = "Examples:\n  qtool list\n  qtool list ops",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

@@ -22,7 +22,9 @@ using qtool::ErrorKind;
 using qtool::printable;
 
 const std::vector<const Command*>& commands() {
-  static const std::vector<const Command*> kCommands = {&kInspect, &kVerify, &kCalibrate, &kSearch, &kQuantize, &kEval, &kReport, &kAuto, &kBench, &kCompare, &kList};
+  static const std::vector<const Command*> kCommands = {
+      &kInspect, &kVerify, &kCalibrate, &kSearch,  &kQuantize, &kEval,
+      &kReport,  &kAuto,   &kBench,     &kCompare, &kList};
   return kCommands;
 }
 
@@ -33,7 +35,8 @@ constexpr const char* kExamples =
     "  qtool search --budget 4.5bits\n"
     "  qtool quantize -o net.q.onnx\n"
     "  qtool eval net.q.onnx test.npz --max-drop 1%\n"
-    "`qtool COMMAND --help` shows the flags of a command. Exit codes: 0 done, 1 failure of qtool, 2 usage, 3 model, 4 data,\n"
+    "`qtool COMMAND --help` shows the flags of a command. Exit codes: 0 done, 1 failure of qtool, "
+    "2 usage, 3 model, 4 data,\n"
     "5 no plan meets the budget, 6 a gate or a verification missed, 130 interrupted.";
 
 // The first signal asks long loops to stop; the second one does not wait for them.
@@ -57,7 +60,8 @@ void handle_signals() {
   for (const Command* command : commands()) names.emplace_back(command->name);
   const std::string near = qtool::nearest(word, names);
   throw Error(ErrorKind::kUsage, "QT-E100", cat("there is no command '", printable(word), "'"))
-      .hint(near.empty() ? "`qtool --help` lists the commands" : cat("did you mean `qtool ", near, "`?"));
+      .hint(near.empty() ? "`qtool --help` lists the commands"
+                         : cat("did you mean `qtool ", near, "`?"));
 }
 
 const Command& command_named(const std::string& word) {
@@ -75,15 +79,20 @@ std::vector<std::string> flags_of(const CLI::App& app) {
   return names;
 }
 
-[[noreturn]] void bad_arguments(const CLI::App& app, const std::vector<std::string>& arguments, const CLI::ParseError& error) {
+[[noreturn]] void bad_arguments(const CLI::App& app, const std::vector<std::string>& arguments,
+                                const CLI::ParseError& error) {
   const std::string help = cat("`qtool ", app.get_name(), " --help` lists the flags");
-  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) throw Error(ErrorKind::kUsage, "QT-E101", printable(error.what(), 500)).hint(help);
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError))
+    throw Error(ErrorKind::kUsage, "QT-E101", printable(error.what(), 500)).hint(help);
   const std::vector<std::string> known = flags_of(app);
   for (const std::string& argument : arguments) {
     const std::string flag = argument.substr(0, argument.find('='));
-    if (!flag.starts_with("--") || std::find(known.begin(), known.end(), flag) != known.end()) continue;
+    if (!flag.starts_with("--") || std::find(known.begin(), known.end(), flag) != known.end())
+      continue;
     const std::string near = qtool::nearest(flag, known);
-    throw Error(ErrorKind::kUsage, "QT-E101", cat("`qtool ", app.get_name(), "` has no flag '", printable(flag), "'")).hint(near.empty() ? help : cat("did you mean ", near, "?"));
+    throw Error(ErrorKind::kUsage, "QT-E101",
+                cat("`qtool ", app.get_name(), "` has no flag '", printable(flag), "'"))
+        .hint(near.empty() ? help : cat("did you mean ", near, "?"));
   }
   throw Error(ErrorKind::kUsage, "QT-E101", printable(error.what(), 500)).hint(help);
 }
@@ -101,7 +110,10 @@ void check_config_keys(const Config& config) {
   for (const auto& [key, values] : config) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::string near = qtool::nearest(key, known);
-    throw Error(ErrorKind::kUsage, "QT-E105", cat("unknown configuration key '", printable(key), "'")).hint(near.empty() ? "keys are the flags without dashes" : cat("did you mean '", near, "'?"));
+    throw Error(ErrorKind::kUsage, "QT-E105",
+                cat("unknown configuration key '", printable(key), "'"))
+        .hint(near.empty() ? "keys are the flags without dashes"
+                           : cat("did you mean '", near, "'?"));
   }
 }
 
@@ -110,8 +122,10 @@ Config config_of(const std::vector<std::string>& arguments) {
   std::string path;
   if (const char* from_environment = std::getenv("QTOOL_CONFIG")) path = from_environment;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].starts_with("--config=")) path = arguments[i].substr(std::strlen("--config="));
-    else if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
+    if (arguments[i].starts_with("--config="))
+      path = arguments[i].substr(std::strlen("--config="));
+    else if (arguments[i] == "--config" && i + 1 < arguments.size())
+      path = arguments[i + 1];
   }
   if (path.empty()) return {};
   Config config = read_config(path);
@@ -121,8 +135,11 @@ Config config_of(const std::vector<std::string>& arguments) {
 
 std::string overview() {
   std::vector<std::vector<std::string>> rows = {{"command", "what it does"}};
-  for (const Command* command : commands()) rows.push_back({std::string(command->name), std::string(command->summary)});
-  return cat("qtool ", qtool::kVersion, ": quantizes ONNX models after training\n\nUsage: qtool COMMAND ...\n\n", qtool::format_table(rows), "\n", kExamples, "\n");
+  for (const Command* command : commands())
+    rows.push_back({std::string(command->name), std::string(command->summary)});
+  return cat("qtool ", qtool::kVersion,
+             ": quantizes ONNX models after training\n\nUsage: qtool COMMAND ...\n\n",
+             qtool::format_table(rows), "\n", kExamples, "\n");
 }
 
 Outcome run_command(const Command& command, std::vector<std::string> arguments) {
@@ -136,7 +153,8 @@ Outcome run_command(const Command& command, std::vector<std::string> arguments) 
   const std::vector<std::string> further = further_arguments(app, arguments, config_of(arguments));
   arguments.insert(arguments.begin(), further.begin(), further.end());
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
+    app.parse(std::vector<std::string>(arguments.rbegin(),
+                                       arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::CallForHelp&) {
     app.name(cat("qtool ", command.name));
     return {app.help()};
@@ -151,10 +169,13 @@ Outcome run_command(const Command& command, std::vector<std::string> arguments) 
 
 // The first word that is neither a flag nor the value of one that may stand before the command.
 std::vector<std::string>::iterator find_command(std::vector<std::string>& arguments) {
-  static const std::vector<std::string> kWithValue = {"--threads", "--seed", "--color", "--log-file", "--max-memory", "--config"};
+  static const std::vector<std::string> kWithValue = {"--threads",  "--seed",       "--color",
+                                                      "--log-file", "--max-memory", "--config"};
   for (auto at = arguments.begin(); at != arguments.end(); ++at) {
     if (!at->starts_with('-')) return at;
-    if (std::find(kWithValue.begin(), kWithValue.end(), *at) != kWithValue.end() && at + 1 != arguments.end()) ++at;
+    if (std::find(kWithValue.begin(), kWithValue.end(), *at) != kWithValue.end() &&
+        at + 1 != arguments.end())
+      ++at;
   }
   return arguments.end();
 }
@@ -165,11 +186,16 @@ Outcome run_program(std::vector<std::string> arguments) {
   const auto first = find_command(arguments);
   if (first == arguments.end()) {
     for (const std::string& argument : arguments) {
-      if (argument == "--version" || argument == "-V") return {cat("qtool ", qtool::kVersion, "\n")};
+      if (argument == "--version" || argument == "-V")
+        return {cat("qtool ", qtool::kVersion, "\n")};
       if (argument == "--help" || argument == "-h") return {overview()};
     }
-    if (bare) throw Error(ErrorKind::kUsage, "QT-E100", "no command given").hint("`qtool --help` lists the commands");
-    throw Error(ErrorKind::kUsage, "QT-E100", cat("no command in '", printable(arguments.front()), "'")).hint("`qtool --help` lists the commands");
+    if (bare)
+      throw Error(ErrorKind::kUsage, "QT-E100", "no command given")
+          .hint("`qtool --help` lists the commands");
+    throw Error(ErrorKind::kUsage, "QT-E100",
+                cat("no command in '", printable(arguments.front()), "'"))
+        .hint("`qtool --help` lists the commands");
   }
   if (*first == "help") return {overview()};
   const Command& command = command_named(*first);
@@ -178,10 +204,17 @@ Outcome run_program(std::vector<std::string> arguments) {
 }
 
 // Returns false when stdout does not take it.
-bool print(const std::string& text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0; }
+bool print(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
 
 std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,%:@+") == std::string::npos;
+  const bool plain =
+      !word.empty() &&
+      word.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./,%:@+") ==
+          std::string::npos;
   return plain ? word : cat("'", printable(word, 1000), "'");
 }
 
@@ -194,24 +227,34 @@ int fail(const Error& error, const std::vector<std::string>& arguments) {
     for (const std::string& word : arguments) text += " " + shell_word(word);
   }
   qtool::log(qtool::LogLevel::kError, text);
-  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end()) (void)print(qtool::error_json(error));
+  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end())
+    (void)print(qtool::error_json(error));
   return static_cast<int>(error.kind());
 }
 
 int run_guarded(const std::vector<std::string>& arguments) {
   try {
     const Outcome outcome = run_program(arguments);
-    if (!print(outcome.result)) throw Error(ErrorKind::kInternal, "QT-E902", cat("cannot write the result to stdout: ", std::strerror(errno)));
+    if (!print(outcome.result))
+      throw Error(ErrorKind::kInternal, "QT-E902",
+                  cat("cannot write the result to stdout: ", std::strerror(errno)));
     if (!outcome.message.empty()) qtool::log(qtool::LogLevel::kError, outcome.message);
     return outcome.exit_code;
   } catch (const Error& error) {
     return fail(error, arguments);
   } catch (const std::bad_alloc&) {
-    return fail(Error(ErrorKind::kInternal, "QT-E903", "out of memory").hint("lower --batch or --threads, or free memory"), arguments);
+    return fail(Error(ErrorKind::kInternal, "QT-E903", "out of memory")
+                    .hint("lower --batch or --threads, or free memory"),
+                arguments);
   } catch (const std::exception& error) {
-    return fail(Error(ErrorKind::kInternal, "QT-E900", cat("unexpected: ", printable(error.what(), 500))).hint("this is a bug of qtool"), arguments);
+    return fail(
+        Error(ErrorKind::kInternal, "QT-E900", cat("unexpected: ", printable(error.what(), 500)))
+            .hint("this is a bug of qtool"),
+        arguments);
   } catch (...) {
-    return fail(Error(ErrorKind::kInternal, "QT-E900", "unexpected failure").hint("this is a bug of qtool"), arguments);
+    return fail(
+        Error(ErrorKind::kInternal, "QT-E900", "unexpected failure").hint("this is a bug of qtool"),
+        arguments);
   }
 }
 

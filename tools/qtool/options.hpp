@@ -14,7 +14,7 @@ struct GlobalOptions {
   bool json = false, quiet = false, print_config = false;
   int verbose = 0;
   std::string log_file, colour = "auto", max_memory = "2GiB", config;
-  int threads = 0;                     // 0: all cores
+  int threads = 0;  // 0: all cores
   uint64_t seed = 0;
   void bind(CLI::App& app);
   // Log level, colours and the memory limit take effect.
@@ -40,7 +40,7 @@ struct DataFlags {
   std::vector<std::string> constants;
   bool grayscale = false, skip_bad = false;
   int64_t limit = 0, batch = 0, random_samples = 0;
-  void bind(CLI::App& app);            // flags
+  void bind(CLI::App& app);  // flags
   void bind_positional(CLI::App& app, bool required);
   qtool::DataRequest request(const GlobalOptions& global) const;
   bool changes_preprocessing() const;
@@ -50,12 +50,14 @@ struct DataFlags {
 struct PlanFlags {
   std::vector<std::string> budgets, keep;
   std::string uniform, weights = "2,3,4,5,6,8", activations = "8";
-  std::string score = "sqnr", solver = "auto", optimizer = "auto", range = "mse", target = "ort-cpu";
-  std::string granularity = "layer", weight_scale = "channel", formats = "uniform", format = "uniform";
+  std::string score = "sqnr", solver = "auto", optimizer = "auto", range = "mse",
+              target = "ort-cpu";
+  std::string granularity = "layer", weight_scale = "channel", formats = "uniform",
+              format = "uniform";
   std::string effort = "fast", time, profile, activation_mode = "static", export_style = "qdq";
   int64_t score_samples = 64;
   bool signed_activations = false;
-  std::vector<CLI::Option*> shaping;   // all but budget and uniform
+  std::vector<CLI::Option*> shaping;  // all but budget and uniform
   void bind(CLI::App& app);
   qtool::PlanRequest request(const GlobalOptions& global) const;
   bool has_goal() const { return !budgets.empty() || !uniform.empty(); }
@@ -72,12 +74,14 @@ struct GateFlags {
 };
 
 // An option that may be given several times with one value each.
-CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values, const std::string& help);
+CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::string>& values,
+                      const std::string& help);
 // "98%" or "0.98" as a fraction. Throws Error{kUsage, QT-E102}.
 double parse_fraction(const std::string& text, std::string_view flag);
 // "1.2MB", "2GiB", "500" as bytes. Throws Error{kUsage, QT-E102}.
 double parse_bytes(const std::string& text, std::string_view flag);
 // Throws Error{kUsage, QT-E103} that names what is available.
-void check_choice(std::string_view flag, const std::string& value, const std::vector<std::string>& available);
+void check_choice(std::string_view flag, const std::string& value,
+                  const std::vector<std::string>& available);
 
 }  // namespace cli

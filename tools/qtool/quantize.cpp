@@ -11,7 +11,8 @@ struct Options {
   GateFlags gates;
   bool no_bias_correction = false, dry_run = false;
   void bind(CLI::App& app) {
-    app.add_option("-o,--output", output, "the quantized model (default: MODEL.q.onnx here)")->type_name("FILE");
+    app.add_option("-o,--output", output, "the quantized model (default: MODEL.q.onnx here)")
+        ->type_name("FILE");
     workspace.bind(app);
     app.add_flag("--no-bias-correction", no_bias_correction, "leave biases as they are");
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
@@ -21,13 +22,15 @@ struct Options {
 };
 
 // A plan that exists is taken as it is: flags that would shape another one must not be lost.
-std::optional<qtool::PlanRequest> wanted_plan(const Options& o, const qtool::Workspace& workspace, const GlobalOptions& global) {
+std::optional<qtool::PlanRequest> wanted_plan(const Options& o, const qtool::Workspace& workspace,
+                                              const GlobalOptions& global) {
   qtool::PlanRequest request = o.plan.request(global);
   if (o.plan.has_goal()) return request;
   const std::string flag = o.plan.shaping_flag();
   if (flag.empty()) return std::nullopt;
   if (std::filesystem::exists(workspace.file("plan.json"))) {
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E129", qtool::cat(flag, " shapes a plan, and this workspace has one already"))
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E129",
+                       qtool::cat(flag, " shapes a plan, and this workspace has one already"))
         .hint("give --budget or --uniform for a new plan, or edit plan.json");
   }
   request.uniform = "w8a8";
@@ -44,8 +47,10 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.bias_correction = !o.no_bias_correction;
   request.threads = global.thread_count();
   if (o.dry_run) {
-    Steps steps = request.plan ? plan_steps(*request.plan) : Steps{{"plan", workspace.file("plan.json").string()}};
-    steps.emplace_back("output", o.output.empty() ? workspace.model.stem().string() + ".q.onnx" : o.output);
+    Steps steps = request.plan ? plan_steps(*request.plan)
+                               : Steps{{"plan", workspace.file("plan.json").string()}};
+    steps.emplace_back("output",
+                       o.output.empty() ? workspace.model.stem().string() + ".q.onnx" : o.output);
     return {dry_run_result("quantize", steps, global.json)};
   }
   const qtool::QuantizeReport report = qtool::run_quantize(workspace, request);
@@ -63,9 +68,12 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kQuantize = {
     .name = "quantize",
     .summary = "optimise weights and write the quantized model",
-    .examples = "Examples:\n  qtool quantize -o net.q.onnx                    by the plan of `qtool search`, else 8 bits everywhere\n"
-                "  qtool quantize --uniform w4a8 --keep first,last=w8a8",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .examples =
+        "Examples:\n  qtool quantize -o net.q.onnx                    by the plan of `qtool "
+        "search`, else 8 bits everywhere\n"
+        "  qtool quantize --uniform w4a8 --keep first,last=w8a8",
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

@@ -27,7 +27,9 @@ qtool::WorkspaceReport collect(const qtool::Workspace& w, const std::string& tar
   if (w.random_samples > 0) r.data = qtool::cat(w.random_samples, " random samples");
   const qtool::Model loaded = qtool::load_model(w.model);
   if (loaded.fingerprint != w.fingerprint) {
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E144", qtool::cat("the model ", qtool::printable(w.model.string()), " has changed since it was calibrated"))
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E144",
+                       qtool::cat("the model ", qtool::printable(w.model.string()),
+                                  " has changed since it was calibrated"))
         .hint("run `qtool calibrate` again");
   }
   const qtool::Model model = qtool::prepare(loaded);
@@ -37,7 +39,8 @@ qtool::WorkspaceReport collect(const qtool::Workspace& w, const std::string& tar
     r.plan = qtool::load_plan(w.file("plan.json"), r.sites, w.fingerprint);
     r.cost = qtool::plan_cost(*r.plan, r.sites, model);
   }
-  if (fs::exists(w.file("evaluation.json"))) r.evaluation = qtool::load_evaluation(w.file("evaluation.json"));
+  if (fs::exists(w.file("evaluation.json")))
+    r.evaluation = qtool::load_evaluation(w.file("evaluation.json"));
   return r;
 }
 
@@ -53,7 +56,8 @@ const Command kReport = {
     .name = "report",
     .summary = "a workspace's results as text, JSON or one HTML page",
     .examples = "Examples:\n  qtool report\n  qtool report -o report.html",
-    .setup = [](CLI::App& app, const GlobalOptions& global) { return bind<Options>(app, global, run); },
+    .setup = [](CLI::App& app,
+                const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
 
 }  // namespace cli

@@ -8,20 +8,28 @@ namespace cli {
 using qtool::cat;
 
 qtool::Sites sites_of(const qtool::Workspace& workspace, const std::string& target) {
-  return qtool::find_sites(qtool::prepare(qtool::load_model(workspace.model)), qtool::find_target(target));
+  return qtool::find_sites(qtool::prepare(qtool::load_model(workspace.model)),
+                           qtool::find_target(target));
 }
 
 qtool::Kernels parse_kernels(const std::string& text) {
   check_choice("--kernels", text, {"integer", "simulated", "float"});
-  return text == "integer" ? qtool::Kernels::kInteger : text == "simulated" ? qtool::Kernels::kSimulated : qtool::Kernels::kFloat;
+  return text == "integer"     ? qtool::Kernels::kInteger
+         : text == "simulated" ? qtool::Kernels::kSimulated
+                               : qtool::Kernels::kFloat;
 }
 
 std::string calibrate_result(const qtool::Calibrated& c, bool json) {
-  const qtool::CalibrateSummary summary{.table = c.table, .data = c.data, .workspace = c.workspace.root.string(), .skipped = c.skipped, .seconds = c.seconds};
+  const qtool::CalibrateSummary summary{.table = c.table,
+                                        .data = c.data,
+                                        .workspace = c.workspace.root.string(),
+                                        .skipped = c.skipped,
+                                        .seconds = c.seconds};
   return json ? qtool::calibrate_json(summary) : qtool::calibrate_text(summary);
 }
 
-std::string search_result(const qtool::Workspace& workspace, const qtool::Searched& s, const std::string& target, bool json) {
+std::string search_result(const qtool::Workspace& workspace, const qtool::Searched& s,
+                          const std::string& target, bool json) {
   const qtool::Sites sites = sites_of(workspace, target);
   const qtool::SearchSummary summary{.assignment = s.assignment,
                                      .scores = s.scores,
@@ -32,7 +40,8 @@ std::string search_result(const qtool::Workspace& workspace, const qtool::Search
   return json ? qtool::search_json(summary) : qtool::search_text(summary);
 }
 
-std::string quantize_result(const qtool::Workspace& workspace, const qtool::QuantizeReport& q, bool json) {
+std::string quantize_result(const qtool::Workspace& workspace, const qtool::QuantizeReport& q,
+                            bool json) {
   const qtool::QuantizeSummary summary{.quantized = q.quantized,
                                        .plan = q.plan,
                                        .output = q.output.string(),
@@ -43,7 +52,8 @@ std::string quantize_result(const qtool::Workspace& workspace, const qtool::Quan
   return json ? qtool::quantize_json(summary) : qtool::quantize_text(summary);
 }
 
-qtool::EvalSummary summary_of(const qtool::EvalReport& report, qtool::Kernels kernels, bool random_data) {
+qtool::EvalSummary summary_of(const qtool::EvalReport& report, qtool::Kernels kernels,
+                              bool random_data) {
   return {.evaluation = report.evaluation,
           .model = report.model.string(),
           .reference = report.reference.string(),
@@ -59,16 +69,21 @@ Steps calibrate_steps(const qtool::CalibrateRequest& request) {
   const auto source = qtool::open_source(request.data, model);
   return {{"calibrate", request.model.string()},
           {"data", cat(source->describe(), ", ", source->samples(), " samples")},
-          {"observe", cat(sites.activations.size(), " tensors of ", sites.layers.size(), " layers with weights")},
+          {"observe", cat(sites.activations.size(), " tensors of ", sites.layers.size(),
+                          " layers with weights")},
           {"workspace", request.workspace.value_or(".qtool").string()}};
 }
 
 Steps plan_steps(const qtool::PlanRequest& request) {
   if (request.uniform) return {{"plan", cat("uniform ", *request.uniform)}};
   std::string budgets, widths;
-  for (const std::string& budget : request.budgets) budgets += (budgets.empty() ? "" : ",") + budget;
-  for (int bits : request.weight_bits) widths += (widths.empty() ? "" : ",") + (bits == qtool::kFloatBits ? "float" : std::to_string(bits));
-  return {{"search", cat(budgets, " among weights of ", widths, " bits, score ", request.score, ", solver ", request.solver)}};
+  for (const std::string& budget : request.budgets)
+    budgets += (budgets.empty() ? "" : ",") + budget;
+  for (int bits : request.weight_bits)
+    widths +=
+        (widths.empty() ? "" : ",") + (bits == qtool::kFloatBits ? "float" : std::to_string(bits));
+  return {{"search", cat(budgets, " among weights of ", widths, " bits, score ", request.score,
+                         ", solver ", request.solver)}};
 }
 
 std::string dry_run_result(std::string_view command, const Steps& steps, bool json) {

@@ -13,9 +13,12 @@ using Steps = std::vector<std::pair<std::string, std::string>>;
 
 // The result of one stage: its text or its JSON.
 std::string calibrate_result(const qtool::Calibrated& c, bool json);
-std::string search_result(const qtool::Workspace& workspace, const qtool::Searched& s, const std::string& target, bool json);
-std::string quantize_result(const qtool::Workspace& workspace, const qtool::QuantizeReport& q, bool json);
-qtool::EvalSummary summary_of(const qtool::EvalReport& report, qtool::Kernels kernels, bool random_data);
+std::string search_result(const qtool::Workspace& workspace, const qtool::Searched& s,
+                          const std::string& target, bool json);
+std::string quantize_result(const qtool::Workspace& workspace, const qtool::QuantizeReport& q,
+                            bool json);
+qtool::EvalSummary summary_of(const qtool::EvalReport& report, qtool::Kernels kernels,
+                              bool random_data);
 
 // What a stage would do, for --dry-run; everything that can be checked without running is checked.
 Steps calibrate_steps(const qtool::CalibrateRequest& request);

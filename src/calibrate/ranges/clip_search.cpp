@@ -15,8 +15,13 @@ constexpr int kSteps = 100;
 class ErrorIntegral {
  public:
   ErrorIntegral(const Grid& grid, double p)
-      : power_(p + 1), low_(grid.low()), high_(grid.high()), step_(grid.step), cell_(2 * part(0.5)),
-        unit_(std::pow(grid.step, power_)), whole_(inside(high_)) {}
+      : power_(p + 1),
+        low_(grid.low()),
+        high_(grid.high()),
+        step_(grid.step),
+        cell_(2 * part(0.5)),
+        unit_(std::pow(grid.step, power_)),
+        whole_(inside(high_)) {}
 
   double operator()(double x) const {
     if (x < low_) return -part(low_ - x);
@@ -55,7 +60,8 @@ Grid grid_over(double lo, double hi, const QuantSpec& spec) {
   return g;
 }
 
-Range search_clip(const ValueStats& stats, const QuantSpec& spec, const std::function<double(const Grid&)>& cost) {
+Range search_clip(const ValueStats& stats, const QuantSpec& spec,
+                  const std::function<double(const Grid&)>& cost) {
   const Range all = whole(stats);
   if (stats.histogram.empty() || stats.min == stats.max) return all;
   const double width = stats.histogram.bin_width();
@@ -86,7 +92,7 @@ Range least_error(const ValueStats& stats, const QuantSpec& spec, double p) {
   return search_clip(stats, spec, [&](const Grid& grid) {
     const ErrorIntegral integral(grid, p);
     double total = 0, before = 0;
-    bool known = false;   // `before` is the integral up to this bin's lower edge
+    bool known = false;  // `before` is the integral up to this bin's lower edge
     for (size_t i = 0; i < counts.size(); ++i) {
       if (counts[i] == 0) {
         known = false;

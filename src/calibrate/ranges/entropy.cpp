@@ -33,11 +33,15 @@ class Distribution {
   double divergence(const Grid& grid, int64_t first, int64_t last) const {
     const double kept = mass_[at(last)] - mass_[at(first)], all = mass_.back();
     if (kept <= 0) return std::numeric_limits<double>::infinity();
-    double sum = 0;   // Σ P·log(P/Q) · all, with P = p/all, Q = q/kept
+    double sum = 0;  // Σ P·log(P/Q) · all, with P = p/all, Q = q/kept
     int64_t begin = first;
     for (int64_t code = grid.lowest; code <= grid.highest && begin < last; ++code) {
       const double edge = (static_cast<double>(code) + 0.5) * grid.step;
-      const auto end = code == grid.highest ? last : std::clamp(static_cast<int64_t>(std::ceil(edge - 0.5)) + Histogram::kHalf, begin, last);
+      const auto end =
+          code == grid.highest
+              ? last
+              : std::clamp(static_cast<int64_t>(std::ceil(edge - 0.5)) + Histogram::kHalf, begin,
+                           last);
       sum += code_divergence(begin, end, first, last);
       begin = end;
     }
@@ -86,11 +90,17 @@ Range choose(const ValueStats& stats, const QuantSpec& spec) {
   if (stats.histogram.empty()) return {};
   const Distribution distribution(without_zeros(stats));
   const double width = stats.histogram.bin_width();
-  const int64_t first = stats.min >= 0 ? Histogram::kHalf : Histogram::kHalf + static_cast<int64_t>(std::floor(stats.min / width));
-  const int64_t last = stats.max <= 0 ? Histogram::kHalf + 1 : Histogram::kHalf + static_cast<int64_t>(std::floor(stats.max / width)) + 1;
+  const int64_t first =
+      stats.min >= 0 ? Histogram::kHalf
+                     : Histogram::kHalf + static_cast<int64_t>(std::floor(stats.min / width));
+  const int64_t last =
+      stats.max <= 0 ? Histogram::kHalf + 1
+                     : Histogram::kHalf + static_cast<int64_t>(std::floor(stats.max / width)) + 1;
   return search_clip(stats, spec, [&](const Grid& grid) {
-    const auto low = std::clamp(static_cast<int64_t>(std::floor(grid.low())) + Histogram::kHalf, first, last - 1);
-    const auto high = std::clamp(static_cast<int64_t>(std::floor(grid.high())) + 1 + Histogram::kHalf, low + 1, last);
+    const auto low = std::clamp(static_cast<int64_t>(std::floor(grid.low())) + Histogram::kHalf,
+                                first, last - 1);
+    const auto high = std::clamp(
+        static_cast<int64_t>(std::floor(grid.high())) + 1 + Histogram::kHalf, low + 1, last);
     // Fewer bins than codes: the histogram cannot tell what such a grid loses.
     const bool enough = high - low >= grid.highest - grid.lowest + 1;
     if (!enough && (low > first || high < last)) return std::numeric_limits<double>::infinity();

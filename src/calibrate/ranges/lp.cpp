@@ -7,7 +7,8 @@ namespace qtool::ranges {
 const RangeMethod kLp = {
     .name = "lp",
     .summary = "least mean error to the power of 2.4",
-    .choose = [](const ValueStats& stats, const QuantSpec& spec) { return least_error(stats, spec, 2.4); },
+    .choose = [](const ValueStats& stats,
+                 const QuantSpec& spec) { return least_error(stats, spec, 2.4); },
 };
 
 }  // namespace qtool::ranges

@@ -12,14 +12,16 @@ class AddKernel : public Kernel {
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Array a = std::move(inputs[0]), b = std::move(inputs[3]);
-    const bool same = (!a.layout && !b.layout) || (a.layout && b.layout && a.layout->equals(*b.layout));
+    const bool same =
+        (!a.layout && !b.layout) || (a.layout && b.layout && a.layout->equals(*b.layout));
     if (!same) {
       a = Array(a.plain());
       b = Array(b.plain());
     }
     const int64_t count = a.tensor.size();
     Array y(a.dtype, a.shape, Tensor::uninitialized(a.tensor.dtype(), a.tensor.shape()), a.layout);
-    add(a.tensor.raw(), b.tensor.raw(), y.tensor.mutable_raw(), a.dtype, count, scale_a_, scale_b_, offset_, range_);
+    add(a.tensor.raw(), b.tensor.raw(), y.tensor.mutable_raw(), a.dtype, count, scale_a_, scale_b_,
+        offset_, range_);
     outputs[0] = std::move(y);
   }
 
@@ -35,13 +37,17 @@ class AddKernel : public Kernel {
 std::unique_ptr<Kernel> make_add(const KernelRequest& request) {
   const auto a = affine(request, 1), b = affine(request, 4), y = affine(request, 6);
   const DType type = request.inputs[0].dtype;
-  if (!a || !b || !y || !is_eight_bit(type) || request.inputs[3].dtype != type || request.inputs[7].dtype != type) return nullptr;
+  if (!a || !b || !y || !is_eight_bit(type) || request.inputs[3].dtype != type ||
+      request.inputs[7].dtype != type)
+    return nullptr;
   if (request.inputs[0].shape != request.inputs[3].shape) return nullptr;
   const float scale_a = a->scale / y->scale, scale_b = b->scale / y->scale;
-  const float offset = static_cast<float>(y->zero_point) -
-                       (scale_a * static_cast<float>(a->zero_point) + scale_b * static_cast<float>(b->zero_point));
-  const CodeRange range{y->zero_point, static_cast<int32_t>(attr_int(request.node, "code_min", lowest_code(type))),
-                        static_cast<int32_t>(attr_int(request.node, "code_max", highest_code(type)))};
+  const float offset =
+      static_cast<float>(y->zero_point) -
+      (scale_a * static_cast<float>(a->zero_point) + scale_b * static_cast<float>(b->zero_point));
+  const CodeRange range{
+      y->zero_point, static_cast<int32_t>(attr_int(request.node, "code_min", lowest_code(type))),
+      static_cast<int32_t>(attr_int(request.node, "code_max", highest_code(type)))};
   return std::make_unique<AddKernel>(scale_a, scale_b, offset, range);
 }
 

@@ -17,7 +17,8 @@ Table requantization(const Affine& from, const Affine& to, DType type) {
   std::array<float, 256> values;
   for (int i = 0; i < 256; ++i) codes[i] = static_cast<uint8_t>(i);
   dequantize(codes.data(), type, values.data(), 256, from.scale, from.zero_point);
-  quantize(values.data(), result.data(), type, 256, to.scale, {to.zero_point, lowest_code(type), highest_code(type)});
+  quantize(values.data(), result.data(), type, 256, to.scale,
+           {to.zero_point, lowest_code(type), highest_code(type)});
   return result;
 }
 
@@ -38,7 +39,8 @@ class ConcatKernel : public Kernel {
       const Tensor x = inputs[2 + 3 * k].plain();
       const int64_t run = x.shape()[axis_] * inner;
       const uint8_t* in = static_cast<const uint8_t*>(x.raw());
-      for (int64_t o = 0; o < outer; ++o) lookup(in + o * run, out + o * row + at, run, tables_[k].data());
+      for (int64_t o = 0; o < outer; ++o)
+        lookup(in + o * run, out + o * row + at, run, tables_[k].data());
       at += run;
     }
     outputs[0] = Array(std::move(y));
@@ -60,15 +62,16 @@ std::unique_ptr<Kernel> make_concat(const KernelRequest& request) {
   if (!y || request.inputs.size() < 5 || !is_eight_bit(request.inputs[1].dtype)) return nullptr;
   const DType type = request.inputs[1].dtype;
   Shape output = request.inputs[2].shape;
-  const auto axis = static_cast<size_t>(
-      normalize_axis(attr_int(request.node, "axis", 0), static_cast<int64_t>(output.size()), request.node));
+  const auto axis = static_cast<size_t>(normalize_axis(
+      attr_int(request.node, "axis", 0), static_cast<int64_t>(output.size()), request.node));
   output[axis] = 0;
   std::vector<Table> tables;
   for (size_t i = 2; i + 2 < request.inputs.size(); i += 3) {
     const auto x = affine(request, i + 1);
     const InputInfo& input = request.inputs[i];
     if (!x || input.dtype != type || input.shape.size() != output.size()) return nullptr;
-    for (size_t d = 0; d < output.size(); ++d) if (d != axis && input.shape[d] != output[d]) return nullptr;
+    for (size_t d = 0; d < output.size(); ++d)
+      if (d != axis && input.shape[d] != output[d]) return nullptr;
     output[axis] += input.shape[axis];
     tables.push_back(requantization(*x, *y, type));
   }

@@ -22,7 +22,8 @@ Tensor pool(const Tensor& x, DType type, float scale, int32_t x_zero, int32_t y_
     for (int64_t p = 0; p < positions; ++p) sum += in[p];
     sum -= positions * x_zero;
     const float v = std::nearbyint(static_cast<float>(sum) * scale) + static_cast<float>(y_zero);
-    out[i] = static_cast<Code>(std::clamp(v, static_cast<float>(lowest_code(type)), static_cast<float>(highest_code(type))));
+    out[i] = static_cast<Code>(std::clamp(v, static_cast<float>(lowest_code(type)),
+                                          static_cast<float>(highest_code(type))));
   }
   return y;
 }
@@ -35,8 +36,9 @@ class GlobalAveragePoolKernel : public Kernel {
     const Tensor x = inputs[0].plain();
     const int64_t positions = x.size() / (x.dim(0) * x.dim(1));
     const float scale = x_.scale / (y_.scale * static_cast<float>(positions));
-    outputs[0] = Array(x.dtype() == DType::kUint8 ? pool<uint8_t>(x, x.dtype(), scale, x_.zero_point, y_.zero_point)
-                                                  : pool<int8_t>(x, x.dtype(), scale, x_.zero_point, y_.zero_point));
+    outputs[0] = Array(x.dtype() == DType::kUint8
+                           ? pool<uint8_t>(x, x.dtype(), scale, x_.zero_point, y_.zero_point)
+                           : pool<int8_t>(x, x.dtype(), scale, x_.zero_point, y_.zero_point));
   }
 
   std::string name() const override { return "integer:global_average_pool"; }
@@ -50,9 +52,11 @@ class GlobalAveragePoolKernel : public Kernel {
 std::unique_ptr<Kernel> make_global_average_pool(const KernelRequest& request) {
   const auto x = affine(request, 1), y = affine(request, 3);
   const InputInfo& input = request.inputs[0];
-  if (!x || !y || !is_eight_bit(input.dtype) || request.inputs[4].dtype != input.dtype) return nullptr;
+  if (!x || !y || !is_eight_bit(input.dtype) || request.inputs[4].dtype != input.dtype)
+    return nullptr;
   if (attr_int(request.node, "channels_last", 0) || input.shape.size() < 3) return nullptr;
-  for (int64_t d : input.shape) if (d <= 0) return nullptr;
+  for (int64_t d : input.shape)
+    if (d <= 0) return nullptr;
   return std::make_unique<GlobalAveragePoolKernel>(*x, *y);
 }
 

@@ -12,8 +12,8 @@ class LookupKernel : public Kernel {
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Array& x = inputs[0];
     Tensor codes = Tensor::uninitialized(x.layout ? x.tensor.dtype() : type_, x.tensor.shape());
-    lookup(static_cast<const uint8_t*>(x.tensor.raw()), static_cast<uint8_t*>(codes.mutable_raw()), x.tensor.size(),
-           static_cast<const uint8_t*>(table_.raw()));
+    lookup(static_cast<const uint8_t*>(x.tensor.raw()), static_cast<uint8_t*>(codes.mutable_raw()),
+           x.tensor.size(), static_cast<const uint8_t*>(table_.raw()));
     outputs[0] = Array(type_, x.shape, std::move(codes), x.layout);
   }
 

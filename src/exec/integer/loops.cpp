@@ -8,8 +8,10 @@ namespace qtool::integer {
 namespace {
 
 template <typename Code>
-inline __attribute__((always_inline)) void quantize_codes(const float* x, Code* codes, int64_t count, float scale, CodeRange r) {
-  const float below = static_cast<float>(r.lowest - r.zero_point), above = static_cast<float>(r.highest - r.zero_point);
+inline __attribute__((always_inline)) void quantize_codes(const float* x, Code* codes,
+                                                          int64_t count, float scale, CodeRange r) {
+  const float below = static_cast<float>(r.lowest - r.zero_point),
+              above = static_cast<float>(r.highest - r.zero_point);
   for (int64_t i = 0; i < count; ++i) {
     float v = x[i] / scale;
     v = v > below ? v : below;
@@ -19,12 +21,16 @@ inline __attribute__((always_inline)) void quantize_codes(const float* x, Code* 
 }
 
 template <typename Code>
-inline __attribute__((always_inline)) void dequantize_codes(const Code* codes, float* x, int64_t count, float scale, int32_t zero_point) {
-  for (int64_t i = 0; i < count; ++i) x[i] = static_cast<float>(static_cast<int32_t>(codes[i]) - zero_point) * scale;
+inline __attribute__((always_inline)) void dequantize_codes(const Code* codes, float* x,
+                                                            int64_t count, float scale,
+                                                            int32_t zero_point) {
+  for (int64_t i = 0; i < count; ++i)
+    x[i] = static_cast<float>(static_cast<int32_t>(codes[i]) - zero_point) * scale;
 }
 
 template <typename Code>
-inline __attribute__((always_inline)) void add_codes(const Code* a, const Code* b, Code* y, int64_t count, float scale_a, float scale_b,
+inline __attribute__((always_inline)) void add_codes(const Code* a, const Code* b, Code* y,
+                                                     int64_t count, float scale_a, float scale_b,
                                                      float offset, CodeRange r) {
   const float below = static_cast<float>(r.lowest), above = static_cast<float>(r.highest);
   for (int64_t i = 0; i < count; ++i) {
@@ -36,37 +42,53 @@ inline __attribute__((always_inline)) void add_codes(const Code* a, const Code* 
   }
 }
 
-QTOOL_CLONES void quantize_u8(const float* x, uint8_t* y, int64_t n, float s, CodeRange r) { quantize_codes(x, y, n, s, r); }
-QTOOL_CLONES void quantize_s8(const float* x, int8_t* y, int64_t n, float s, CodeRange r) { quantize_codes(x, y, n, s, r); }
-QTOOL_CLONES void dequantize_u8(const uint8_t* x, float* y, int64_t n, float s, int32_t z) { dequantize_codes(x, y, n, s, z); }
-QTOOL_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, int32_t z) { dequantize_codes(x, y, n, s, z); }
-QTOOL_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa, float sb, float o, CodeRange r) {
+QTOOL_CLONES void quantize_u8(const float* x, uint8_t* y, int64_t n, float s, CodeRange r) {
+  quantize_codes(x, y, n, s, r);
+}
+QTOOL_CLONES void quantize_s8(const float* x, int8_t* y, int64_t n, float s, CodeRange r) {
+  quantize_codes(x, y, n, s, r);
+}
+QTOOL_CLONES void dequantize_u8(const uint8_t* x, float* y, int64_t n, float s, int32_t z) {
+  dequantize_codes(x, y, n, s, z);
+}
+QTOOL_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, int32_t z) {
+  dequantize_codes(x, y, n, s, z);
+}
+QTOOL_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa,
+                         float sb, float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
 }
-QTOOL_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n, float sa, float sb, float o, CodeRange r) {
+QTOOL_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n, float sa, float sb,
+                         float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
 }
 
 }  // namespace
 
-void quantize(const float* x, void* codes, DType type, int64_t count, float scale, CodeRange range) {
-  if (type == DType::kUint8) quantize_u8(x, static_cast<uint8_t*>(codes), count, scale, range);
-  else quantize_s8(x, static_cast<int8_t*>(codes), count, scale, range);
+void quantize(const float* x, void* codes, DType type, int64_t count, float scale,
+              CodeRange range) {
+  if (type == DType::kUint8)
+    quantize_u8(x, static_cast<uint8_t*>(codes), count, scale, range);
+  else
+    quantize_s8(x, static_cast<int8_t*>(codes), count, scale, range);
 }
 
-void dequantize(const void* codes, DType type, float* x, int64_t count, float scale, int32_t zero_point) {
-  if (type == DType::kUint8) dequantize_u8(static_cast<const uint8_t*>(codes), x, count, scale, zero_point);
-  else dequantize_s8(static_cast<const int8_t*>(codes), x, count, scale, zero_point);
+void dequantize(const void* codes, DType type, float* x, int64_t count, float scale,
+                int32_t zero_point) {
+  if (type == DType::kUint8)
+    dequantize_u8(static_cast<const uint8_t*>(codes), x, count, scale, zero_point);
+  else
+    dequantize_s8(static_cast<const int8_t*>(codes), x, count, scale, zero_point);
 }
 
-void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a, float scale_b, float offset,
-         CodeRange range) {
+void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a,
+         float scale_b, float offset, CodeRange range) {
   if (type == DType::kUint8) {
-    add_u8(static_cast<const uint8_t*>(a), static_cast<const uint8_t*>(b), static_cast<uint8_t*>(y), count, scale_a, scale_b,
-           offset, range);
+    add_u8(static_cast<const uint8_t*>(a), static_cast<const uint8_t*>(b), static_cast<uint8_t*>(y),
+           count, scale_a, scale_b, offset, range);
   } else {
-    add_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b), static_cast<int8_t*>(y), count, scale_a, scale_b,
-           offset, range);
+    add_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b), static_cast<int8_t*>(y),
+           count, scale_a, scale_b, offset, range);
   }
 }
 

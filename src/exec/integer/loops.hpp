@@ -13,10 +13,11 @@ struct CodeRange {
 
 // code = clamp(round(x / scale) + zero_point); NaN becomes the lowest code.
 void quantize(const float* x, void* codes, DType type, int64_t count, float scale, CodeRange range);
-void dequantize(const void* codes, DType type, float* x, int64_t count, float scale, int32_t zero_point);
+void dequantize(const void* codes, DType type, float* x, int64_t count, float scale,
+                int32_t zero_point);
 // y = clamp(round(a · scale_a + b · scale_b + offset)); a, b, y all of one type.
-void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a, float scale_b, float offset,
-         CodeRange range);
+void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a,
+         float scale_b, float offset, CodeRange range);
 // y[i] = table[x[i]], bytes.
 void lookup(const uint8_t* x, uint8_t* y, int64_t count, const uint8_t* table);
 

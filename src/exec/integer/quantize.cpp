@@ -28,7 +28,8 @@ class DequantizeKernel : public Kernel {
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Tensor codes = inputs[0].plain();
     Tensor x = Tensor::uninitialized(DType::kFloat, codes.shape());
-    dequantize(codes.raw(), codes.dtype(), x.mutable_data<float>().data(), codes.size(), affine_.scale, affine_.zero_point);
+    dequantize(codes.raw(), codes.dtype(), x.mutable_data<float>().data(), codes.size(),
+               affine_.scale, affine_.zero_point);
     outputs[0] = Array(std::move(x));
   }
   std::string name() const override { return "integer:dequantize"; }
@@ -51,14 +52,17 @@ std::unique_ptr<Kernel> make_quantize(const KernelRequest& request) {
   const auto parameters = affine(request, 1);
   if (!parameters || request.inputs[0].dtype != DType::kFloat) return nullptr;
   const DType type = request.has(2) ? request.inputs[2].dtype
-                                    : static_cast<DType>(attr_int(request.node, "output_dtype", static_cast<int>(DType::kUint8)));
+                                    : static_cast<DType>(attr_int(request.node, "output_dtype",
+                                                                  static_cast<int>(DType::kUint8)));
   if (!is_eight_bit(type) || attr_int(request.node, "precision", 0)) return nullptr;
   return std::make_unique<QuantizeKernel>(*parameters, type);
 }
 
 std::unique_ptr<Kernel> make_dequantize(const KernelRequest& request) {
   const auto parameters = affine(request, 1);
-  if (!parameters || !is_eight_bit(request.inputs[0].dtype) || attr_int(request.node, "output_dtype", 0)) return nullptr;
+  if (!parameters || !is_eight_bit(request.inputs[0].dtype) ||
+      attr_int(request.node, "output_dtype", 0))
+    return nullptr;
   return std::make_unique<DequantizeKernel>(*parameters);
 }
 

@@ -15,7 +15,8 @@ std::optional<dnnl::algorithm> algorithm_of(const std::string& type) {
 
 class BinaryKernel : public Kernel {
  public:
-  BinaryKernel(const dnnl::binary::primitive_desc& pd, Shape output, std::shared_ptr<const Layout> layout)
+  BinaryKernel(const dnnl::binary::primitive_desc& pd, Shape output,
+               std::shared_ptr<const Layout> layout)
       : pd_(pd), primitive_(pd), output_(std::move(output)), layout_(std::move(layout)) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
@@ -25,12 +26,14 @@ class BinaryKernel : public Kernel {
     const dnnl::memory second = same_shape ? in_layout(inputs[1], pd_.src1_desc(), keep)
                                            : memory_of(pd_.src1_desc(), inputs[1].tensor.raw());
     const Tensor first = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
-    outputs[0] = first.defined() ? make_array(DType::kFloat, output_, layout_, pd_.dst_desc().get_size())
-                                 : std::move(inputs[0]);
+    outputs[0] = first.defined()
+                     ? make_array(DType::kFloat, output_, layout_, pd_.dst_desc().get_size())
+                     : std::move(inputs[0]);
     void* result = outputs[0].tensor.mutable_raw();
-    Arguments arguments{{DNNL_ARG_SRC_0, memory_of(pd_.src0_desc(), first.defined() ? first.raw() : result)},
-                        {DNNL_ARG_SRC_1, second},
-                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
+    Arguments arguments{
+        {DNNL_ARG_SRC_0, memory_of(pd_.src0_desc(), first.defined() ? first.raw() : result)},
+        {DNNL_ARG_SRC_1, second},
+        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
     execute(primitive_, pd_.scratchpad_desc(), arguments);
   }
 
@@ -49,12 +52,15 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const InputInfo& b = request.inputs[1];
   const auto algorithm = algorithm_of(request.node.type);
-  if (!algorithm || a.dtype != DType::kFloat || b.dtype != DType::kFloat || a.shape.size() < b.shape.size()) return nullptr;
+  if (!algorithm || a.dtype != DType::kFloat || b.dtype != DType::kFloat ||
+      a.shape.size() < b.shape.size())
+    return nullptr;
   if (a.shape != b.shape && (b.layout || broadcast(a.shape, b.shape) != a.shape)) return nullptr;
   Shape second(a.shape.size() - b.shape.size(), 1);
   second.insert(second.end(), b.shape.begin(), b.shape.end());
   // oneDNN 2.6's binary kernels give wrong numbers on channels padded to a block: those go plain.
-  const bool padded = static_cast<int64_t>(descriptor_of(a).get_size()) != byte_size(DType::kFloat, element_count(a.shape));
+  const bool padded = static_cast<int64_t>(descriptor_of(a).get_size()) !=
+                      byte_size(DType::kFloat, element_count(a.shape));
   const std::shared_ptr<const Layout> layout = padded ? nullptr : a.layout;
   const Descriptor first = padded ? plain_descriptor(DType::kFloat, a.shape) : descriptor_of(a);
   const Descriptor other = a.shape == b.shape ? first : plain_descriptor(DType::kFloat, second);
@@ -67,7 +73,8 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl::binary::primitive_desc pd(engine(), *algorithm, first, other, first, attr);
 #else
-    const dnnl::binary::primitive_desc pd(dnnl::binary::desc(*algorithm, first, other, first), attr, engine());
+    const dnnl::binary::primitive_desc pd(dnnl::binary::desc(*algorithm, first, other, first), attr,
+                                          engine());
 #endif
     if (std::string_view(pd.impl_info_str()).find("ref") != std::string_view::npos) return nullptr;
     return std::make_unique<BinaryKernel>(pd, a.shape, layout);

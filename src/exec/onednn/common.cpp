@@ -17,22 +17,30 @@ dnnl::stream& stream() {
 std::optional<dnnl::memory::data_type> data_type(DType type) {
   using T = dnnl::memory::data_type;
   switch (type) {
-    case DType::kFloat: return T::f32;
-    case DType::kInt32: return T::s32;
-    case DType::kInt8: return T::s8;
-    case DType::kUint8: return T::u8;
-    default: return std::nullopt;
+    case DType::kFloat:
+      return T::f32;
+    case DType::kInt32:
+      return T::s32;
+    case DType::kInt8:
+      return T::s8;
+    case DType::kUint8:
+      return T::u8;
+    default:
+      return std::nullopt;
   }
 }
 
 static Descriptor strided(DType type, const Shape& shape, const Shape& strides) {
   const auto t = data_type(type);
   if (!t || shape.empty() || shape.size() > 6) return {};
-  for (int64_t d : shape) if (d <= 0) return {};
+  for (int64_t d : shape)
+    if (d <= 0) return {};
   return Descriptor(shape, *t, strides);
 }
 
-Descriptor plain_descriptor(DType type, const Shape& shape) { return strided(type, shape, strides_of(shape)); }
+Descriptor plain_descriptor(DType type, const Shape& shape) {
+  return strided(type, shape, strides_of(shape));
+}
 
 Descriptor channels_last(DType type, const Shape& shape) {
   Shape strides(shape.size());
@@ -49,7 +57,8 @@ Descriptor channels_last(DType type, const Shape& shape) {
 Descriptor any_descriptor(DType type, const Shape& shape) {
   const auto t = data_type(type);
   if (!t || shape.empty() || shape.size() > 6) return {};
-  for (int64_t d : shape) if (d <= 0) return {};
+  for (int64_t d : shape)
+    if (d <= 0) return {};
   return Descriptor(shape, *t, Format::any);
 }
 
@@ -76,14 +85,17 @@ Descriptor descriptor_of(const InputInfo& input) {
   return plain_descriptor(input.dtype, input.shape);
 }
 
-std::shared_ptr<const Layout> layout_of(const Descriptor& descriptor, DType type, const Shape& shape) {
+std::shared_ptr<const Layout> layout_of(const Descriptor& descriptor, DType type,
+                                        const Shape& shape) {
   if (descriptor == plain_descriptor(type, shape)) return nullptr;
   return std::make_shared<BlockedLayout>(descriptor, type, shape);
 }
 
-Array make_array(DType type, const Shape& shape, const std::shared_ptr<const Layout>& layout, size_t bytes) {
+Array make_array(DType type, const Shape& shape, const std::shared_ptr<const Layout>& layout,
+                 size_t bytes) {
   if (!layout) return Array(Tensor::uninitialized(type, shape));
-  return Array(type, shape, Tensor::uninitialized(DType::kUint8, {static_cast<int64_t>(bytes)}), layout);
+  return Array(type, shape, Tensor::uninitialized(DType::kUint8, {static_cast<int64_t>(bytes)}),
+               layout);
 }
 
 dnnl::memory memory_of(const Descriptor& descriptor, const void* bytes) {
@@ -116,11 +128,17 @@ OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, 
   attr.set_scales_mask(DNNL_ARG_WEIGHTS, scales_.size() == 1 ? 0 : weight_mask);
 }
 void OutputScale::bind(Arguments& arguments) const {
-  arguments.insert({DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS,
-                    memory_of(plain_descriptor(DType::kFloat, {static_cast<int64_t>(scales_.size())}), scales_.data())});
+  arguments.insert(
+      {DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS,
+       memory_of(plain_descriptor(DType::kFloat, {static_cast<int64_t>(scales_.size())}),
+                 scales_.data())});
 }
-void set_source_zero_point(dnnl::primitive_attr& attr) { attr.set_zero_points_mask(DNNL_ARG_SRC, 0); }
-void set_result_zero_point(dnnl::primitive_attr& attr) { attr.set_zero_points_mask(DNNL_ARG_DST, 0); }
+void set_source_zero_point(dnnl::primitive_attr& attr) {
+  attr.set_zero_points_mask(DNNL_ARG_SRC, 0);
+}
+void set_result_zero_point(dnnl::primitive_attr& attr) {
+  attr.set_zero_points_mask(DNNL_ARG_DST, 0);
+}
 #else
 OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int) {
   attr.set_output_scales(scales.size() == 1 ? 0 : 2, scales);
@@ -134,17 +152,23 @@ void set_result_zero_point(dnnl::primitive_attr& attr) {
 }
 #endif
 
-dnnl::memory scalar_memory(const int32_t& value) { return memory_of(plain_descriptor(DType::kInt32, {1}), &value); }
+dnnl::memory scalar_memory(const int32_t& value) {
+  return memory_of(plain_descriptor(DType::kInt32, {1}), &value);
+}
 
 bool append_activation(dnnl::post_ops& ops, const Node& node) {
   using A = dnnl::algorithm;
   const std::string kind = attr_string(node, "activation", "");
-  const float alpha = attr_float(node, "activation_alpha", 0), beta = attr_float(node, "activation_beta", 0);
+  const float alpha = attr_float(node, "activation_alpha", 0),
+              beta = attr_float(node, "activation_beta", 0);
   A algorithm;
   if (kind.empty()) return true;
-  if (kind == "Relu") algorithm = A::eltwise_relu;
-  else if (kind == "Clip") algorithm = A::eltwise_clip;
-  else return false;
+  if (kind == "Relu")
+    algorithm = A::eltwise_relu;
+  else if (kind == "Clip")
+    algorithm = A::eltwise_clip;
+  else
+    return false;
 #if DNNL_VERSION_MAJOR >= 3
   ops.append_eltwise(algorithm, alpha, beta);
 #else

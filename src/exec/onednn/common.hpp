@@ -14,7 +14,7 @@ using Format = dnnl::memory::format_tag;
 using Arguments = std::unordered_map<int, dnnl::memory>;
 
 const dnnl::engine& engine();
-dnnl::stream& stream();                               // of the calling thread
+dnnl::stream& stream();  // of the calling thread
 
 std::optional<dnnl::memory::data_type> data_type(DType type);
 // Row-major descriptor; empty when oneDNN has no such type or rank.
@@ -42,9 +42,11 @@ class BlockedLayout : public Layout {
 Descriptor descriptor_of(const Array& array);
 Descriptor descriptor_of(const InputInfo& input);
 // A layout object for outputs; nullptr when the descriptor is row-major.
-std::shared_ptr<const Layout> layout_of(const Descriptor& descriptor, DType type, const Shape& shape);
+std::shared_ptr<const Layout> layout_of(const Descriptor& descriptor, DType type,
+                                        const Shape& shape);
 // Uninitialized array in a layout.
-Array make_array(DType type, const Shape& shape, const std::shared_ptr<const Layout>& layout, size_t bytes);
+Array make_array(DType type, const Shape& shape, const std::shared_ptr<const Layout>& layout,
+                 size_t bytes);
 
 dnnl::memory memory_of(const Descriptor& descriptor, const void* bytes);
 // The array's bytes as `want` lays them out: itself, or a copy kept alive by `keep`.

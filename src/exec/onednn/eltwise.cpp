@@ -47,11 +47,13 @@ class EltwiseKernel : public Kernel {
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Tensor source = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
-    outputs[0] = source.defined() ? make_array(DType::kFloat, input_.shape, input_.layout, pd_.dst_desc().get_size())
+    outputs[0] = source.defined() ? make_array(DType::kFloat, input_.shape, input_.layout,
+                                               pd_.dst_desc().get_size())
                                   : std::move(inputs[0]);
     void* result = outputs[0].tensor.mutable_raw();
-    Arguments arguments{{DNNL_ARG_SRC, memory_of(pd_.src_desc(), source.defined() ? source.raw() : result)},
-                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
+    Arguments arguments{
+        {DNNL_ARG_SRC, memory_of(pd_.src_desc(), source.defined() ? source.raw() : result)},
+        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
     execute(primitive_, pd_.scratchpad_desc(), arguments);
   }
 
@@ -74,10 +76,12 @@ std::unique_ptr<Kernel> make_eltwise(const KernelRequest& request) {
   try {
     const auto kind = dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl::eltwise_forward::primitive_desc pd(engine(), kind, function->algorithm, md, md, function->alpha,
-                                                   function->beta, user_scratchpad());
+    const dnnl::eltwise_forward::primitive_desc pd(engine(), kind, function->algorithm, md, md,
+                                                   function->alpha, function->beta,
+                                                   user_scratchpad());
 #else
-    const dnnl::eltwise_forward::desc desc(kind, function->algorithm, md, function->alpha, function->beta);
+    const dnnl::eltwise_forward::desc desc(kind, function->algorithm, md, function->alpha,
+                                           function->beta);
     const dnnl::eltwise_forward::primitive_desc pd(desc, user_scratchpad(), engine());
 #endif
     return std::make_unique<EltwiseKernel>(pd, x);

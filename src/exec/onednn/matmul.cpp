@@ -13,7 +13,8 @@ struct Problem {
 
 class MatmulKernel : public Kernel {
  public:
-  MatmulKernel(const dnnl::matmul::primitive_desc& pd, const Problem& problem, const Tensor* constant)
+  MatmulKernel(const dnnl::matmul::primitive_desc& pd, const Problem& problem,
+               const Tensor* constant)
       : pd_(pd), primitive_(pd), problem_(problem) {
     if (constant) packed_ = reordered(constant->raw(), problem_.right, pd_.weights_desc());
   }
@@ -23,12 +24,14 @@ class MatmulKernel : public Kernel {
     Tensor right = packed_;
     if (!right.defined()) {
       right = inputs[1].plain();
-      if (pd_.weights_desc() != problem_.right) right = reordered(right.raw(), problem_.right, pd_.weights_desc());
+      if (pd_.weights_desc() != problem_.right)
+        right = reordered(right.raw(), problem_.right, pd_.weights_desc());
     }
     outputs[0] = Array(Tensor::uninitialized(DType::kFloat, problem_.output));
-    Arguments arguments{{DNNL_ARG_SRC, memory_of(problem_.left, left.raw())},
-                        {DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), right.raw())},
-                        {DNNL_ARG_DST, memory_of(problem_.result, outputs[0].tensor.mutable_raw())}};
+    Arguments arguments{
+        {DNNL_ARG_SRC, memory_of(problem_.left, left.raw())},
+        {DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), right.raw())},
+        {DNNL_ARG_DST, memory_of(problem_.result, outputs[0].tensor.mutable_raw())}};
     Tensor bias;
     if (inputs.size() > 2 && inputs[2].defined()) {
       bias = inputs[2].plain();
@@ -46,7 +49,8 @@ class MatmulKernel : public Kernel {
   Tensor packed_;
 };
 
-std::unique_ptr<Kernel> make(const KernelRequest& request, const Problem& p, const Shape& right_shape) {
+std::unique_ptr<Kernel> make(const KernelRequest& request, const Problem& p,
+                             const Shape& right_shape) {
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;
   if (!append_activation(ops, request.node)) return nullptr;
@@ -57,7 +61,8 @@ std::unique_ptr<Kernel> make(const KernelRequest& request, const Problem& p, con
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl::matmul::primitive_desc pd(engine(), p.left, right, p.bias, p.result, attr);
 #else
-    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(p.left, right, p.bias, p.result), attr, engine());
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(p.left, right, p.bias, p.result), attr,
+                                          engine());
 #endif
     return std::make_unique<MatmulKernel>(pd, p, constant);
   } catch (const dnnl::error&) {
@@ -71,7 +76,8 @@ Descriptor matrix(const Shape& shape, bool transposed) {
 }
 
 bool all_positive(const Shape& shape) {
-  for (int64_t d : shape) if (d <= 0) return false;
+  for (int64_t d : shape)
+    if (d <= 0) return false;
   return true;
 }
 
@@ -80,14 +86,17 @@ bool all_positive(const Shape& shape) {
 std::unique_ptr<Kernel> make_gemm(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const InputInfo& b = request.inputs[1];
-  if (a.dtype != DType::kFloat || a.shape.size() != 2 || b.shape.size() != 2 || b.layout) return nullptr;
-  if (attr_float(request.node, "alpha", 1) != 1 || (request.has(2) && attr_float(request.node, "beta", 1) != 1)) return nullptr;
+  if (a.dtype != DType::kFloat || a.shape.size() != 2 || b.shape.size() != 2 || b.layout)
+    return nullptr;
+  if (attr_float(request.node, "alpha", 1) != 1 ||
+      (request.has(2) && attr_float(request.node, "beta", 1) != 1))
+    return nullptr;
   if (!all_positive(a.shape) || !all_positive(b.shape)) return nullptr;
   Problem p;
   p.left = matrix(a.shape, attr_int(request.node, "transA", 0));
   p.right = matrix(b.shape, attr_int(request.node, "transB", 0));
   const Shape left = p.left.dims(), right = p.right.dims();
-  if (left[1] != right[0]) return nullptr;   // the reference reports it
+  if (left[1] != right[0]) return nullptr;  // the reference reports it
   p.output = {left[0], right[1]};
   p.result = plain_descriptor(DType::kFloat, p.output);
   if (request.has(2)) {
@@ -102,14 +111,18 @@ std::unique_ptr<Kernel> make_gemm(const KernelRequest& request) {
 std::unique_ptr<Kernel> make_matmul(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const InputInfo& b = request.inputs[1];
-  if (a.dtype != DType::kFloat || a.shape.size() < 2 || b.shape.size() < 2 || b.layout) return nullptr;
-  if (!all_positive(a.shape) || !all_positive(b.shape) || a.shape.back() != b.shape[b.shape.size() - 2]) return nullptr;
+  if (a.dtype != DType::kFloat || a.shape.size() < 2 || b.shape.size() < 2 || b.layout)
+    return nullptr;
+  if (!all_positive(a.shape) || !all_positive(b.shape) ||
+      a.shape.back() != b.shape[b.shape.size() - 2])
+    return nullptr;
   Problem p;
-  const Shape left_batch(a.shape.begin(), a.shape.end() - 2), right_batch(b.shape.begin(), b.shape.end() - 2);
+  const Shape left_batch(a.shape.begin(), a.shape.end() - 2),
+      right_batch(b.shape.begin(), b.shape.end() - 2);
   p.output = broadcast(left_batch, right_batch);
   p.output.insert(p.output.end(), {a.shape[a.shape.size() - 2], b.shape.back()});
   Shape left = a.shape, right = b.shape, result = p.output;
-  if (b.shape.size() == 2) {   // rows of all batches are one matrix
+  if (b.shape.size() == 2) {  // rows of all batches are one matrix
     left = {element_count(a.shape) / a.shape.back(), a.shape.back()};
     result = {left[0], b.shape[1]};
   }

@@ -9,7 +9,11 @@ namespace {
 class PoolKernel : public Kernel {
  public:
   PoolKernel(const dnnl::pooling_forward::primitive_desc& pd, DType type, Shape output)
-      : pd_(pd), primitive_(pd), type_(type), output_(std::move(output)), layout_(layout_of(pd.dst_desc(), type, output_)) {}
+      : pd_(pd),
+        primitive_(pd),
+        type_(type),
+        output_(std::move(output)),
+        layout_(layout_of(pd.dst_desc(), type, output_)) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
@@ -38,11 +42,14 @@ std::optional<Window> window_of(const Node& node, const Shape& input) {
   }
   if (node.outputs.size() > 1 && node.outputs[1] != ValueId::kNone) return std::nullopt;
   Window window = resolve_window(node, input, attr_ints(node, "kernel_shape"));
-  for (int64_t d : window.dilations) if (d != 1) return std::nullopt;
+  for (int64_t d : window.dilations)
+    if (d != 1) return std::nullopt;
   for (size_t i = 0; i < window.kernel.size(); ++i) {
     // ceil_mode may look past the padding: oneDNN wants that said as padding.
-    window.pads_end[i] = (window.output[i] - 1) * window.strides[i] + window.kernel[i] - window.input[i] - window.pads_begin[i];
-    if (window.pads_begin[i] >= window.kernel[i] || window.pads_end[i] >= window.kernel[i]) return std::nullopt;
+    window.pads_end[i] = (window.output[i] - 1) * window.strides[i] + window.kernel[i] -
+                         window.input[i] - window.pads_begin[i];
+    if (window.pads_begin[i] >= window.kernel[i] || window.pads_end[i] >= window.kernel[i])
+      return std::nullopt;
   }
   return window;
 }
@@ -53,26 +60,30 @@ std::unique_ptr<Kernel> make_pool(const KernelRequest& request) {
   const InputInfo& x = request.inputs[0];
   const Node& node = request.node;
   const bool average = node.type.ends_with("AveragePool");
-  if (x.shape.size() < 3 || x.shape.size() > 5 || !data_type(x.dtype) || x.dtype == DType::kInt32) return nullptr;
+  if (x.shape.size() < 3 || x.shape.size() > 5 || !data_type(x.dtype) || x.dtype == DType::kInt32)
+    return nullptr;
   if (average && (x.dtype != DType::kFloat || attr_int(node, "ceil_mode", 0))) return nullptr;
-  for (int64_t d : x.shape) if (d <= 0) return nullptr;
+  for (int64_t d : x.shape)
+    if (d <= 0) return nullptr;
   const auto window = window_of(node, x.shape);
   if (!window) return nullptr;
   Shape output = {x.shape[0], x.shape[1]};
   output.insert(output.end(), window->output.begin(), window->output.end());
   const auto kind = dnnl::prop_kind::forward_inference;
   const auto algorithm = !average ? dnnl::algorithm::pooling_max
-                         : attr_int(node, "count_include_pad", 0) ? dnnl::algorithm::pooling_avg_include_padding
-                                                                  : dnnl::algorithm::pooling_avg_exclude_padding;
+                         : attr_int(node, "count_include_pad", 0)
+                             ? dnnl::algorithm::pooling_avg_include_padding
+                             : dnnl::algorithm::pooling_avg_exclude_padding;
   const Descriptor source = descriptor_of(x), result = any_descriptor(x.dtype, output);
   try {
 #if DNNL_VERSION_MAJOR >= 3
     const Shape none(window->kernel.size(), 0);
-    const dnnl::pooling_forward::primitive_desc pd(engine(), kind, algorithm, source, result, window->strides, window->kernel,
-                                                   none, window->pads_begin, window->pads_end, user_scratchpad());
+    const dnnl::pooling_forward::primitive_desc pd(
+        engine(), kind, algorithm, source, result, window->strides, window->kernel, none,
+        window->pads_begin, window->pads_end, user_scratchpad());
 #else
-    const dnnl::pooling_forward::desc desc(kind, algorithm, source, result, window->strides, window->kernel,
-                                           window->pads_begin, window->pads_end);
+    const dnnl::pooling_forward::desc desc(kind, algorithm, source, result, window->strides,
+                                           window->kernel, window->pads_begin, window->pads_end);
     const dnnl::pooling_forward::primitive_desc pd(desc, user_scratchpad(), engine());
 #endif
     return std::make_unique<PoolKernel>(pd, x.dtype, std::move(output));

@@ -4,19 +4,25 @@ namespace qtool::onednn {
 
 std::optional<LayerParameters> layer_parameters(const KernelRequest& r, size_t y_scale) {
   const bool real = !r.has(y_scale);
-  for (size_t i : {size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{5}}) if (!r.constant(i)) return std::nullopt;
+  for (size_t i : {size_t{1}, size_t{2}, size_t{3}, size_t{4}, size_t{5}})
+    if (!r.constant(i)) return std::nullopt;
   if (!real && (!r.constant(y_scale) || !r.constant(y_scale + 1))) return std::nullopt;
   const auto eight_bit = [](DType t) { return t == DType::kUint8 || t == DType::kInt8; };
   const Tensor& w_zero = *r.constant(5);
   if (!eight_bit(r.inputs[0].dtype) || r.inputs[3].dtype != DType::kInt8) return std::nullopt;
-  for (int64_t i = 0; i < w_zero.size(); ++i) if (w_zero.integer(i) != 0) return std::nullopt;
+  for (int64_t i = 0; i < w_zero.size(); ++i)
+    if (w_zero.integer(i) != 0) return std::nullopt;
   LayerParameters p;
   p.result = real ? DType::kFloat : r.inputs[y_scale + 1].dtype;
-  if (!real && (!eight_bit(p.result) || r.constant(y_scale)->size() != 1 || r.constant(y_scale + 1)->size() != 1)) return std::nullopt;
+  if (!real && (!eight_bit(p.result) || r.constant(y_scale)->size() != 1 ||
+                r.constant(y_scale + 1)->size() != 1))
+    return std::nullopt;
   if (r.constant(1)->size() != 1 || r.constant(2)->size() != 1) return std::nullopt;
-  if (r.constant(1)->dtype() != DType::kFloat || r.constant(4)->dtype() != DType::kFloat) return std::nullopt;
+  if (r.constant(1)->dtype() != DType::kFloat || r.constant(4)->dtype() != DType::kFloat)
+    return std::nullopt;
   if (!real && r.constant(y_scale)->dtype() != DType::kFloat) return std::nullopt;
-  const float x = r.constant(1)->data<float>()[0], y = real ? 1.f : r.constant(y_scale)->data<float>()[0];
+  const float x = r.constant(1)->data<float>()[0],
+              y = real ? 1.f : r.constant(y_scale)->data<float>()[0];
   for (float w : r.constant(4)->data<float>()) p.scales.push_back(x * w / y);
   p.source_zero_point = static_cast<int32_t>(r.constant(2)->integer(0));
   p.result_zero_point = real ? 0 : static_cast<int32_t>(r.constant(y_scale + 1)->integer(0));
@@ -25,16 +31,21 @@ std::optional<LayerParameters> layer_parameters(const KernelRequest& r, size_t y
 
 bool fits(const LayerParameters& parameters, const Tensor* bias, int64_t channels) {
   const auto scales = static_cast<int64_t>(parameters.scales.size());
-  return (scales == 1 || scales == channels) && (!bias || (bias->dtype() == DType::kInt32 && bias->size() == channels));
+  return (scales == 1 || scales == channels) &&
+         (!bias || (bias->dtype() == DType::kInt32 && bias->size() == channels));
 }
 
-QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerParameters parameters, int weight_mask)
-    : parameters_(std::move(parameters)), attr_(user_scratchpad()), scale_(attr_, parameters_.scales, weight_mask) {
+QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerParameters parameters,
+                                         int weight_mask)
+    : parameters_(std::move(parameters)),
+      attr_(user_scratchpad()),
+      scale_(attr_, parameters_.scales, weight_mask) {
   if (parameters_.source_zero_point) set_source_zero_point(attr_);
   if (parameters_.result_zero_point) set_result_zero_point(attr_);
   if (parameters_.result == DType::kFloat) return;
   const bool u8 = parameters_.result == DType::kUint8;
-  const int64_t lo = attr_int(request.node, "code_min", u8 ? 0 : -128), hi = attr_int(request.node, "code_max", u8 ? 255 : 127);
+  const int64_t lo = attr_int(request.node, "code_min", u8 ? 0 : -128),
+                hi = attr_int(request.node, "code_max", u8 ? 255 : 127);
   if (lo > (u8 ? 0 : -128) || hi < (u8 ? 255 : 127)) {
     dnnl::post_ops ops;
     const float below = static_cast<float>(lo - parameters_.result_zero_point);
@@ -51,10 +62,12 @@ QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerPara
 void QuantizedAttributes::bind(Arguments& arguments) const {
   scale_.bind(arguments);
   if (parameters_.source_zero_point) {
-    arguments.insert({DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, scalar_memory(parameters_.source_zero_point)});
+    arguments.insert(
+        {DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, scalar_memory(parameters_.source_zero_point)});
   }
   if (parameters_.result_zero_point) {
-    arguments.insert({DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, scalar_memory(parameters_.result_zero_point)});
+    arguments.insert(
+        {DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, scalar_memory(parameters_.result_zero_point)});
   }
 }
 
@@ -69,7 +82,8 @@ Tensor bias_values(const Tensor& bias, const LayerParameters& parameters) {
   Tensor scaled = Tensor::uninitialized(DType::kFloat, bias.shape());
   auto out = scaled.mutable_data<float>();
   for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<float>(bias.data<int32_t>()[i]) * parameters.scales[parameters.scales.size() == 1 ? 0 : i];
+    out[i] = static_cast<float>(bias.data<int32_t>()[i]) *
+             parameters.scales[parameters.scales.size() == 1 ? 0 : i];
   }
   return scaled;
 #else

@@ -9,7 +9,7 @@ namespace qtool::onednn {
 // w_zero_point, …, y_scale, y_zero_point).
 struct LayerParameters {
   DType result = DType::kUndefined;
-  std::vector<float> scales;              // x_scale · w_scale / y_scale, one or one per output channel
+  std::vector<float> scales;  // x_scale · w_scale / y_scale, one or one per output channel
   int32_t source_zero_point = 0, result_zero_point = 0;
 };
 // Empty when a parameter is not constant, the weight is not symmetric int8, or types are unusual.

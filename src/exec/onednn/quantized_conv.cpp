@@ -11,17 +11,23 @@ constexpr size_t kWeights = 3, kResultScale = 6, kBias = 8;
 
 class QuantizedConvKernel : public Kernel {
  public:
-  QuantizedConvKernel(const dnnl::convolution_forward::primitive_desc& pd, QuantizedAttributes attributes,
-                      const KernelRequest& request, const ConvShape& shape)
-      : pd_(pd), primitive_(pd), attributes_(std::move(attributes)), output_(shape.output),
+  QuantizedConvKernel(const dnnl::convolution_forward::primitive_desc& pd,
+                      QuantizedAttributes attributes, const KernelRequest& request,
+                      const ConvShape& shape)
+      : pd_(pd),
+        primitive_(pd),
+        attributes_(std::move(attributes)),
+        output_(shape.output),
         layout_(layout_of(pd.dst_desc(), attributes_.parameters().result, output_)) {
-    packed_ = reordered(request.constant(kWeights)->raw(), plain_descriptor(DType::kInt8, shape.weights), pd_.weights_desc());
+    packed_ = reordered(request.constant(kWeights)->raw(),
+                        plain_descriptor(DType::kInt8, shape.weights), pd_.weights_desc());
     if (request.has(kBias)) bias_ = bias_values(*request.constant(kBias), attributes_.parameters());
   }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
-    outputs[0] = make_array(attributes_.parameters().result, output_, layout_, pd_.dst_desc().get_size());
+    outputs[0] =
+        make_array(attributes_.parameters().result, output_, layout_, pd_.dst_desc().get_size());
     Arguments arguments{{DNNL_ARG_SRC, in_layout(inputs[0], pd_.src_desc(), keep)},
                         {DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), packed_.raw())},
                         {DNNL_ARG_DST, memory_of(pd_.dst_desc(), outputs[0].tensor.mutable_raw())}};
@@ -56,8 +62,9 @@ std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request) {
   const Descriptor bias = request.has(kBias) ? bias_descriptor(shape.output[1], 1) : Descriptor();
   try {
     QuantizedAttributes attributes(request, std::move(*parameters), grouped ? 3 : 1);
-    const auto pd = convolution_descriptor(shape, channels_last(x.dtype, x.shape), any_descriptor(DType::kInt8, shape.weights),
-                                           bias, channels_last(result, shape.output), attributes.attr());
+    const auto pd = convolution_descriptor(shape, channels_last(x.dtype, x.shape),
+                                           any_descriptor(DType::kInt8, shape.weights), bias,
+                                           channels_last(result, shape.output), attributes.attr());
     return std::make_unique<QuantizedConvKernel>(pd, std::move(attributes), request, shape);
   } catch (const dnnl::error&) {
     return nullptr;

@@ -10,8 +10,8 @@ constexpr size_t kWeights = 3, kBias = 6, kResultScale = 7;
 
 class QuantizedGemmKernel : public Kernel {
  public:
-  QuantizedGemmKernel(const dnnl::matmul::primitive_desc& pd, QuantizedAttributes attributes, const KernelRequest& request,
-                      const Descriptor& plain_weights, Shape output)
+  QuantizedGemmKernel(const dnnl::matmul::primitive_desc& pd, QuantizedAttributes attributes,
+                      const KernelRequest& request, const Descriptor& plain_weights, Shape output)
       : pd_(pd), primitive_(pd), attributes_(std::move(attributes)), output_(std::move(output)) {
     packed_ = reordered(request.constant(kWeights)->raw(), plain_weights, pd_.weights_desc());
     if (request.has(kBias)) bias_ = bias_values(*request.constant(kBias), attributes_.parameters());
@@ -43,7 +43,9 @@ class QuantizedGemmKernel : public Kernel {
 std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const bool transposed = attr_int(request.node, "transB", 0);
-  if (a.shape.size() != 2 || attr_int(request.node, "transA", 0) || attr_float(request.node, "alpha", 1) != 1) return nullptr;
+  if (a.shape.size() != 2 || attr_int(request.node, "transA", 0) ||
+      attr_float(request.node, "alpha", 1) != 1)
+    return nullptr;
   if (request.inputs.size() < 7) return nullptr;
   auto parameters = layer_parameters(request, kResultScale);
   if (!parameters || (request.has(kBias) && !request.constant(kBias))) return nullptr;
@@ -56,16 +58,20 @@ std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   Shape output = {a.shape[0], weights[1]};
   if (!fits(*parameters, request.constant(kBias), weights[1])) return nullptr;
   const Descriptor bias = request.has(kBias) ? bias_descriptor(weights[1], 2) : Descriptor();
-  const Descriptor source = plain_descriptor(a.dtype, a.shape), result = plain_descriptor(parameters->result, output);
+  const Descriptor source = plain_descriptor(a.dtype, a.shape),
+                   result = plain_descriptor(parameters->result, output);
   const Descriptor packed = any_descriptor(DType::kInt8, weights);
   try {
     QuantizedAttributes attributes(request, std::move(*parameters), 2);
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl::matmul::primitive_desc pd(engine(), source, packed, bias, result, attributes.attr());
+    const dnnl::matmul::primitive_desc pd(engine(), source, packed, bias, result,
+                                          attributes.attr());
 #else
-    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(source, packed, bias, result), attributes.attr(), engine());
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(source, packed, bias, result),
+                                          attributes.attr(), engine());
 #endif
-    return std::make_unique<QuantizedGemmKernel>(pd, std::move(attributes), request, plain_weights, std::move(output));
+    return std::make_unique<QuantizedGemmKernel>(pd, std::move(attributes), request, plain_weights,
+                                                 std::move(output));
   } catch (const dnnl::error&) {
     return nullptr;
   }

@@ -34,13 +34,15 @@ std::unique_ptr<Kernel> make_softmax(const KernelRequest& request) {
   const int64_t rank = static_cast<int64_t>(x.shape.size());
   const Descriptor md = plain_descriptor(x.dtype, x.shape);
   if (x.dtype != DType::kFloat || md.get_size() == 0) return nullptr;
-  const int64_t axis = normalize_axis(attr_int(request.node, "axis", request.opset < 13 ? 1 : -1), rank, request.node);
+  const int64_t axis = normalize_axis(attr_int(request.node, "axis", request.opset < 13 ? 1 : -1),
+                                      rank, request.node);
   // Before opset 13 everything from the axis on is one row.
   if (request.opset < 13 && axis != rank - 1) return nullptr;
   try {
     const auto kind = dnnl::prop_kind::forward_inference;
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl::softmax_forward::primitive_desc pd(engine(), kind, dnnl::algorithm::softmax_accurate, md, md,
+    const dnnl::softmax_forward::primitive_desc pd(engine(), kind,
+                                                   dnnl::algorithm::softmax_accurate, md, md,
                                                    static_cast<int>(axis), user_scratchpad());
 #else
     const dnnl::softmax_forward::desc desc(kind, md, static_cast<int>(axis));

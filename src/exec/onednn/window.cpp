@@ -8,15 +8,18 @@ ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights)
   ConvShape s;
   const int64_t groups = attr_int(node, "group", 1);
   if (weights.size() != input.size()) {
-    throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ", shape_text(weights), " differ in rank"));
+    throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ",
+                               shape_text(weights), " differ in rank"));
   }
   const Window window = resolve_window(node, input, Shape(weights.begin() + 2, weights.end()));
   if (groups < 1 || input[1] != weights[1] * groups || weights[0] % groups != 0) {
-    throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ", shape_text(weights),
-                               " do not fit with group ", groups));
+    throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ",
+                               shape_text(weights), " do not fit with group ", groups));
   }
-  for (int64_t d : input) if (d <= 0) return s;
-  for (int64_t d : weights) if (d <= 0) return s;
+  for (int64_t d : input)
+    if (d <= 0) return s;
+  for (int64_t d : weights)
+    if (d <= 0) return s;
   s.output = {input[0], weights[0]};
   s.output.insert(s.output.end(), window.output.begin(), window.output.end());
   s.weights = weights;
@@ -31,17 +34,17 @@ ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights)
   return s;
 }
 
-dnnl::convolution_forward::primitive_desc convolution_descriptor(const ConvShape& s, const Descriptor& source,
-                                                                 const Descriptor& weights, const Descriptor& bias,
-                                                                 const Descriptor& result,
-                                                                 const dnnl::primitive_attr& attr) {
+dnnl::convolution_forward::primitive_desc convolution_descriptor(
+    const ConvShape& s, const Descriptor& source, const Descriptor& weights, const Descriptor& bias,
+    const Descriptor& result, const dnnl::primitive_attr& attr) {
   const auto kind = dnnl::prop_kind::forward_inference;
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-  return {engine(), kind, algorithm, source, weights, bias, result, s.strides, s.dilations, s.pads_begin, s.pads_end, attr};
+  return {engine(), kind,      algorithm,   source,       weights,    bias,
+          result,   s.strides, s.dilations, s.pads_begin, s.pads_end, attr};
 #else
-  const dnnl::convolution_forward::desc desc(kind, algorithm, source, weights, bias, result, s.strides, s.dilations,
-                                             s.pads_begin, s.pads_end);
+  const dnnl::convolution_forward::desc desc(kind, algorithm, source, weights, bias, result,
+                                             s.strides, s.dilations, s.pads_begin, s.pads_end);
   return {desc, attr, engine()};
 #endif
 }

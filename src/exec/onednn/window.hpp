@@ -6,16 +6,15 @@
 namespace qtool::onednn {
 
 struct ConvShape {
-  Shape output, weights;                  // weights as [groups, out, in, kernel…] when grouped
-  Shape strides, dilations, pads_begin, pads_end;   // dilations minus one, as oneDNN counts
+  Shape output, weights;  // weights as [groups, out, in, kernel…] when grouped
+  Shape strides, dilations, pads_begin, pads_end;  // dilations minus one, as oneDNN counts
   bool valid() const { return !output.empty(); }
 };
 // Invalid (empty output) when a size is zero, which oneDNN does not take.
 ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights);
 
-dnnl::convolution_forward::primitive_desc convolution_descriptor(const ConvShape& shape, const Descriptor& source,
-                                                                 const Descriptor& weights, const Descriptor& bias,
-                                                                 const Descriptor& result,
-                                                                 const dnnl::primitive_attr& attr);
+dnnl::convolution_forward::primitive_desc convolution_descriptor(
+    const ConvShape& shape, const Descriptor& source, const Descriptor& weights,
+    const Descriptor& bias, const Descriptor& result, const dnnl::primitive_attr& attr);
 
 }  // namespace qtool::onednn

@@ -27,7 +27,9 @@ Tensor codes(const Call& call, Tensor value, size_t scale) {
 }
 
 // a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
-std::vector<Tensor> add(const Call& c) { return {codes(c, run("Add", c, {real(c, 0), real(c, 3)}, false), 6)}; }
+std::vector<Tensor> add(const Call& c) {
+  return {codes(c, run("Add", c, {real(c, 0), real(c, 3)}, false), 6)};
+}
 
 // y_scale, y_zero_point, then (x, x_scale, x_zero_point) for every input.
 std::vector<Tensor> concat(const Call& c) {
@@ -47,21 +49,28 @@ std::vector<Tensor> pool(const Call& c) {
 std::vector<Tensor> gemm(const Call& c) {
   const Tensor &a = c.in(0), &b = c.in(3);
   const bool ta = c.integer("transA", 0), tb = c.integer("transB", 0);
-  if (a.rank() != 2 || b.rank() != 2) throw_model("QT-E332", cat(node_text(c.node), ": operands must be matrices"));
+  if (a.rank() != 2 || b.rank() != 2)
+    throw_model("QT-E332", cat(node_text(c.node), ": operands must be matrices"));
   const int64_t m = a.dim(ta ? 1 : 0), k = a.dim(ta ? 0 : 1), n = b.dim(tb ? 0 : 1);
-  if (b.dim(tb ? 1 : 0) != k) throw_model("QT-E332", cat(node_text(c.node), ": inner sizes differ"));
+  if (b.dim(tb ? 1 : 0) != k)
+    throw_model("QT-E332", cat(node_text(c.node), ": inner sizes differ"));
   const Tensor &sb = c.in(4), &zb = c.in(5);
   const auto za = a.size() ? c.in(2).integer(0) : 0;
   Tensor y = Tensor::uninitialized(DType::kFloat, {m, n});
   auto out = y.mutable_data<float>();
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
-      int64_t sum = c.has(6) ? c.in(6).integer(c.in(6).size() == n ? j : c.in(6).size() == 1 ? 0 : i * n + j) : 0;
+      int64_t sum = c.has(6) ? c.in(6).integer(c.in(6).size() == n   ? j
+                                               : c.in(6).size() == 1 ? 0
+                                                                     : i * n + j)
+                             : 0;
       const int64_t zero = zb.integer(zb.size() == 1 ? 0 : j);
       for (int64_t p = 0; p < k; ++p) {
-        sum += (a.integer(ta ? p * m + i : i * k + p) - za) * (b.integer(tb ? j * k + p : p * n + j) - zero);
+        sum += (a.integer(ta ? p * m + i : i * k + p) - za) *
+               (b.integer(tb ? j * k + p : p * n + j) - zero);
       }
-      const float scale = c.in(1).data<float>()[0] * sb.data<float>()[static_cast<size_t>(sb.size() == 1 ? 0 : j)];
+      const float scale =
+          c.in(1).data<float>()[0] * sb.data<float>()[static_cast<size_t>(sb.size() == 1 ? 0 : j)];
       out[static_cast<size_t>(i * n + j)] = static_cast<float>(sum) * (c.real("alpha", 1) * scale);
     }
   }
@@ -75,7 +84,8 @@ std::vector<Tensor> lookup(const Call& c) {
   Tensor y = Tensor::uninitialized(table.dtype(), x.shape());
   const auto* in = static_cast<const uint8_t*>(x.raw());
   const auto* results = static_cast<const uint8_t*>(table.raw());
-  std::transform(in, in + x.size(), static_cast<uint8_t*>(y.mutable_raw()), [&](uint8_t code) { return results[code]; });
+  std::transform(in, in + x.size(), static_cast<uint8_t*>(y.mutable_raw()),
+                 [&](uint8_t code) { return results[code]; });
   return {std::move(y)};
 }
 
@@ -85,8 +95,10 @@ constexpr std::string_view kMicrosoft = "com.microsoft";
 
 extern const OpDef kQLinearAdd = {.type = "QLinearAdd", .domain = kMicrosoft, .eval = add};
 extern const OpDef kQLinearConcat = {.type = "QLinearConcat", .domain = kMicrosoft, .eval = concat};
-extern const OpDef kQLinearAveragePool = {.type = "QLinearAveragePool", .domain = kMicrosoft, .eval = pool};
-extern const OpDef kQLinearGlobalAveragePool = {.type = "QLinearGlobalAveragePool", .domain = kMicrosoft, .eval = pool};
+extern const OpDef kQLinearAveragePool = {
+    .type = "QLinearAveragePool", .domain = kMicrosoft, .eval = pool};
+extern const OpDef kQLinearGlobalAveragePool = {
+    .type = "QLinearGlobalAveragePool", .domain = kMicrosoft, .eval = pool};
 extern const OpDef kQGemm = {.type = "QGemm", .domain = kMicrosoft, .eval = gemm};
 extern const OpDef kLookup = {.type = "Lookup", .domain = "qtool", .eval = lookup};
 

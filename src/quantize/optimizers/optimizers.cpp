@@ -17,7 +17,8 @@ const OptimizerDef& find_optimizer(std::string_view name) {
   }
   const std::string near = nearest(name, names);
   throw Error(ErrorKind::kUsage, "QT-E121", cat("unknown optimizer '", printable(name), "'"))
-      .hint(near.empty() ? "`qtool list optimizers` shows them" : cat("did you mean '", near, "'?"));
+      .hint(near.empty() ? "`qtool list optimizers` shows them"
+                         : cat("did you mean '", near, "'?"));
 }
 
 }  // namespace qtool

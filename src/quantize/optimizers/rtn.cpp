@@ -13,16 +13,17 @@ namespace {
 
 struct Row {
   std::span<const float> weights;
-  std::span<const double> importance;     // one per column; empty: all equal
+  std::span<const double> importance;  // one per column; empty: all equal
   int bits;
-  int64_t channels;                       // columns per kernel position
+  int64_t channels;  // columns per kernel position
   bool exact_pairs;
 };
 
 void round_row(const Row& row, float scale, std::span<int8_t> codes) {
   const int lo = -(1 << (row.bits - 1)), hi = (1 << (row.bits - 1)) - 1;
   for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = static_cast<int8_t>(std::clamp(round_half_even(row.weights[i] / scale), static_cast<float>(lo), static_cast<float>(hi)));
+    codes[i] = static_cast<int8_t>(std::clamp(round_half_even(row.weights[i] / scale),
+                                              static_cast<float>(lo), static_cast<float>(hi)));
   }
 }
 
@@ -53,7 +54,8 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
     std::copy(codes.begin(), codes.end(), best.begin());
   };
   const int steps = row.bits < 4 ? 0 : 40;
-  for (int step = 0; step <= steps; ++step) consider(full * (1.f - 0.01f * static_cast<float>(step)));
+  for (int step = 0; step <= steps; ++step)
+    consider(full * (1.f - 0.01f * static_cast<float>(step)));
   // Wider scales until every pair sum fits: at twice the full scale no code exceeds 64.
   for (int step = 1; least < 0; ++step) consider(full * (1.f + 0.01f * static_cast<float>(step)));
   return scale;
@@ -72,10 +74,12 @@ WeightCodes optimize(const OptimizerInput& input) {
     // Inputs of this row's group: channels [group · channels, (group + 1) · channels).
     const int64_t group = r / (count / input.groups);
     for (size_t c = 0; !input.input_mean_square.empty() && c < n; ++c) {
-      importance.push_back(input.input_mean_square[static_cast<size_t>(group * channels) + c % static_cast<size_t>(channels)]);
+      importance.push_back(input.input_mean_square[static_cast<size_t>(group * channels) +
+                                                   c % static_cast<size_t>(channels)]);
     }
     const size_t at = static_cast<size_t>(r) * n;
-    const Row row{std::span(rows).subspan(at, n), importance, input.bits, channels, input.exact_pairs};
+    const Row row{std::span(rows).subspan(at, n), importance, input.bits, channels,
+                  input.exact_pairs};
     result.scales.push_back(quantize_row(row, std::span(codes).subspan(at, n)));
   }
   result.codes = qdq::from_rows(codes, input.weight.shape(), input.channel_axis);
@@ -84,6 +88,8 @@ WeightCodes optimize(const OptimizerInput& input) {
 
 }  // namespace
 
-extern const OptimizerDef kRtn = {.name = "rtn", .summary = "round to nearest, scale per channel by output error", .optimize = optimize};
+extern const OptimizerDef kRtn = {.name = "rtn",
+                                  .summary = "round to nearest, scale per channel by output error",
+                                  .optimize = optimize};
 
 }  // namespace qtool
