@@ -7,15 +7,24 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The float model's labelled test set when its sidecar names one, else the calibration data.
-std::vector<fs::path> default_data(const Workspace& w) {
+// The float model's test set when its sidecar names one that fits the model's inputs, else the
+// calibration data.
+std::unique_ptr<SampleSource> default_source(const Workspace& w, const Model& model,
+                                             const DataOptions& options) {
   fs::path sidecar = w.model;
   sidecar.replace_extension(".json");
-  if (fs::exists(sidecar)) {
-    const auto test = read_sidecar(sidecar).test;
-    if (test && fs::exists(*test)) return {*test};
+  const auto test = fs::exists(sidecar) ? read_sidecar(sidecar).test : std::nullopt;
+  if (test && fs::exists(*test)) {
+    try {
+      return open_data({*test}, w.preprocess, input_specs(model), options);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData) throw;
+      log(LogLevel::kWarning,
+          cat("the sidecar's test set is left out, the calibration data is used: ",
+              error.message()));
+    }
   }
-  return w.data;
+  return pipeline::source_of(w, model);
 }
 
 }  // namespace
@@ -39,8 +48,9 @@ EvalReport run_eval(const EvalRequest& request) {
   if (!report.reference.empty()) reference = load_model(report.reference);
   std::unique_ptr<SampleSource> source;
   if (w && request.data.random_samples == 0) {
-    const auto paths = request.data.data.empty() ? default_data(*w) : request.data.data;
-    source = open_data(paths, w->preprocess, input_specs(model), request.data.options);
+    source = request.data.data.empty() ? default_source(*w, model, request.data.options)
+                                       : open_data(request.data.data, w->preprocess,
+                                                   input_specs(model), request.data.options);
   } else {
     // Preprocessing belongs to the float model: its sidecar describes both.
     source = open_source(request.data, reference ? *reference : model);
