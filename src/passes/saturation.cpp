@@ -83,8 +83,6 @@ std::vector<SaturatingLayer> saturating_layers(const Model& lowered) {
     const Tensor* weight = g.constant(node.inputs[3]);
     if (!weight || weight->dtype() != DType::kInt8 || weight->rank() < 2) continue;
     if (zero && zero->dtype() != DType::kUint8) continue;
-    // Depthwise kernels have one channel to sum over: they widen before they add.
-    if (convolution && attr_int(node, "group", 1) > 1 && weight->dim(1) == 1) continue;
     const Rows rows =
         convolution ? convolution_rows(*weight) : matrix_rows(*weight, attr_int(node, "transB", 0));
     SaturatingLayer layer{node.name, 0, rows.count};

@@ -94,10 +94,8 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits
     if (input.size() > 1 && weight.dim(1) > 0)
       groups = std::max<int64_t>(1, input[1] / weight.dim(1));
   }
-  // Depthwise kernels widen before they add: their pairs cannot overflow.
-  const bool depthwise = groups > 1 && weight.dim(1) == 1;
   return find_optimizer(optimizer).optimize(
-      {weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups, !depthwise});
+      {weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups});
 }
 
 }  // namespace qtool
