@@ -22,6 +22,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
 
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(qtool_stb INTERFACE)

@@ -85,6 +85,14 @@ class Executor {
   std::unique_ptr<Impl> impl_;
 };
 
+// The bytes that a run's live values hold; shared tensors count once each time they are held.
+int64_t live_bytes(const State& state);
+
+// c [m][n] += aᵀ · b with a [k][m], b [k][n], all row-major with their own row strides; single precision
+// on the calling thread (oneDNN's sgemm).
+void add_product(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c,
+                 int64_t c_stride, int64_t m, int64_t n, int64_t k);
+
 // Peak of one core and of `threads` cores in GFLOP/s (float) and GOP/s (u8×s8), measured briefly.
 struct MachinePeak {
   double float_gflops = 0, int8_gops = 0;

@@ -65,6 +65,9 @@ struct QuantRule {
   int bias_input = -1;                            // kLinear; −1: none
   int64_t (*weight_axis)(const Node&) = nullptr;  // kLinear: output-channel axis of the weight
   std::string_view reason = "no integer kernel for this operator";  // kNone
+  // kLinear: the output is a product of the weight's rows with columns of the input, which are patches
+  // under the kernel, or its last axis where the weight is a matrix.
+  bool column_product = false;
   // Why this very node stays in float although its operator need not; "" when it takes part.
   std::string_view (*blocked)(const Node&) = nullptr;
 };

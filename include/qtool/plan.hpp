@@ -24,11 +24,12 @@ inline constexpr int kFloatBits = 32;
 struct LayerSite {
   std::string name;  // of the node
   std::string type;
-  std::string input, output;  // activation value names; output is behind a folded activation
-  std::string weight, bias;   // initializer names; bias may be empty
-  bool takes_bias = false;    // the operator has a bias input
-  bool dense = false;         // channels are the last axis of its input and output (Gemm, MatMul)
-  int64_t channel_axis = 0;   // of the weight
+  std::string input, output;    // activation value names; output is behind a folded activation
+  std::string weight, bias;     // initializer names; bias may be empty
+  bool takes_bias = false;      // the operator has a bias input
+  bool dense = false;           // channels are the last axis of its input and output (Gemm, MatMul)
+  bool column_product = false;  // QuantRule::column_product
+  int64_t channel_axis = 0;     // of the weight
   int64_t channels = 0;
   int64_t weights = 0;  // elements
   int64_t macs = 0;     // per sample; 0 when shapes are not known

@@ -16,7 +16,7 @@ namespace qtool {
 struct QuantizeOptions {
   int threads = 1;
   std::string target = "ort-cpu";
-  std::string optimizer = "rtn";  // used where the plan's layer does not name one
+  std::string optimizer = "cd";  // used where the plan's layer does not name one
   std::string export_style = "qdq";
   bool bias_correction = true;  // tried on held-out samples, kept where it helps
   std::string provenance;       // resolved options, written to the model's metadata
@@ -50,6 +50,17 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const CalibrationTable& table, const SampleSource* source,
                          const QuantizeOptions& options);
 
+// Second moments of a layer's inputs over output positions, x̂ in the quantized network, x in the
+// float network; columns as the weight's rows have them, in (kernel position, input channel) order.
+struct GroupMoments {
+  std::vector<float> h;      // E[x̂ x̂ᵀ], [columns][columns]
+  std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape
+};
+struct InputMoments {
+  int64_t columns = 0, positions = 0;
+  std::vector<GroupMoments> groups;  // of a convolution; one otherwise
+};
+
 // Weight optimisers: src/quantize/optimizers/<m>.cpp.
 struct OptimizerInput {
   const Tensor& weight;  // float, any layout
@@ -60,10 +71,15 @@ struct OptimizerInput {
   std::vector<double> input_mean_square;
   int64_t groups = 1;
   bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
+  int64_t block = 0;        // columns that share a scale; 0: the whole row
+  const InputMoments* moments = nullptr;  // given to optimisers that need them
+  int threads = 1;
 };
 struct OptimizerDef {
   std::string_view name, summary;
   WeightCodes (*optimize)(const OptimizerInput& input);
+  // Runs layer by layer on the inputs that the quantized network really has.
+  bool needs_moments = false;
 };
 std::span<const OptimizerDef* const> optimizers();
 // One layer by one optimiser, with what calibration knows of its input: the price of a choice.

@@ -47,6 +47,12 @@ State& State::operator=(const State& other) {
 State& State::operator=(State&&) noexcept = default;
 State::~State() = default;
 
+int64_t live_bytes(const State& state) {
+  int64_t bytes = 0;
+  for (const Array& array : state.impl->arrays) bytes += array.tensor.bytes();
+  return bytes;
+}
+
 struct Executor::Impl {
   struct Step {
     mutable std::shared_mutex mutex;

@@ -39,6 +39,7 @@ extern const OpDef kConv{.type = "Conv",
                                    .weight_input = 1,
                                    .bias_input = 2,
                                    .weight_axis = [](const Node&) -> int64_t { return 0; },
-                                   .reason = ""}};
+                                   .reason = "",
+                                   .column_product = true}};
 
 }  // namespace qtool

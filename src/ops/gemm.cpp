@@ -90,6 +90,7 @@ extern const OpDef kGemm{.type = "Gemm",
                                      return attr_int(n, "transB", 0) ? 0 : 1;
                                    },
                                    .reason = "",
+                                   .column_product = true,
                                    .blocked = blocked}};
 
 }  // namespace qtool

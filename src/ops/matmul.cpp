@@ -35,6 +35,7 @@ extern const OpDef kMatMul{.type = "MatMul",
                            .quant = {.kind = QuantKind::kLinear,
                                      .weight_input = 1,
                                      .weight_axis = [](const Node&) -> int64_t { return -1; },
-                                     .reason = ""}};
+                                     .reason = "",
+                                     .column_product = true}};
 
 }  // namespace qtool

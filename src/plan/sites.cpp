@@ -86,6 +86,7 @@ class Finder {
     site.channel_axis = op.quant.weight_axis ? op.quant.weight_axis(node) : 0;
     if (site.channel_axis < 0) site.channel_axis += weight.rank();
     site.takes_bias = op.quant.bias_input >= 0;
+    site.column_product = op.quant.column_product;
     site.dense = weight.rank() <= 2;
     site.channels = weight.dim(site.channel_axis);
     if (weight.size() == 0) site.reason = "its weight is empty";

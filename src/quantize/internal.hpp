@@ -18,13 +18,21 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
 struct LayerResult {
   WeightCodes weight;
   int bits = 8;
+  std::string method;       // the optimiser that made the codes
   std::vector<float> bias;  // empty: the layer has none
   std::string note;
 };
 using LayerResults = std::map<std::string, LayerResult>;  // by layer name
+// Every layer by itself, from the calibration table alone: what optimisers without moments do.
 LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
                               const CalibrationTable& table, const ActivationParams& activations,
                               const QuantizeOptions& options);
+// Layer by layer over the first `chunks` chunks of data, each on the inputs that the quantized layers
+// before it leave; with bias correction when `options` ask for it.
+LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
+                                  const CalibrationTable& table,
+                                  const ActivationParams& activations, const SampleSource& source,
+                                  int64_t chunks, const QuantizeOptions& options);
 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
@@ -41,11 +49,6 @@ Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t ch
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers);
 
-// Mean output error per channel of each layer with its quantized inputs, added to the biases; layers
-// in graph order, each seeing the corrected ones before it. Over the first `chunks` chunks.
-LayerResults corrected_biases(const Model& model, const Sites& sites,
-                              const ActivationParams& activations, const LayerResults& layers,
-                              const SampleSource& source, int64_t chunks, int threads);
 // Distance of two models' outputs over chunks [first, last): KL of the class distributions for
 // classifiers, relative noise power otherwise.
 double output_distance(const Model& reference, const Model& model, const SampleSource& source,

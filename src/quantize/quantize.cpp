@@ -30,36 +30,38 @@ double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResul
   return noise > 0 ? 10 * std::log10(signal / noise) : 200;
 }
 
-// Chunks whose live values of both networks fit the memory that correction may take.
-int64_t chunks_that_fit(const Sites& sites, const SampleSource& source) {
-  constexpr int64_t kBudgetBytes = 384 << 20;
-  int64_t largest = 1;
-  for (const ActivationSite& site : sites.activations) largest = std::max(largest, site.elements);
-  const int64_t per_sample = largest * static_cast<int64_t>(sizeof(float)) * 6;
-  const int64_t per_chunk =
-      per_sample *
-      std::max<int64_t>(1, source.samples() / std::max<int64_t>(source.chunk_count(), 1));
-  return std::clamp<int64_t>(kBudgetBytes / std::max<int64_t>(per_chunk, 1), 1,
-                             source.chunk_count());
+// Samples that no layer is optimised on: at most this many, and an eighth.
+constexpr int64_t kMostHeldOut = 32;
+
+// Layers optimised in sequence on most chunks, kept when the outputs of held-out chunks are closer to
+// float than those of layers that were each rounded by themselves.
+LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& plan,
+                      const CalibrationTable& table, const ActivationParams& activations,
+                      const SampleSource& source, const QuantizeOptions& options, bool& kept) {
+  const LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
+  const int64_t chunks = source.chunk_count();
+  const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
+  const int64_t held_out =
+      std::clamp<int64_t>(std::min(chunks / 8, kMostHeldOut / per_chunk), 1, chunks);
+  if (plain.empty() || chunks <= held_out) return plain;
+  LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, source,
+                                                chunks - held_out, options);
+  const auto distance = [&](const LayerResults& layers) {
+    return output_distance(model, insert_qdq(model, sites, activations, layers), source,
+                           chunks - held_out, chunks, options.threads);
+  };
+  const double before = distance(plain), after = distance(optimized);
+  kept = after < before;
+  log(LogLevel::kDebug,
+      cat("optimised in sequence: held-out distance ", before, " before, ", after, " after"));
+  return kept ? optimized : plain;
 }
 
-// Biases corrected on most chunks, kept when the outputs of held-out chunks come closer to float.
-LayerResults correct(const Model& model, const Sites& sites, const ActivationParams& activations,
-                     const LayerResults& layers, const SampleSource& source,
-                     const QuantizeOptions& options, bool& kept) {
-  const int64_t all = source.chunk_count(), held_out = std::max<int64_t>(1, all / 4);
-  const int64_t used = std::min(all - held_out, chunks_that_fit(sites, source));
-  if (used < 1) return layers;
-  LayerResults corrected =
-      corrected_biases(model, sites, activations, layers, source, used, options.threads);
-  const int64_t first = all - held_out, last = std::min(all, first + std::max<int64_t>(used, 1));
-  const Model before = insert_qdq(model, sites, activations, layers),
-              after = insert_qdq(model, sites, activations, corrected);
-  const double was = output_distance(model, before, source, first, last, options.threads);
-  const double now = output_distance(model, after, source, first, last, options.threads);
-  kept = now < was;
-  log(LogLevel::kDebug, cat("bias correction: output distance ", was, " before, ", now, " after"));
-  return kept ? corrected : layers;
+bool needs_sequence(const QuantPlan& plan, const QuantizeOptions& options) {
+  return options.bias_correction ||
+         std::any_of(plan.layers.begin(), plan.layers.end(), [](const LayerChoice& choice) {
+           return find_optimizer(choice.method).needs_moments;
+         });
 }
 
 void describe(Quantized& result, const Model& model, const Sites& sites, const QuantPlan& plan,
@@ -76,7 +78,7 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
       const LayerResult& layer = layers.at(site.name);
       const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
       result.layers.push_back(
-          {site.name, site.type, choice->method, layer.bits, plan.activation_bits.at(site.input),
+          {site.name, site.type, layer.method, layer.bits, plan.activation_bits.at(site.input),
            weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(), layer.note});
     }
   }
@@ -101,11 +103,11 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
         .hint("use --export qdq");
   }
   const ActivationParams activations = activation_params(sites, plan, table);
-  LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
-  bool corrected = false;
-  if (options.bias_correction && source && !layers.empty()) {
-    layers = correct(model, sites, activations, layers, *source, options, corrected);
-  }
+  bool optimized = false;
+  LayerResults layers =
+      source && needs_sequence(plan, options)
+          ? optimize(model, sites, plan, table, activations, *source, options, optimized)
+          : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
     const auto input = activations.find(site.input);
@@ -119,7 +121,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);
   lint_export(result.model, options.target);
-  describe(result, model, sites, plan, layers, corrected);
+  describe(result, model, sites, plan, layers, optimized && options.bias_correction);
   const PlanCost cost = plan_cost(plan, sites, model);
   result.mean_weight_bits = cost.mean_weight_bits;
   result.bits_per_weight = cost.bits_per_weight;

@@ -70,7 +70,8 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
     const auto input = activations.find(site.input);
-    result.weight = optimize_layer(weight, site, choice.weight_bits, choice.method, table);
+    result.method = find_optimizer(choice.method).needs_moments ? "rtn" : choice.method;
+    result.weight = optimize_layer(weight, site, choice.weight_bits, result.method, table);
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());

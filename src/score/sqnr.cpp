@@ -43,13 +43,15 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   group.value = site.weight;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+  // Optimisers that run in sequence are priced by rounding: what they start from.
+  const std::string optimizer =
+      find_optimizer(options.optimizer).needs_moments ? "rtn" : options.optimizer;
   for (int bits : options.weight_bits) {
     if (bits == kFloatBits) {
       group.candidates.emplace_back();
       continue;
     }
-    group.candidates.push_back(
-        Candidate{optimize_layer(weight, site, bits, options.optimizer, table), {}});
+    group.candidates.push_back(Candidate{optimize_layer(weight, site, bits, optimizer, table), {}});
   }
   return group;
 }

@@ -323,7 +323,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.keep = keep;
   r.score = score;
   r.solver = solver;
-  r.optimizer = optimizer == "auto" ? "rtn" : optimizer;
+  r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = target;
   r.signed_activations = signed_activations;

@@ -2,10 +2,10 @@
 
 namespace qtool {
 
-extern const OptimizerDef kRtn;
+extern const OptimizerDef kRtn, kGptq, kCd;
 
 std::span<const OptimizerDef* const> optimizers() {
-  static const OptimizerDef* const kList[] = {&kRtn};
+  static const OptimizerDef* const kList[] = {&kRtn, &kGptq, &kCd};
   return kList;
 }
 

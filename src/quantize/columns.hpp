@@ -1,0 +1,34 @@
+// What a layer's weights multiply: its input as rows of columns, one row an output position.
+#pragma once
+
+#include <span>
+
+#include "qtool/plan.hpp"
+
+namespace qtool::qdq {
+
+// Convolutions: the patch under the kernel, columns in (kernel position, input channel) order, as
+// rows_of() lays out the weight. Dense layers: the last axis.
+// For layers that are column products alone.
+class ColumnReader {
+ public:
+  ColumnReader(const Node& node, const LayerSite& site, const Tensor& weight);
+  int64_t groups() const { return groups_; }
+  int64_t columns() const { return columns_; }
+  // Output positions of all samples of an input of this shape.
+  int64_t positions(const Shape& input) const;
+  // Columns of `group` at `positions`, as rows of out [positions.size()][columns()].
+  void read(const Tensor& input, std::span<const int64_t> positions, int64_t group,
+            float* out) const;
+
+ private:
+  Window window(const Shape& input) const;
+  void read_patch(const float* image, const Window& w, int64_t position, float* out) const;
+
+  const Node* node_;
+  bool dense_;
+  int64_t groups_ = 1, columns_ = 0, channels_ = 0;  // channels: of one group
+  std::vector<int64_t> kernel_;
+};
+
+}  // namespace qtool::qdq

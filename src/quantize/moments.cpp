@@ -1,0 +1,191 @@
+#include "quantize/moments.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "qtool/exec.hpp"
+
+namespace qtool::qdq {
+namespace {
+
+// Columns held at once, of either network: 64 MiB.
+constexpr int64_t kMostElements = int64_t{16} << 20;
+constexpr int64_t kPanel = 96;  // rows of a Gram matrix that one task works on
+
+std::vector<int64_t> drawn(int64_t available, int64_t wanted, uint64_t seed) {
+  std::vector<int64_t> all(static_cast<size_t>(available));
+  std::iota(all.begin(), all.end(), 0);
+  if (wanted >= available) return all;
+  Rng random(seed);
+  for (int64_t i = 0; i < wanted; ++i) {
+    const auto other = i + static_cast<int64_t>(random.below(static_cast<uint64_t>(available - i)));
+    std::swap(all[static_cast<size_t>(i)], all[static_cast<size_t>(other)]);
+  }
+  all.resize(static_cast<size_t>(wanted));
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+// Column sums of one chunk's rows.
+struct Sums {
+  std::vector<double> quantized, shift;  // [groups][columns]
+};
+
+// The rows of some neighbouring groups, [group][position][column]: the quantized network's columns,
+// and what the float network's differ by.
+class Rows {
+ public:
+  Rows(const ColumnReader& reader, int64_t first, int64_t groups,
+       const std::vector<std::vector<int64_t>>& positions)
+      : reader_(reader), first_(first), groups_(groups), positions_(positions) {
+    for (const auto& p : positions) {
+      offsets_.push_back(count_);
+      count_ += static_cast<int64_t>(p.size());
+    }
+    const auto n = static_cast<size_t>(groups * count_ * reader.columns());
+    quantized_.resize(n);
+    shift_.resize(n);
+    sums_.resize(positions.size());
+  }
+
+  void read(int64_t chunk, const InputPair& input) {
+    const auto i = static_cast<size_t>(chunk);
+    const int64_t k = reader_.columns(), n = static_cast<int64_t>(positions_[i].size());
+    Sums& sums = sums_[i];
+    sums.quantized.assign(static_cast<size_t>(groups_ * k), 0);
+    sums.shift = sums.quantized;
+    for (int64_t g = 0; g < groups_; ++g) {
+      float* q = quantized_.data() + (g * count_ + offsets_[i]) * k;
+      float* s = shift_.data() + (g * count_ + offsets_[i]) * k;
+      reader_.read(input.second, positions_[i], first_ + g, q);
+      reader_.read(input.first, positions_[i], first_ + g, s);
+      for (int64_t row = 0; row < n; ++row) {
+        double* sum_q = sums.quantized.data() + g * k;
+        double* sum_s = sums.shift.data() + g * k;
+        for (int64_t c = 0; c < k; ++c, ++q, ++s) {
+          *s -= *q;
+          *sum_q++ += *q;
+          *sum_s++ += *s;
+        }
+      }
+    }
+  }
+
+  void merge_sums() {
+    for (size_t i = 1; i < sums_.size(); ++i) {
+      for (size_t c = 0; c < sums_[0].shift.size(); ++c) {
+        sums_[0].quantized[c] += sums_[i].quantized[c];
+        sums_[0].shift[c] += sums_[i].shift[c];
+      }
+    }
+  }
+
+  // Rows [begin, end) of a group's two matrices; of h only what lies right of the diagonal block.
+  void panel(int64_t g, int64_t begin, int64_t end, bool centred, GroupMoments& moments) const {
+    const int64_t k = reader_.columns(), height = end - begin;
+    const float* q = quantized_.data() + g * count_ * k;
+    const float* s = shift_.data() + g * count_ * k;
+    float* h = moments.h.data() + begin * k + begin;
+    float* d = moments.shift.data() + begin * k;
+    constexpr int64_t kBlock = 4096;  // positions summed in one product
+    for (int64_t row = 0; row < count_; row += kBlock) {
+      const int64_t n = std::min(kBlock, count_ - row);
+      const float* left = q + row * k;
+      add_product(left + begin, k, left + begin, k, h, k, height, k - begin, n);
+      add_product(s + row * k + begin, k, left, k, d, k, height, k, n);
+    }
+    const double scale = 1.0 / static_cast<double>(count_);
+    const double* mean_q = sums_[0].quantized.data() + g * k;
+    const double* mean_s = sums_[0].shift.data() + g * k;
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t c = 0; c < k; ++c) {
+        const double off_h = centred ? mean_q[r] * mean_q[c] * scale : 0,
+                     off_d = centred ? mean_s[r] * mean_q[c] * scale : 0;
+        float& in_h = moments.h[static_cast<size_t>(r * k + c)];
+        float& in_d = moments.shift[static_cast<size_t>(r * k + c)];
+        if (c >= begin) in_h = static_cast<float>((in_h - off_h) * scale);
+        in_d = static_cast<float>((in_d - off_d) * scale);
+      }
+    }
+  }
+
+  int64_t count() const { return count_; }
+
+ private:
+  const ColumnReader& reader_;
+  int64_t first_, groups_;
+  const std::vector<std::vector<int64_t>>& positions_;
+  std::vector<int64_t> offsets_;
+  int64_t count_ = 0;
+  std::vector<float> quantized_, shift_;
+  std::vector<Sums> sums_;
+};
+
+// Off-diagonal entries of few positions are noise: shrunk by K / (K + M). When they are mostly noise
+// the shift is left out.
+void shrink(GroupMoments& moments, int64_t k, int64_t positions) {
+  if (positions >= 32 * k) return;
+  const float keep = static_cast<float>(positions) / static_cast<float>(k + positions);
+  for (int64_t r = 0; r < k; ++r) {
+    for (int64_t c = 0; c < k; ++c) {
+      if (r != c) {
+        moments.h[static_cast<size_t>(r * k + c)] *= keep;
+        moments.shift[static_cast<size_t>(r * k + c)] *= keep;
+      }
+    }
+  }
+  if (keep < 0.5f) std::fill(moments.shift.begin(), moments.shift.end(), 0.f);
+}
+
+void mirror(std::vector<float>& h, int64_t k) {
+  for (int64_t r = 0; r < k; ++r) {
+    for (int64_t c = 0; c < r; ++c)
+      h[static_cast<size_t>(r * k + c)] = h[static_cast<size_t>(c * k + r)];
+  }
+}
+
+}  // namespace
+
+InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
+                           const std::function<InputPair(int64_t chunk)>& input,
+                           const MomentOptions& options) {
+  const int64_t k = reader.columns();
+  const int64_t most = reader.groups() > 1 ? options.grouped_positions : options.positions;
+  const int64_t wanted = std::min(most, std::max<int64_t>(kMostElements / k, 1));
+  std::vector<std::vector<int64_t>> positions(static_cast<size_t>(chunks));
+  parallel_for(options.threads, chunks, [&](int64_t c, int) {
+    const int64_t share = (wanted * (c + 1)) / chunks - (wanted * c) / chunks;
+    positions[static_cast<size_t>(c)] = drawn(reader.positions(input(c).first.shape()), share,
+                                              options.seed * 1000003 + static_cast<uint64_t>(c));
+  });
+  InputMoments result;
+  result.columns = k;
+  result.groups.resize(static_cast<size_t>(reader.groups()));
+  const int64_t batch = std::clamp<int64_t>(kMostElements / (wanted * k), 1, reader.groups());
+  for (int64_t first = 0; first < reader.groups(); first += batch) {
+    const int64_t groups = std::min(batch, reader.groups() - first);
+    Rows rows(reader, first, groups, positions);
+    parallel_for(options.threads, chunks, [&](int64_t c, int) { rows.read(c, input(c)); });
+    rows.merge_sums();
+    result.positions = rows.count();
+    const int64_t panels = (k + kPanel - 1) / kPanel;
+    for (int64_t g = 0; g < groups; ++g) {
+      GroupMoments& m = result.groups[static_cast<size_t>(first + g)];
+      m.h.assign(static_cast<size_t>(k * k), 0.f);
+      m.shift.assign(static_cast<size_t>(k * k), 0.f);
+    }
+    parallel_for(options.threads, groups * panels, [&](int64_t task, int) {
+      const int64_t g = task / panels, begin = task % panels * kPanel;
+      rows.panel(g, begin, std::min(k, begin + kPanel), options.centred,
+                 result.groups[static_cast<size_t>(first + g)]);
+    });
+  }
+  parallel_for(options.threads, reader.groups(), [&](int64_t g, int) {
+    GroupMoments& m = result.groups[static_cast<size_t>(g)];
+    mirror(m.h, k);
+    shrink(m, k, result.positions);
+  });
+  return result;
+}
+
+}  // namespace qtool::qdq

@@ -1,0 +1,30 @@
+// Second moments of a layer's input, side by side in the float and in the quantized network.
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include "qtool/quantize.hpp"
+#include "quantize/columns.hpp"
+
+namespace qtool::qdq {
+
+struct MomentOptions {
+  // Output positions sampled over all samples; per group where a convolution has groups.
+  int64_t positions = 32768, grouped_positions = 4096;
+  // Means are taken off: exact when the bias takes over what the mean does.
+  bool centred = true;
+  uint64_t seed = 0;
+  int threads = 1;
+};
+
+// The layer's input in the float and in the quantized network, for one chunk of data.
+using InputPair = std::pair<Tensor, Tensor>;
+
+// The same positions of both, drawn per chunk, so that chunks of equal length weigh the same.
+// Where columns are many and positions few, moments are shrunk to their diagonal.
+InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
+                           const std::function<InputPair(int64_t chunk)>& input,
+                           const MomentOptions& options);
+
+}  // namespace qtool::qdq

@@ -1,0 +1,18 @@
+// GPTQ's solution, then coordinate descent over codes and scales.
+#include "quantize/optimizers/gram_rows.hpp"
+
+namespace qtool {
+
+extern const OptimizerDef kCd = {.name = "cd",
+                                 .summary = "gptq, then coordinate descent over codes and scales",
+                                 .optimize =
+                                     [](const OptimizerInput& input) {
+                                       return qdq::optimize_rows(
+                                           input, [](const qdq::RowProblem& p, qdq::RowCodes& row) {
+                                             constexpr int kPasses = 10;
+                                             qdq::coordinate_descent(p, kPasses, row);
+                                           });
+                                     },
+                                 .needs_moments = true};
+
+}  // namespace qtool

@@ -1,0 +1,50 @@
+// The search for codes whose output, not whose weights, is closest: rows share the Gram matrix
+// H = E[x̂ x̂ᵀ] of the quantized network's inputs, and aim at w* = w + w (C − H)(H + λ)⁻¹, which also
+// makes up for what the layers before did to those inputs (C = E[x x̂ᵀ]).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "qtool/quantize.hpp"
+
+namespace qtool::qdq {
+
+// One row's grid: codes times the scale of their block.
+struct RowGrid {
+  int lowest = 0, highest = 0;
+  int64_t block = 0;     // columns that share a scale
+  int64_t channels = 0;  // columns per kernel position
+  bool exact_pairs = false;
+
+  // The codes that column j may take beside its neighbours' (see pair_sums_fit).
+  std::pair<int, int> range(size_t j, std::span<const int8_t> codes) const;
+};
+
+struct RowCodes {
+  std::vector<int8_t> codes;
+  std::vector<float> scales;  // one a block
+};
+
+// (code · scale − target) H (…)ᵀ of a row, and what belongs to it.
+struct RowProblem {
+  std::span<const float> target;  // w*
+  std::span<const float> gram;    // H [columns][columns]
+  std::span<const float> factor;  // lower Cholesky factor of H + λ
+  float ridge = 0;                // added to H's diagonal in coordinate descent
+  RowGrid grid;
+};
+
+// Codes column by column from the last, each making up for the errors of those before it (GPTQ,
+// arXiv 2210.17323, in its form as Babai's nearest plane), at the scale of least error.
+RowCodes nearest_plane(const RowProblem& problem);
+
+// Improves a solution: each code in turn is set to its best value, then each scale; until nothing
+// changes, at most `passes` times. The error never rises.
+void coordinate_descent(const RowProblem& problem, int passes, RowCodes& row);
+
+using RowPolish = void (*)(const RowProblem& problem, RowCodes& row);
+// All rows of a layer by nearest_plane, then `polish` when it is given.
+WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish);
+
+}  // namespace qtool::qdq

@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "quantize/internal.hpp"
+#include "quantize/side_by_side.hpp"
+
+namespace qtool::qdq {
+namespace {
+
+// For the values of both networks over all chunks.
+constexpr int64_t kMemory = int64_t{640} << 20;
+
+std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& layers,
+                                       const Model& quantized) {
+  std::vector<const LayerSite*> order;
+  for (const Node& node : quantized.graph.nodes) {
+    const LayerSite* site = sites.layer(node.name);
+    if (site && layers.contains(site->name)) order.push_back(site);
+  }
+  return order;
+}
+
+// The layers one by one, along the side-by-side run.
+class Sequence {
+ public:
+  Sequence(const Model& model, SideBySide& run, const QuantizeOptions& options)
+      : model_(model), run_(run), options_(options) {}
+
+  void optimize(const LayerSite& site, const OptimizerDef& optimizer, LayerResult& layer) {
+    const Node& node = *std::find_if(model_.graph.nodes.begin(), model_.graph.nodes.end(),
+                                     [&](const Node& n) { return n.name == site.name; });
+    const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
+    const bool corrected = options_.bias_correction && site.takes_bias;
+    run_.advance_to(site);
+    if (optimizer.needs_moments && site.column_product) {
+      const InputMoments& moments = moments_of(site, node, weight, corrected);
+      OptimizerInput input{weight, site.channel_axis, layer.bits, {}};
+      input.moments = &moments;
+      input.threads = options_.threads;
+      layer.weight = optimizer.optimize(input);
+      layer.method = optimizer.name;
+    }
+    const std::vector<float> shift = run_.run_layer(
+        site,
+        dequantize(layer.weight.codes, symmetric_params(layer.weight.scales, site.channel_axis,
+                                                        {.bits = 8, .symmetric = true})));
+    if (!corrected) return;
+    run_.shift_output(site, shift);
+    layer.bias.resize(shift.size(), 0.f);
+    for (size_t c = 0; c < shift.size(); ++c) layer.bias[c] += shift[c];
+  }
+
+ private:
+  // Dense layers that read one value (queries, keys, values) share its moments.
+  const InputMoments& moments_of(const LayerSite& site, const Node& node, const Tensor& weight,
+                                 bool centred) {
+    const std::string key = cat(site.input, centred ? " centred" : "");
+    if (site.dense && key == key_) return moments_;
+    const ColumnReader reader(node, site, weight);
+    MomentOptions options;
+    options.centred = centred;
+    options.threads = options_.threads;
+    moments_ = input_moments(
+        reader, run_.chunks(), [&](int64_t chunk) { return run_.input(site, chunk); }, options);
+    key_ = site.dense ? key : "";
+    return moments_;
+  }
+
+  const Model& model_;
+  SideBySide& run_;
+  const QuantizeOptions& options_;
+  std::string key_;
+  InputMoments moments_;
+};
+
+}  // namespace
+
+LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
+                                  const CalibrationTable& table,
+                                  const ActivationParams& activations, const SampleSource& source,
+                                  int64_t chunks, const QuantizeOptions& options) {
+  LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
+  const Model quantized = insert_qdq(model, sites, activations, {});
+  const std::vector<const LayerSite*> order = in_order(sites, layers, quantized);
+  SideBySide run(model, quantized, order, source, chunks, kMemory, options.threads);
+  Sequence sequence(model, run, options);
+  Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");
+  for (const LayerSite* site : order) {
+    sequence.optimize(*site, find_optimizer(plan.layer(site->name)->method), layers[site->name]);
+    progress.advance(1);
+  }
+  return layers;
+}
+
+}  // namespace qtool::qdq
