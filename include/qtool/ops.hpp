@@ -68,6 +68,7 @@ struct QuantRule {
   // kLinear: the output is a product of the weight's rows with columns of the input, which are patches
   // under the kernel, or its last axis where the weight is a matrix.
   bool column_product = false;
+  bool sum = false;  // kBinary: the operands are added
   // Why this very node stays in float although its operator need not; "" when it takes part.
   std::string_view (*blocked)(const Node&) = nullptr;
 };

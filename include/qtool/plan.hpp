@@ -75,13 +75,17 @@ const Target& find_target(std::string_view name);
 // `model` is prepared; shapes of values are used where known.
 Sites find_sites(const Model& model, const Target& target);
 
+// LayerChoice::scale_block for one scale a channel, and for one a tensor.
+inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
+
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
-  int weight_bits = 8;         // 2 to 8, or kFloatBits
-  int activation_bits = 8;     // of its input: 4 to 16, or kFloatBits
-  std::string method = "rtn";  // weight optimiser
-  std::string reason = {};     // why float, or "kept by --keep …"
+  int weight_bits = 8;                  // 2 to 8, or kFloatBits
+  int activation_bits = 8;              // of its input: 4 to 16, or kFloatBits
+  int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
+  std::string method = "rtn";           // weight optimiser
+  std::string reason = {};              // why float, or "kept by --keep …"
 };
 
 struct QuantPlan {

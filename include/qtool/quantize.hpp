@@ -39,11 +39,20 @@ struct Quantized {
   double mean_weight_bits = 0, bits_per_weight = 0;
 };
 
-// Weight codes of one layer for a width: the price that search asks about. Rows are output channels.
+// Weight codes of one layer for a width: the price that search asks about. Rows are output channels,
+// columns are in (kernel position, input channel) order.
 struct WeightCodes {
   Tensor codes;               // int8, the weight's shape
-  std::vector<float> scales;  // per output channel
+  std::vector<float> scales;  // [rows × blocks], row-major; one block a row unless `block` > 0
+  int64_t block = 0;          // as LayerChoice::scale_block; kTensorScale: all scales are equal
+  std::string method = {};    // the optimiser that made them
+  size_t scale_index(int64_t row, int64_t column, int64_t columns) const {
+    const int64_t blocks = block > 0 ? (columns + block - 1) / block : 1;
+    return static_cast<size_t>(row * blocks + (block > 0 ? column / block : 0));
+  }
 };
+// The real weights that codes stand for.
+Tensor dequantized(const WeightCodes& weight, int64_t channel_axis);
 
 // `source` is the calibration data (bias correction); nullptr: none.
 Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan,
@@ -55,6 +64,8 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
 struct GroupMoments {
   std::vector<float> h;      // E[x̂ x̂ᵀ], [columns][columns]
   std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape
+  // E[(r − r̂) x̂ᵀ], [output channels][columns], r what is added to the layer's output; or empty.
+  std::vector<float> residual;
 };
 struct InputMoments {
   int64_t columns = 0, positions = 0;
@@ -71,7 +82,7 @@ struct OptimizerInput {
   std::vector<double> input_mean_square;
   int64_t groups = 1;
   bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
-  int64_t block = 0;        // columns that share a scale; 0: the whole row
+  int64_t scale_block = 0;  // as LayerChoice::scale_block
   const InputMoments* moments = nullptr;  // given to optimisers that need them
   int threads = 1;
 };
@@ -82,9 +93,10 @@ struct OptimizerDef {
   bool needs_moments = false;
 };
 std::span<const OptimizerDef* const> optimizers();
-// One layer by one optimiser, with what calibration knows of its input: the price of a choice.
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits,
-                           std::string_view optimizer, const CalibrationTable& table);
+// One layer by the optimiser of its choice, with what calibration knows of its input: the price of
+// the choice. Optimisers that need moments are stood in for by rounding, which they start from.
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                           const CalibrationTable& table);
 const OptimizerDef& find_optimizer(std::string_view name);
 
 // Throws Error{kInternal} naming rule and node when an export breaks a rule of docs/export.md.

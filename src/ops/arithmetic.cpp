@@ -167,11 +167,12 @@ std::vector<Tensor> eval_pow(const Call& call) {
 }
 
 constexpr QuantRule kBinaryRule{.kind = QuantKind::kBinary, .reason = ""};
+constexpr QuantRule kSumRule{.kind = QuantKind::kBinary, .reason = "", .sum = true};
 
 }  // namespace
 
 extern const OpDef kAdd{
-    .type = "Add", .eval = half_as_float<eval_arithmetic<Plus>>, .quant = kBinaryRule};
+    .type = "Add", .eval = half_as_float<eval_arithmetic<Plus>>, .quant = kSumRule};
 extern const OpDef kSub{.type = "Sub", .eval = half_as_float<eval_arithmetic<Minus>>};
 extern const OpDef kMul{
     .type = "Mul", .eval = half_as_float<eval_arithmetic<Times>>, .quant = kBinaryRule};

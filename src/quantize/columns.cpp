@@ -16,9 +16,11 @@ int64_t product(std::span<const int64_t> sizes) {
 ColumnReader::ColumnReader(const Node& node, const LayerSite& site, const Tensor& weight)
     : node_(&node), dense_(site.dense) {
   columns_ = weight.size() / site.channels;
+  outputs_ = site.channels;
   if (dense_) return;
   groups_ = attr_int(node, "group", 1);
   channels_ = weight.dim(1);
+  outputs_ /= groups_;
   kernel_.assign(weight.shape().begin() + 2, weight.shape().end());
 }
 
@@ -70,6 +72,20 @@ void ColumnReader::read(const Tensor& input, std::span<const int64_t> positions,
   for (int64_t p : positions) {
     read_patch(x + p / each * sample + group * channels_ * plane, w, p % each, out);
     out += columns_;
+  }
+}
+
+void ColumnReader::read_output(const Tensor& output, std::span<const int64_t> positions,
+                               int64_t group, float* out) const {
+  const float* y = output.data<float>().data();
+  if (dense_) {
+    for (int64_t p : positions) out = std::copy_n(y + p * outputs_, outputs_, out);
+    return;
+  }
+  const int64_t sample = output.size() / output.dim(0), each = sample / output.dim(1);
+  for (int64_t p : positions) {
+    const float* at = y + p / each * sample + group * outputs_ * each + p % each;
+    for (int64_t c = 0; c < outputs_; ++c) *out++ = at[c * each];
   }
 }
 

@@ -15,11 +15,15 @@ class ColumnReader {
   ColumnReader(const Node& node, const LayerSite& site, const Tensor& weight);
   int64_t groups() const { return groups_; }
   int64_t columns() const { return columns_; }
+  int64_t channels_per_group() const { return outputs_; }
   // Output positions of all samples of an input of this shape.
   int64_t positions(const Shape& input) const;
   // Columns of `group` at `positions`, as rows of out [positions.size()][columns()].
   void read(const Tensor& input, std::span<const int64_t> positions, int64_t group,
             float* out) const;
+  // The output's channels of `group` at `positions`, as rows of out [positions.size()][channels_per_group()].
+  void read_output(const Tensor& output, std::span<const int64_t> positions, int64_t group,
+                   float* out) const;
 
  private:
   Window window(const Shape& input) const;
@@ -27,7 +31,8 @@ class ColumnReader {
 
   const Node* node_;
   bool dense_;
-  int64_t groups_ = 1, columns_ = 0, channels_ = 0;  // channels: of one group
+  int64_t groups_ = 1, columns_ = 0, channels_ = 0;  // channels: of one group's input
+  int64_t outputs_ = 0;
   std::vector<int64_t> kernel_;
 };
 

@@ -18,7 +18,6 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
 struct LayerResult {
   WeightCodes weight;
   int bits = 8;
-  std::string method;       // the optimiser that made the codes
   std::vector<float> bias;  // empty: the layer has none
   std::string note;
 };
@@ -41,11 +40,31 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight,
                              const QParams& input);
 
+// Where the elements of a weight's rows lie. Rows are output channels, columns are in (kernel
+// position, input channel) order; the position of a stack of matrices is the matrix.
+struct RowLayout {
+  int64_t rows = 0, positions = 1, channels = 1;
+  int64_t row_stride = 0, position_stride = 0, channel_stride = 0;
+  int64_t columns() const { return positions * channels; }
+  // Visits (row, column, element index), row by row.
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t p = 0; p < positions; ++p) {
+        for (int64_t c = 0; c < channels; ++c)
+          visit(r, p * channels + c, r * row_stride + p * position_stride + c * channel_stride);
+      }
+    }
+  }
+};
+RowLayout row_layout(const Shape& shape, int64_t channel_axis);
+
 // The weight as [channels][columns], columns in (kernel position, input channel) order; and back.
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis);
 
-// The graph with Q/DQ pairs (export style "qdq").
+// The graph with Q/DQ pairs (export style "qdq"); what a quantized value is called behind its pair.
+std::string dequantized_name(const std::string& value);
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers);
 

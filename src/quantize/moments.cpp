@@ -29,45 +29,65 @@ std::vector<int64_t> drawn(int64_t available, int64_t wanted, uint64_t seed) {
 // Column sums of one chunk's rows.
 struct Sums {
   std::vector<double> quantized, shift;  // [groups][columns]
+  std::vector<double> residual;          // [groups][channels of a group]
 };
 
+// sums[c] += every row's column c.
+void add_rows(const float* rows, int64_t count, std::span<double> sums) {
+  for (int64_t row = 0; row < count; ++row) {
+    for (double& sum : sums) sum += *rows++;
+  }
+}
+
 // The rows of some neighbouring groups, [group][position][column]: the quantized network's columns,
-// and what the float network's differ by.
+// what the float network's differ by, and what the values added to the output differ by.
 class Rows {
  public:
   Rows(const ColumnReader& reader, int64_t first, int64_t groups,
-       const std::vector<std::vector<int64_t>>& positions)
-      : reader_(reader), first_(first), groups_(groups), positions_(positions) {
+       const std::vector<std::vector<int64_t>>& positions, bool residual)
+      : reader_(reader),
+        first_(first),
+        groups_(groups),
+        channels_(residual ? reader.channels_per_group() : 0),
+        positions_(positions) {
     for (const auto& p : positions) {
       offsets_.push_back(count_);
       count_ += static_cast<int64_t>(p.size());
     }
-    const auto n = static_cast<size_t>(groups * count_ * reader.columns());
-    quantized_.resize(n);
-    shift_.resize(n);
+    const auto n = static_cast<size_t>(groups * count_);
+    quantized_.resize(n * static_cast<size_t>(reader.columns()));
+    shift_.resize(quantized_.size());
+    residual_.resize(n * static_cast<size_t>(channels_));
     sums_.resize(positions.size());
   }
 
-  void read(int64_t chunk, const InputPair& input) {
+  void read(int64_t chunk, const LayerValues& values) {
     const auto i = static_cast<size_t>(chunk);
     const int64_t k = reader_.columns(), n = static_cast<int64_t>(positions_[i].size());
     Sums& sums = sums_[i];
     sums.quantized.assign(static_cast<size_t>(groups_ * k), 0);
     sums.shift = sums.quantized;
+    sums.residual.assign(static_cast<size_t>(groups_ * channels_), 0);
+    std::vector<float> other(static_cast<size_t>(n * channels_));
     for (int64_t g = 0; g < groups_; ++g) {
       float* q = quantized_.data() + (g * count_ + offsets_[i]) * k;
       float* s = shift_.data() + (g * count_ + offsets_[i]) * k;
-      reader_.read(input.second, positions_[i], first_ + g, q);
-      reader_.read(input.first, positions_[i], first_ + g, s);
-      for (int64_t row = 0; row < n; ++row) {
-        double* sum_q = sums.quantized.data() + g * k;
-        double* sum_s = sums.shift.data() + g * k;
-        for (int64_t c = 0; c < k; ++c, ++q, ++s) {
-          *s -= *q;
-          *sum_q++ += *q;
-          *sum_s++ += *s;
-        }
-      }
+      reader_.read(values.quantized_input, positions_[i], first_ + g, q);
+      reader_.read(values.input, positions_[i], first_ + g, s);
+      for (int64_t e = 0; e < n * k; ++e) s[e] -= q[e];
+      add_rows(
+          q, n,
+          std::span(sums.quantized).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
+      add_rows(s, n,
+               std::span(sums.shift).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
+      if (channels_ == 0) continue;
+      float* r = residual_.data() + (g * count_ + offsets_[i]) * channels_;
+      reader_.read_output(values.residual, positions_[i], first_ + g, r);
+      reader_.read_output(values.quantized_residual, positions_[i], first_ + g, other.data());
+      for (size_t e = 0; e < other.size(); ++e) r[e] -= other[e];
+      add_rows(r, n,
+               std::span(sums.residual)
+                   .subspan(static_cast<size_t>(g * channels_), static_cast<size_t>(channels_)));
     }
   }
 
@@ -77,6 +97,8 @@ class Rows {
         sums_[0].quantized[c] += sums_[i].quantized[c];
         sums_[0].shift[c] += sums_[i].shift[c];
       }
+      for (size_t c = 0; c < sums_[0].residual.size(); ++c)
+        sums_[0].residual[c] += sums_[i].residual[c];
     }
   }
 
@@ -109,15 +131,34 @@ class Rows {
     }
   }
 
+  // A group's matrix of what is added to the output.
+  void residual(int64_t g, bool centred, GroupMoments& moments) const {
+    const int64_t k = reader_.columns();
+    moments.residual.assign(static_cast<size_t>(channels_ * k), 0.f);
+    if (channels_ == 0) return;
+    add_product(residual_.data() + g * count_ * channels_, channels_,
+                quantized_.data() + g * count_ * k, k, moments.residual.data(), k, channels_, k,
+                count_);
+    const double scale = 1.0 / static_cast<double>(count_);
+    const double* mean_q = sums_[0].quantized.data() + g * k;
+    const double* mean_r = sums_[0].residual.data() + g * channels_;
+    for (int64_t r = 0; r < channels_; ++r) {
+      for (int64_t c = 0; c < k; ++c) {
+        float& in = moments.residual[static_cast<size_t>(r * k + c)];
+        in = static_cast<float>((in - (centred ? mean_r[r] * mean_q[c] * scale : 0)) * scale);
+      }
+    }
+  }
+
   int64_t count() const { return count_; }
 
  private:
   const ColumnReader& reader_;
-  int64_t first_, groups_;
+  int64_t first_, groups_, channels_;
   const std::vector<std::vector<int64_t>>& positions_;
   std::vector<int64_t> offsets_;
   int64_t count_ = 0;
-  std::vector<float> quantized_, shift_;
+  std::vector<float> quantized_, shift_, residual_;
   std::vector<Sums> sums_;
 };
 
@@ -134,7 +175,10 @@ void shrink(GroupMoments& moments, int64_t k, int64_t positions) {
       }
     }
   }
-  if (keep < 0.5f) std::fill(moments.shift.begin(), moments.shift.end(), 0.f);
+  for (float& r : moments.residual) r *= keep;
+  if (keep >= 0.5f) return;
+  std::fill(moments.shift.begin(), moments.shift.end(), 0.f);
+  moments.residual.clear();
 }
 
 void mirror(std::vector<float>& h, int64_t k) {
@@ -147,7 +191,7 @@ void mirror(std::vector<float>& h, int64_t k) {
 }  // namespace
 
 InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
-                           const std::function<InputPair(int64_t chunk)>& input,
+                           const std::function<LayerValues(int64_t chunk)>& values,
                            const MomentOptions& options) {
   const int64_t k = reader.columns();
   const int64_t most = reader.groups() > 1 ? options.grouped_positions : options.positions;
@@ -155,17 +199,18 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
   std::vector<std::vector<int64_t>> positions(static_cast<size_t>(chunks));
   parallel_for(options.threads, chunks, [&](int64_t c, int) {
     const int64_t share = (wanted * (c + 1)) / chunks - (wanted * c) / chunks;
-    positions[static_cast<size_t>(c)] = drawn(reader.positions(input(c).first.shape()), share,
+    positions[static_cast<size_t>(c)] = drawn(reader.positions(values(c).input.shape()), share,
                                               options.seed * 1000003 + static_cast<uint64_t>(c));
   });
+  const bool residual = values(0).residual.defined();
   InputMoments result;
   result.columns = k;
   result.groups.resize(static_cast<size_t>(reader.groups()));
   const int64_t batch = std::clamp<int64_t>(kMostElements / (wanted * k), 1, reader.groups());
   for (int64_t first = 0; first < reader.groups(); first += batch) {
     const int64_t groups = std::min(batch, reader.groups() - first);
-    Rows rows(reader, first, groups, positions);
-    parallel_for(options.threads, chunks, [&](int64_t c, int) { rows.read(c, input(c)); });
+    Rows rows(reader, first, groups, positions, residual);
+    parallel_for(options.threads, chunks, [&](int64_t c, int) { rows.read(c, values(c)); });
     rows.merge_sums();
     result.positions = rows.count();
     const int64_t panels = (k + kPanel - 1) / kPanel;
@@ -178,6 +223,9 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
       const int64_t g = task / panels, begin = task % panels * kPanel;
       rows.panel(g, begin, std::min(k, begin + kPanel), options.centred,
                  result.groups[static_cast<size_t>(first + g)]);
+    });
+    parallel_for(options.threads, groups, [&](int64_t g, int) {
+      rows.residual(g, options.centred, result.groups[static_cast<size_t>(first + g)]);
     });
   }
   parallel_for(options.threads, reader.groups(), [&](int64_t g, int) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <utility>
 
 #include "qtool/quantize.hpp"
 #include "quantize/columns.hpp"
@@ -18,13 +17,16 @@ struct MomentOptions {
   int threads = 1;
 };
 
-// The layer's input in the float and in the quantized network, for one chunk of data.
-using InputPair = std::pair<Tensor, Tensor>;
+// What surrounds a layer in the float and in the quantized network, for one chunk of data: its input,
+// and what is added to its output right behind it (undefined: nothing).
+struct LayerValues {
+  Tensor input, quantized_input, residual, quantized_residual;
+};
 
 // The same positions of both, drawn per chunk, so that chunks of equal length weigh the same.
 // Where columns are many and positions few, moments are shrunk to their diagonal.
 InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
-                           const std::function<InputPair(int64_t chunk)>& input,
+                           const std::function<LayerValues(int64_t chunk)>& values,
                            const MomentOptions& options);
 
 }  // namespace qtool::qdq

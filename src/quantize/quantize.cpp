@@ -12,14 +12,7 @@ namespace {
 using namespace qdq;
 
 double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResult& layer) {
-  QParams p;
-  p.storage = DType::kInt8;
-  p.axis = site.channel_axis;
-  p.scale = layer.weight.scales;
-  p.zero_point.assign(p.scale.size(), 0);
-  p.code_min = {-128};
-  p.code_max = {127};
-  const Tensor back = dequantize(layer.weight.codes, p);
+  const Tensor back = dequantized(layer.weight, site.channel_axis);
   double signal = 0, noise = 0;
   for (int64_t i = 0; i < weight.size(); ++i) {
     const auto k = static_cast<size_t>(i);
@@ -77,9 +70,10 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
     } else {
       const LayerResult& layer = layers.at(site.name);
       const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-      result.layers.push_back(
-          {site.name, site.type, layer.method, layer.bits, plan.activation_bits.at(site.input),
-           weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(), layer.note});
+      result.layers.push_back({site.name, site.type, layer.weight.method, layer.bits,
+                               plan.activation_bits.at(site.input),
+                               weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(),
+                               layer.note});
     }
   }
   for (const NodeSite& node : sites.nodes)

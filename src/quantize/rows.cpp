@@ -1,49 +1,50 @@
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
-namespace {
 
-// Visits (row, column, element index) with columns in (kernel position, input channel) order.
-template <typename Visit>
-void for_each_element(const Shape& shape, int64_t channel_axis, Visit visit) {
-  const int64_t rows = shape[static_cast<size_t>(channel_axis)];
-  if (shape.size() <= 2) {
-    const int64_t columns = rows ? element_count(shape) / rows : 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < columns; ++c)
-        visit(r, c, channel_axis == 0 ? r * columns + c : c * rows + r);
-    }
-    return;
+RowLayout row_layout(const Shape& shape, int64_t channel_axis) {
+  const auto rank = static_cast<int64_t>(shape.size());
+  const auto product = [&](int64_t from, int64_t to) {
+    int64_t n = 1;
+    for (int64_t d = from; d < to; ++d) n *= shape[static_cast<size_t>(d)];
+    return n;
+  };
+  RowLayout l;
+  l.rows = shape[static_cast<size_t>(channel_axis)];
+  if (channel_axis == rank - 1) {  // [stack…, in, out] of MatMul and Gemm, or a vector
+    l.channels = rank > 1 ? shape[static_cast<size_t>(rank - 2)] : 1;
+    l.positions = product(0, rank - 2);
+    l.channel_stride = l.rows;
+    l.position_stride = l.rows * l.channels;
+    l.row_stride = 1;
+    return l;
   }
-  const int64_t channels = shape[1];
-  int64_t positions = 1;
-  for (size_t d = 2; d < shape.size(); ++d) positions *= shape[d];
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t p = 0; p < positions; ++p) {
-      for (int64_t c = 0; c < channels; ++c)
-        visit(r, p * channels + c, (r * channels + c) * positions + p);
-    }
-  }
+  // [out, in, kernel…] of Conv and Gemm, or [in, out, kernel…] of ConvTranspose
+  const bool transposed = channel_axis == 1;
+  l.channels = shape[transposed ? 0 : 1];
+  l.positions = product(2, rank);
+  l.position_stride = 1;
+  l.row_stride = transposed ? l.positions : l.positions * l.channels;
+  l.channel_stride = transposed ? l.positions * l.rows : l.positions;
+  return l;
 }
-
-}  // namespace
 
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis) {
   std::vector<float> rows(static_cast<size_t>(weight.size()));
-  const int64_t columns = weight.size() / weight.dim(channel_axis);
   const auto data = weight.data<float>();
-  for_each_element(weight.shape(), channel_axis, [&](int64_t r, int64_t c, int64_t i) {
-    rows[static_cast<size_t>(r * columns + c)] = data[static_cast<size_t>(i)];
+  size_t at = 0;
+  row_layout(weight.shape(), channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
+    rows[at++] = data[static_cast<size_t>(i)];
   });
   return rows;
 }
 
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis) {
   Tensor out = Tensor::uninitialized(DType::kInt8, shape);
-  const int64_t columns = out.size() / shape[static_cast<size_t>(channel_axis)];
   auto data = out.mutable_data<int8_t>();
-  for_each_element(shape, channel_axis, [&](int64_t r, int64_t c, int64_t i) {
-    data[static_cast<size_t>(i)] = rows[static_cast<size_t>(r * columns + c)];
+  size_t at = 0;
+  row_layout(shape, channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
+    data[static_cast<size_t>(i)] = rows[at++];
   });
   return out;
 }

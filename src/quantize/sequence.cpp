@@ -25,24 +25,27 @@ class Sequence {
   Sequence(const Model& model, SideBySide& run, const QuantizeOptions& options)
       : model_(model), run_(run), options_(options) {}
 
-  void optimize(const LayerSite& site, const OptimizerDef& optimizer, LayerResult& layer) {
+  void optimize(const LayerSite& site, const LayerChoice& choice, LayerResult& layer) {
+    const OptimizerDef& optimizer = find_optimizer(choice.method);
     const Node& node = *std::find_if(model_.graph.nodes.begin(), model_.graph.nodes.end(),
                                      [&](const Node& n) { return n.name == site.name; });
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     const bool corrected = options_.bias_correction && site.takes_bias;
     run_.advance_to(site);
-    if (optimizer.needs_moments && site.column_product) {
+    if (site.column_product && optimizer.needs_moments && choice.scale_block != kTensorScale) {
       const InputMoments& moments = moments_of(site, node, weight, corrected);
-      OptimizerInput input{weight, site.channel_axis, layer.bits, {}};
-      input.moments = &moments;
-      input.threads = options_.threads;
-      layer.weight = optimizer.optimize(input);
-      layer.method = optimizer.name;
+      layer.weight = optimizer.optimize({.weight = weight,
+                                         .channel_axis = site.channel_axis,
+                                         .bits = choice.weight_bits,
+                                         .input_mean_square = {},
+                                         .exact_pairs = choice.activation_bits != kFloatBits,
+                                         .scale_block = choice.scale_block,
+                                         .moments = &moments,
+                                         .threads = options_.threads});
+      layer.weight.method = optimizer.name;
     }
-    const std::vector<float> shift = run_.run_layer(
-        site,
-        dequantize(layer.weight.codes, symmetric_params(layer.weight.scales, site.channel_axis,
-                                                        {.bits = 8, .symmetric = true})));
+    const std::vector<float> shift =
+        run_.run_layer(site, dequantized(layer.weight, site.channel_axis));
     if (!corrected) return;
     run_.shift_output(site, shift);
     layer.bias.resize(shift.size(), 0.f);
@@ -53,14 +56,14 @@ class Sequence {
   // Dense layers that read one value (queries, keys, values) share its moments.
   const InputMoments& moments_of(const LayerSite& site, const Node& node, const Tensor& weight,
                                  bool centred) {
-    const std::string key = cat(site.input, centred ? " centred" : "");
+    const std::string key = cat(site.input, '\n', run_.residual(site), centred ? "\ncentred" : "");
     if (site.dense && key == key_) return moments_;
     const ColumnReader reader(node, site, weight);
     MomentOptions options;
     options.centred = centred;
     options.threads = options_.threads;
     moments_ = input_moments(
-        reader, run_.chunks(), [&](int64_t chunk) { return run_.input(site, chunk); }, options);
+        reader, run_.chunks(), [&](int64_t chunk) { return run_.values(site, chunk); }, options);
     key_ = site.dense ? key : "";
     return moments_;
   }
@@ -85,7 +88,7 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   Sequence sequence(model, run, options);
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");
   for (const LayerSite* site : order) {
-    sequence.optimize(*site, find_optimizer(plan.layer(site->name)->method), layers[site->name]);
+    sequence.optimize(*site, *plan.layer(site->name), layers[site->name]);
     progress.advance(1);
   }
   return layers;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quantize/channel_means.hpp"
+#include "quantize/internal.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -22,6 +23,39 @@ Model in_order_of(Model model, const Model& other) {
       model.graph.nodes.begin(), model.graph.nodes.end(),
       [&](const Node& a, const Node& b) { return place.at(a.name) < place.at(b.name); });
   return model;
+}
+
+// The value that an Add right behind the layer adds to its output, in a model whose nodes are in order;
+// kNone when there is none, or when it is not there yet when the layer runs.
+ValueId added_behind(const Model& model, const Uses& uses, const Node& layer) {
+  const Graph& g = model.graph;
+  const auto at = [&](const Node& node) { return &node - g.nodes.data(); };
+  for (ValueId v = layer.outputs[0];;) {
+    const auto& consumers = uses.consumers[index(v)];
+    if (consumers.size() != 1 || uses.is_output[index(v)]) return ValueId::kNone;
+    const Node& next = g.nodes[static_cast<size_t>(consumers[0])];
+    const OpDef* op = find_op(next.type, next.domain, model.opset(next.domain));
+    if (!op || !op->quant.sum) return ValueId::kNone;
+    const ValueId other = next.inputs[next.inputs[0] == v ? 1 : 0];
+    if (g.constant(other)) {  // a bias: the sum is still the layer's
+      v = next.outputs[0];
+      continue;
+    }
+    const auto &mine = g.value(v).shape, &its = g.value(other).shape;
+    if (other == v || !mine || !its || *mine != *its) return ValueId::kNone;
+    const int32_t producer = uses.producer[index(other)];
+    return producer < at(layer) ? other : ValueId::kNone;
+  }
+}
+
+// The name under which the quantized network's consumers read a value; empty when that is not there
+// yet when the layer runs.
+std::string behind_quantizer(const Model& quantized, const Uses& uses, const std::string& name,
+                             const Node& layer) {
+  const Graph& g = quantized.graph;
+  ValueId value = g.find(dequantized_name(name));
+  if (value == ValueId::kNone) value = g.find(name);
+  return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
 }
 
 // The most that the values of both networks take at once, for one chunk.
@@ -44,18 +78,31 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
                        const std::vector<const LayerSite*>& layers, const SampleSource& source,
                        int64_t chunks, int64_t memory, int threads)
     : threads_(threads) {
+  const Model ordered = in_order_of(reference, quantized);
+  const Uses uses = uses_of(ordered.graph), quantized_uses = uses_of(quantized.graph);
   ExecOptions observed_in_reference, observed_in_quantized;
   for (const LayerSite* site : layers) {
-    const Node &a = layer_node(reference, *site), &b = layer_node(quantized, *site);
+    const Node &a = layer_node(ordered, *site), &b = layer_node(quantized, *site);
     Names& names = names_[site->name];
-    names.reference_input = reference.graph.value(a.inputs[0]).name;
+    names.reference_input = ordered.graph.value(a.inputs[0]).name;
     names.quantized_input = quantized.graph.value(b.inputs[0]).name;
-    names.reference_output = reference.graph.value(a.outputs[0]).name;
+    names.reference_output = ordered.graph.value(a.outputs[0]).name;
     names.quantized_output = quantized.graph.value(b.outputs[0]).name;
+    const ValueId residual = added_behind(ordered, uses, a);
+    if (residual != ValueId::kNone) {
+      names.reference_residual = ordered.graph.value(residual).name;
+      names.quantized_residual =
+          behind_quantizer(quantized, quantized_uses, names.reference_residual, b);
+      if (names.quantized_residual.empty()) names.reference_residual.clear();
+    }
+    if (!names.reference_residual.empty()) {
+      observed_in_reference.observe.insert(names.reference_residual);
+      observed_in_quantized.observe.insert(names.quantized_residual);
+    }
     observed_in_reference.observe.insert({names.reference_input, names.reference_output});
     observed_in_quantized.observe.insert({names.quantized_input, names.quantized_output});
   }
-  reference_.emplace(in_order_of(reference, quantized), observed_in_reference);
+  reference_.emplace(ordered, observed_in_reference);
   quantized_.emplace(quantized, observed_in_quantized);
   const int64_t each = peak_bytes(*reference_, *quantized_, source.chunk(0).feed);
   chunks = std::clamp<int64_t>(memory / std::max<int64_t>(each, 1), 1, chunks);
@@ -75,15 +122,23 @@ void SideBySide::advance_to(const LayerSite& site) {
   });
 }
 
-InputPair SideBySide::input(const LayerSite& site, int64_t chunk) const {
+LayerValues SideBySide::values(const LayerSite& site, int64_t chunk) const {
   const Pair& pair = chunks_[static_cast<size_t>(chunk)];
-  return {reference_->get(pair.reference, names(site).reference_input),
-          quantized_->get(pair.quantized, names(site).quantized_input)};
+  const Names& value = names(site);
+  LayerValues found{reference_->get(pair.reference, value.reference_input),
+                    quantized_->get(pair.quantized, value.quantized_input),
+                    {},
+                    {}};
+  if (value.reference_residual.empty()) return found;
+  found.residual = reference_->get(pair.reference, value.reference_residual);
+  found.quantized_residual = quantized_->get(pair.quantized, value.quantized_residual);
+  return found;
 }
 
 std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight) {
   const Names& value = names(site);
-  std::vector<ChannelMeans> want(chunks_.size()), have(chunks_.size());
+  std::vector<ChannelMeans> want(chunks_.size()), have(want), residual_want(want),
+      residual_have(want);
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     const auto i = static_cast<size_t>(c);
     Pair& pair = chunks_[i];
@@ -92,14 +147,23 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
     quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
     want[i].add(reference_->get(pair.reference, value.reference_output), site.dense);
     have[i].add(quantized_->get(pair.quantized, value.quantized_output), site.dense);
+    if (value.reference_residual.empty()) return;
+    residual_want[i].add(reference_->get(pair.reference, value.reference_residual), site.dense);
+    residual_have[i].add(quantized_->get(pair.quantized, value.quantized_residual), site.dense);
   });
   for (size_t i = 1; i < want.size(); ++i) {
     want[0].merge(want[i]);
     have[0].merge(have[i]);
+    residual_want[0].merge(residual_want[i]);
+    residual_have[0].merge(residual_have[i]);
   }
   std::vector<float> shift;
-  for (size_t c = 0; c < want[0].channels(); ++c)
-    shift.push_back(static_cast<float>(want[0].mean(c) - have[0].mean(c)));
+  for (size_t c = 0; c < want[0].channels(); ++c) {
+    double missing = want[0].mean(c) - have[0].mean(c);
+    if (residual_want[0].channels() > c)
+      missing += residual_want[0].mean(c) - residual_have[0].mean(c);
+    shift.push_back(static_cast<float>(missing));
+  }
   return shift;
 }
 

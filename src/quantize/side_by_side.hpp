@@ -18,10 +18,15 @@ class SideBySide {
   int64_t chunks() const { return static_cast<int64_t>(chunks_.size()); }
   // Runs both up to the layer's inputs.
   void advance_to(const LayerSite& site);
-  // The layer's input in both, of one chunk; after advance_to.
-  InputPair input(const LayerSite& site, int64_t chunk) const;
+  // What surrounds the layer in both, of one chunk; after advance_to.
+  LayerValues values(const LayerSite& site, int64_t chunk) const;
+  // The float network's value that is added to the layer's output right behind it; empty: none.
+  const std::string& residual(const LayerSite& site) const {
+    return names(site).reference_residual;
+  }
   // Runs both past the layer, the quantized one with this weight; returns what has to be added to its
-  // bias so that the mean output is the float network's, per channel.
+  // bias, per channel, so that the mean of its output (and of what is added to that) is the float
+  // network's.
   std::vector<float> run_layer(const LayerSite& site, const Tensor& weight);
   // Adds to the quantized network's output of the layer that ran last.
   void shift_output(const LayerSite& site, const std::vector<float>& shift);
@@ -32,6 +37,7 @@ class SideBySide {
   };
   struct Names {
     std::string reference_input, quantized_input, reference_output, quantized_output;
+    std::string reference_residual, quantized_residual;  // empty: nothing is added to the output
   };
   const Names& names(const LayerSite& site) const { return names_.at(site.name); }
 

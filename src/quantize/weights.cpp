@@ -70,8 +70,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
     const auto input = activations.find(site.input);
-    result.method = find_optimizer(choice.method).needs_moments ? "rtn" : choice.method;
-    result.weight = optimize_layer(weight, site, choice.weight_bits, result.method, table);
+    result.weight = optimize_layer(weight, site, choice, table);
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());
@@ -87,16 +86,38 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
 
 namespace qtool {
 
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, int bits,
-                           std::string_view optimizer, const CalibrationTable& table) {
+Tensor dequantized(const WeightCodes& weight, int64_t channel_axis) {
+  Tensor real = Tensor::uninitialized(DType::kFloat, weight.codes.shape());
+  const auto codes = weight.codes.data<int8_t>();
+  auto out = real.mutable_data<float>();
+  const qdq::RowLayout layout = qdq::row_layout(weight.codes.shape(), channel_axis);
+  const int64_t columns = layout.columns();
+  layout.for_each([&](int64_t r, int64_t c, int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    out[at] = static_cast<float>(codes[at]) * weight.scales[weight.scale_index(r, c, columns)];
+  });
+  return real;
+}
+
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                           const CalibrationTable& table) {
   int64_t groups = 1;
   if (auto it = table.values.find(site.input); weight.rank() > 2 && it != table.values.end()) {
     const Shape& input = it->second.shape;
     if (input.size() > 1 && weight.dim(1) > 0)
       groups = std::max<int64_t>(1, input[1] / weight.dim(1));
   }
-  return find_optimizer(optimizer).optimize(
-      {weight, site.channel_axis, bits, qdq::input_mean_square(site, table), groups});
+  const OptimizerDef& wanted = find_optimizer(choice.method);
+  const OptimizerDef& optimizer = wanted.needs_moments ? find_optimizer("rtn") : wanted;
+  WeightCodes result = optimizer.optimize({.weight = weight,
+                                           .channel_axis = site.channel_axis,
+                                           .bits = choice.weight_bits,
+                                           .input_mean_square = qdq::input_mean_square(site, table),
+                                           .groups = groups,
+                                           .exact_pairs = choice.activation_bits != kFloatBits,
+                                           .scale_block = choice.scale_block});
+  result.method = optimizer.name;
+  return result;
 }
 
 }  // namespace qtool

@@ -23,17 +23,6 @@ struct Group {
   std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
 };
 
-QParams int8_params(const WeightCodes& codes, int64_t axis) {
-  QParams p;
-  p.storage = DType::kInt8;
-  p.axis = axis;
-  p.scale = codes.scales;
-  p.zero_point.assign(codes.scales.size(), 0);
-  p.code_min = {-128};
-  p.code_max = {127};
-  return p;
-}
-
 Group weight_group(const Model& model, const LayerSite& site, const Executor& executor,
                    const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
@@ -43,15 +32,16 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   group.value = site.weight;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-  // Optimisers that run in sequence are priced by rounding: what they start from.
-  const std::string optimizer =
-      find_optimizer(options.optimizer).needs_moments ? "rtn" : options.optimizer;
   for (int bits : options.weight_bits) {
     if (bits == kFloatBits) {
       group.candidates.emplace_back();
       continue;
     }
-    group.candidates.push_back(Candidate{optimize_layer(weight, site, bits, optimizer, table), {}});
+    group.candidates.push_back(Candidate{
+        optimize_layer(weight, site,
+                       {.name = site.name, .weight_bits = bits, .method = options.optimizer},
+                       table),
+        {}});
   }
   return group;
 }
@@ -126,7 +116,7 @@ Tensor changed(const Executor& executor, const State& state, const Group& group,
                const Candidate& candidate) {
   if (group.score.kind == GroupKind::kActivation)
     return fake_quantize(executor.get(state, group.value), candidate.activation);
-  return dequantize(candidate.weight.codes, int8_params(candidate.weight, group.channel_axis));
+  return dequantized(candidate.weight, group.channel_axis);
 }
 
 // Noise of every candidate of every group on one chunk, weighted by its samples.

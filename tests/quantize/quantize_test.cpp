@@ -93,14 +93,36 @@ TEST(Quantize, WeightOnlyLeavesActivationsAlone) {
   EXPECT_NE(q.model.graph.find("w1_quantized"), ValueId::kNone);
 }
 
+QuantPlan plan_by(const Fixture& f, UniformChoice choice, const std::string& method) {
+  QuantPlan plan = uniform_plan(f.sites, choice);
+  for (LayerChoice& layer : plan.layers) layer.method = method;
+  return plan;
+}
+
 TEST(Quantize, SameBytesForAnyNumberOfThreads) {
   Fixture f;
   QuantizeOptions one, two;
   two.threads = 2;
-  const QuantPlan plan = uniform_plan(f.sites, {4, 8});
-  EXPECT_EQ(
-      serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), one).model),
-      serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), two).model));
+  for (const char* method : {"rtn", "gptq", "cd"}) {
+    const QuantPlan plan = plan_by(f, {4, 8}, method);
+    EXPECT_EQ(
+        serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), one).model),
+        serialize_model(quantize_model(f.model, f.sites, plan, f.table, f.source.get(), two).model))
+        << method;
+  }
+}
+
+TEST(Quantize, EachOptimizerIsBetterThanTheOneBefore) {
+  Fixture f;
+  double before = -100;
+  for (const char* method : {"rtn", "gptq", "cd"}) {
+    const Quantized q =
+        quantize_model(f.model, f.sites, plan_by(f, {3, 8}, method), f.table, f.source.get(), {});
+    for (const QuantizedLayer& layer : q.layers) EXPECT_EQ(layer.method, method) << layer.name;
+    const double now = sqnr_db(f.model, q.model, *f.source);
+    EXPECT_GT(now, before) << method;
+    before = now;
+  }
 }
 
 TEST(Quantize, GraphOutputsKeepTheirNames) {
@@ -146,6 +168,44 @@ TEST(Rtn, ZeroRowsGetAUsableScale) {
   const Tensor weight(DType::kFloat, {2, 4});
   for (float s : find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true}).scales)
     EXPECT_TRUE(std::isnormal(s));
+}
+
+TEST(Rtn, BlocksHaveTheirOwnScales) {
+  // A matrix [in = 4, out = 2]: rows of two blocks whose largest weights differ a thousandfold.
+  const Tensor weight =
+      Tensor::of<float>({4, 2}, {7, 70, 3.5f, 35, 0.007f, 0.07f, -0.007f, -0.07f});
+  const OptimizerDef& rtn = find_optimizer("rtn");
+  const WeightCodes blocks = rtn.optimize({weight, 1, 4, {}, 1, false, 2});
+  ASSERT_EQ(blocks.scales.size(), 4u);  // [rows × blocks]
+  EXPECT_LT(blocks.scales[1] * 500, blocks.scales[0]);
+  const Tensor back = dequantized(blocks, 1);
+  EXPECT_NEAR(back.number(2), 3.5, 0.5);
+  EXPECT_NEAR(back.number(6), -0.007, 0.0005);
+  EXPECT_EQ(dequantized(rtn.optimize({weight, 1, 4, {}, 1, false}), 1).number(6), 0);
+}
+
+TEST(Rtn, OneScaleForTheTensor) {
+  const Tensor weight = Tensor::of<float>({2, 3}, {1, 2, 3, 100, 50, -127});
+  const WeightCodes codes =
+      find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true, kTensorScale});
+  ASSERT_EQ(codes.scales.size(), 2u);
+  EXPECT_EQ(codes.scales[0], codes.scales[1]);
+  EXPECT_EQ(codes.codes.number(0), std::nearbyint(1 / codes.scales[0]));
+}
+
+TEST(Rows, OfEveryWeightLayout) {
+  const auto order = [](const Shape& shape, int64_t axis) {
+    std::vector<int64_t> seen;
+    qdq::row_layout(shape, axis).for_each([&](int64_t, int64_t, int64_t i) { seen.push_back(i); });
+    return seen;
+  };
+  using Indices = std::vector<int64_t>;
+  EXPECT_EQ(order({2, 3}, 0), (Indices{0, 1, 2, 3, 4, 5}));           // Gemm, transB
+  EXPECT_EQ(order({2, 3}, 1), (Indices{0, 3, 1, 4, 2, 5}));           // MatMul
+  EXPECT_EQ(order({1, 2, 2}, 0), (Indices{0, 2, 1, 3}));              // Conv in 1-D
+  EXPECT_EQ(order({2, 2, 2}, 1), (Indices{0, 4, 1, 5, 2, 6, 3, 7}));  // ConvTranspose
+  EXPECT_EQ(order({2, 2, 2}, 2), (Indices{0, 2, 4, 6, 1, 3, 5, 7}));  // stacked matrices
+  EXPECT_EQ(order({3}, 0), (Indices{0, 1, 2}));
 }
 
 TEST(Rows, RoundTrip) {

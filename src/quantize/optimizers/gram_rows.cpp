@@ -27,7 +27,7 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish) {
   const auto columns = static_cast<size_t>(k);
   std::vector<float> rows = rows_of(input.weight, input.channel_axis);
   std::vector<int8_t> codes(rows.size());
-  const int64_t block = input.block > 0 ? input.block : k;
+  const int64_t block = input.scale_block > 0 ? input.scale_block : k;
   const auto blocks = static_cast<size_t>((k + block - 1) / block);
   std::vector<float> scales(static_cast<size_t>(count) * blocks);
   const auto row_problem = [&](int64_t r, const GroupMoments& m, std::span<const float> factor,
@@ -40,7 +40,7 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish) {
     p.grid.lowest = -(1 << (input.bits - 1));
     p.grid.highest = (1 << (input.bits - 1)) - 1;
     p.grid.block = block;
-    p.grid.channels = input.weight.rank() > 2 ? input.weight.dim(1) : k;
+    p.grid.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
     p.grid.exact_pairs = input.exact_pairs && input.bits == 8;
     return p;
   };
@@ -59,6 +59,7 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish) {
     const auto mine = std::span(rows).subspan(static_cast<size_t>(g * each) * columns,
                                               static_cast<size_t>(each) * columns);
     std::vector<float> correction = multiply_rows(mine, m.shift, k);
+    for (size_t i = 0; i < m.residual.size(); ++i) correction[i] += m.residual[i];
     solve_rows(correction, factor, k);
     for (size_t i = 0; i < mine.size(); ++i) mine[i] += correction[i];
     parallel_for(groups > 1 ? 1 : input.threads, each, [&](int64_t i, int) {
@@ -69,6 +70,7 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish) {
   WeightCodes result;
   result.codes = from_rows(codes, input.weight.shape(), input.channel_axis);
   result.scales = std::move(scales);
+  result.block = input.scale_block;
   return result;
 }
 

@@ -1,6 +1,7 @@
 // The search for codes whose output, not whose weights, is closest: rows share the Gram matrix
 // H = E[x̂ x̂ᵀ] of the quantized network's inputs, and aim at w* = w + w (C − H)(H + λ)⁻¹, which also
-// makes up for what the layers before did to those inputs (C = E[x x̂ᵀ]).
+// makes up for what the layers before did to those inputs (C = E[x x̂ᵀ]), and to the values that are
+// added to this layer's output behind it.
 #pragma once
 
 #include <span>

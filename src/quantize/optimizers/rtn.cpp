@@ -11,13 +11,22 @@
 namespace qtool {
 namespace {
 
+// Weights that share a scale: a row, a block of one, or all rows.
 struct Row {
   std::span<const float> weights;
   std::span<const double> importance;  // one per column; empty: all equal
   int bits;
   int64_t channels;  // columns per kernel position
+  size_t length;     // of a row, or of the part of it that is here
   bool exact_pairs;
 };
+
+bool pairs_fit(const Row& row, std::span<const int8_t> codes) {
+  for (size_t at = 0; at < codes.size(); at += row.length) {
+    if (!pair_sums_fit(codes.subspan(at, row.length), row.channels)) return false;
+  }
+  return true;
+}
 
 void round_row(const Row& row, float scale, std::span<int8_t> codes) {
   const int lo = -(1 << (row.bits - 1)), hi = (1 << (row.bits - 1)) - 1;
@@ -46,7 +55,7 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
   double least = -1;
   const auto consider = [&](float candidate) {
     round_row(row, candidate, codes);
-    if (row.exact_pairs && row.bits == 8 && !pair_sums_fit(codes, row.channels)) return;
+    if (row.exact_pairs && row.bits == 8 && !pairs_fit(row, codes)) return;
     const double error = error_of(row, candidate, codes);
     if (least >= 0 && error >= least) return;
     least = error;
@@ -61,26 +70,51 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
   return scale;
 }
 
+// Mean square of what each column of a row multiplies; empty when unknown.
+std::vector<double> importance_of(const OptimizerInput& input, const qdq::RowLayout& layout,
+                                  int64_t row) {
+  std::vector<double> importance;
+  if (input.input_mean_square.empty()) return importance;
+  // Inputs of this row's group: channels [group · channels, (group + 1) · channels).
+  const int64_t group = row / std::max<int64_t>(1, layout.rows / input.groups);
+  for (int64_t c = 0; c < layout.columns(); ++c) {
+    importance.push_back(
+        input
+            .input_mean_square[static_cast<size_t>(group * layout.channels + c % layout.channels)]);
+  }
+  return importance;
+}
+
 WeightCodes optimize(const OptimizerInput& input) {
   const std::vector<float> rows = qdq::rows_of(input.weight, input.channel_axis);
-  const int64_t count = input.weight.dim(input.channel_axis), columns = input.weight.size() / count;
-  const int64_t channels = input.weight.rank() > 2 ? input.weight.dim(1) : columns;
-  const auto n = static_cast<size_t>(columns);
+  const qdq::RowLayout layout = qdq::row_layout(input.weight.shape(), input.channel_axis);
+  const auto columns = static_cast<size_t>(layout.columns());
   std::vector<int8_t> codes(rows.size());
   WeightCodes result;
-  std::vector<double> importance;
-  for (int64_t r = 0; r < count; ++r) {
-    importance.clear();
-    // Inputs of this row's group: channels [group · channels, (group + 1) · channels).
-    const int64_t group = r / (count / input.groups);
-    for (size_t c = 0; !input.input_mean_square.empty() && c < n; ++c) {
-      importance.push_back(input.input_mean_square[static_cast<size_t>(group * channels) +
-                                                   c % static_cast<size_t>(channels)]);
+  result.block = input.scale_block;
+  Row row{{}, {}, input.bits, layout.channels, columns, input.exact_pairs};
+  std::vector<double> all;  // importance of every weight, for one scale
+  for (int64_t r = 0; r < layout.rows; ++r) {
+    const std::vector<double> importance = importance_of(input, layout, r);
+    if (input.scale_block == kTensorScale) {
+      all.insert(all.end(), importance.begin(), importance.end());
+      continue;
     }
-    const size_t at = static_cast<size_t>(r) * n;
-    const Row row{std::span(rows).subspan(at, n), importance, input.bits, channels,
-                  input.exact_pairs};
-    result.scales.push_back(quantize_row(row, std::span(codes).subspan(at, n)));
+    const size_t at = static_cast<size_t>(r) * columns;
+    const size_t block = input.scale_block > 0 ? static_cast<size_t>(input.scale_block) : columns;
+    for (size_t c = 0; c < columns; c += block) {
+      const size_t n = std::min(block, columns - c);
+      row.weights = std::span(rows).subspan(at + c, n);
+      row.importance =
+          importance.empty() ? std::span<const double>() : std::span(importance).subspan(c, n);
+      row.length = n;
+      result.scales.push_back(quantize_row(row, std::span(codes).subspan(at + c, n)));
+    }
+  }
+  if (input.scale_block == kTensorScale) {
+    row.weights = rows;
+    row.importance = all;
+    result.scales.assign(static_cast<size_t>(layout.rows), quantize_row(row, codes));
   }
   result.codes = qdq::from_rows(codes, input.weight.shape(), input.channel_axis);
   return result;

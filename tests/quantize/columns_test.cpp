@@ -1,0 +1,65 @@
+#include "quantize/columns.hpp"
+
+#include <gtest/gtest.h>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+#include "quantize/internal.hpp"
+
+namespace qtool {
+namespace {
+
+Tensor noise(Shape shape, uint64_t seed) {
+  Rng rng(seed);
+  Tensor t(DType::kFloat, std::move(shape));
+  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
+  return t;
+}
+
+// Every output element must be its weight row times its position's columns.
+void expect_product(const std::string& call, const Shape& x_shape, const Shape& w_shape,
+                    int64_t channel_axis) {
+  const Model model = model_from_text(cat(
+      "<ir_version: 8, opset_import: [\"\": 17]>\ng (float x, float w) => (float y) { y = ", call,
+      " }"));
+  const Node& node = model.graph.nodes[0];
+  const Tensor x = noise(x_shape, 1), w = noise(w_shape, 2);
+  const Tensor want = eval_node(node, 17, std::vector<Tensor>{x, w})[0];
+  const LayerSite site{.name = "l",
+                       .dense = w.rank() == 2,
+                       .channel_axis = channel_axis,
+                       .channels = w.dim(channel_axis)};
+  const qdq::ColumnReader reader(node, site, w);
+  const std::vector<float> rows = qdq::rows_of(w, channel_axis);
+  const int64_t positions = reader.positions(x.shape()), k = reader.columns(),
+                channels = site.channels, each = channels / reader.groups(),
+                per_sample = site.dense ? positions : positions / x.dim(0);
+  ASSERT_EQ(positions * channels, want.size()) << call;
+  std::vector<float> columns(static_cast<size_t>(k));
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t c = 0; c < channels; ++c) {
+      reader.read(x, std::vector<int64_t>{p}, c / each, columns.data());
+      double sum = 0;
+      for (int64_t i = 0; i < k; ++i)
+        sum += columns[static_cast<size_t>(i)] * rows[static_cast<size_t>(c * k + i)];
+      const int64_t at = site.dense ? p * channels + c
+                                    : (p / per_sample * channels + c) * per_sample + p % per_sample;
+      ASSERT_NEAR(sum, want.number(at), 1e-4) << call << " position " << p << " channel " << c;
+    }
+  }
+}
+
+TEST(Columns, AreWhatALayersRowsMultiply) {
+  expect_product("Conv<pads = [1, 0, 2, 1], strides = [2, 1]>(x, w)", {2, 3, 7, 5}, {4, 3, 3, 2},
+                 0);
+  expect_product("Conv<group = 2, dilations = [2, 1]>(x, w)", {2, 4, 6, 5}, {6, 2, 2, 3}, 0);
+  expect_product("Conv<group = 3, auto_pad = \"SAME_UPPER\">(x, w)", {1, 3, 4, 4}, {3, 1, 3, 3}, 0);
+  expect_product("Conv<pads = [2, 1]>(x, w)", {2, 3, 9}, {5, 3, 4}, 0);
+  expect_product("Conv<pads = [1, 0, 1, 0, 1, 1]>(x, w)", {1, 2, 3, 4, 3}, {3, 2, 2, 3, 2}, 0);
+  expect_product("Gemm<transB = 1>(x, w)", {4, 6}, {3, 6}, 0);
+  expect_product("Gemm(x, w)", {4, 6}, {6, 3}, 1);
+  expect_product("MatMul(x, w)", {2, 5, 6}, {6, 3}, 1);
+}
+
+}  // namespace
+}  // namespace qtool

@@ -1,0 +1,156 @@
+#include "quantize/optimizers/gram_rows.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "quantize/internal.hpp"
+#include "quantize/linear_algebra.hpp"
+
+namespace qtool {
+namespace {
+
+using namespace qdq;
+
+// A row and a Gram matrix of correlated inputs.
+struct Problem {
+  std::vector<float> target, gram, factor;
+  RowProblem problem;
+
+  Problem(int64_t columns, int bits, uint64_t seed, int64_t block = 0) {
+    Rng rng(seed);
+    const auto n = static_cast<size_t>(columns);
+    std::vector<float> x(4 * n * n);
+    gram.assign(n * n, 0.f);
+    for (size_t m = 0; m < 4 * n; ++m) {
+      const double common = rng.normal();
+      for (size_t j = 0; j < n; ++j) x[m * n + j] = static_cast<float>(rng.normal() + common);
+      for (size_t i = 0; i < n; ++i) {
+        for (size_t j = 0; j < n; ++j)
+          gram[i * n + j] += x[m * n + i] * x[m * n + j] / static_cast<float>(4 * n);
+      }
+    }
+    for (size_t j = 0; j < n; ++j) target.push_back(static_cast<float>(rng.normal()));
+    factor = cholesky(gram, columns, 1e-3f);
+    problem.target = target;
+    problem.gram = gram;
+    problem.factor = factor;
+    problem.ridge = 1e-3f;
+    problem.grid.lowest = -(1 << (bits - 1));
+    problem.grid.highest = (1 << (bits - 1)) - 1;
+    problem.grid.block = block > 0 ? block : columns;
+    problem.grid.channels = columns;
+  }
+
+  double error(const RowCodes& row) const {
+    const size_t n = target.size();
+    std::vector<double> off(n);
+    for (size_t j = 0; j < n; ++j)
+      off[j] = row.codes[j] * row.scales[j / static_cast<size_t>(problem.grid.block)] - target[j];
+    double sum = 0;
+    for (size_t i = 0; i < n; ++i) {
+      sum += off[i] * off[i] * problem.ridge;
+      for (size_t j = 0; j < n; ++j) sum += off[i] * off[j] * gram[i * n + j];
+    }
+    return sum;
+  }
+
+  RowCodes rounded(float scale) const {
+    RowCodes row;
+    row.scales.assign((target.size() - 1) / static_cast<size_t>(problem.grid.block) + 1, scale);
+    for (float w : target)
+      row.codes.push_back(static_cast<int8_t>(
+          std::clamp<float>(std::nearbyint(w / scale), static_cast<float>(problem.grid.lowest),
+                            static_cast<float>(problem.grid.highest))));
+    return row;
+  }
+};
+
+TEST(NearestPlane, BeatsRoundingAtItsOwnScale) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Problem p(24, 3, seed);
+    const RowCodes row = nearest_plane(p.problem);
+    EXPECT_LT(p.error(row), p.error(p.rounded(row.scales[0]))) << seed;
+  }
+}
+
+TEST(CoordinateDescent, NeverRaisesTheError) {
+  for (const int64_t block : {0, 8}) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      const Problem p(24, 2, seed, block);
+      RowCodes row = nearest_plane(p.problem);
+      for (int pass = 0; pass < 6; ++pass) {
+        const double before = p.error(row);
+        coordinate_descent(p.problem, 1, row);
+        EXPECT_LE(p.error(row), before * (1 + 1e-5)) << seed << " pass " << pass;
+      }
+    }
+  }
+}
+
+// Every code vector at the solution's scale: descent ends close to the best one.
+TEST(CoordinateDescent, ComesCloseToTheBestCodes) {
+  int best_found = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Problem p(6, 2, seed);
+    RowCodes row = nearest_plane(p.problem);
+    coordinate_descent(p.problem, 10, row);
+    RowCodes any = row;
+    double least = std::numeric_limits<double>::infinity();
+    for (int index = 0; index < 4096; ++index) {
+      for (int j = 0; j < 6; ++j)
+        any.codes[static_cast<size_t>(j)] = static_cast<int8_t>((index >> (2 * j)) % 4 - 2);
+      least = std::min(least, p.error(any));
+    }
+    EXPECT_LT(p.error(row), 2 * least + 1e-6) << seed;
+    best_found += p.error(row) < least * 1.001 + 1e-6;
+  }
+  EXPECT_GE(best_found, 12);
+}
+
+TEST(GramRows, EightBitPairsStayInsideInt16) {
+  Rng rng(3);
+  Tensor weight(DType::kFloat, {4, 24});
+  for (float& w : weight.mutable_data<float>()) w = rng.normal() > 0 ? 1.f : -1.f;
+  const Problem p(24, 8, 1);
+  InputMoments moments{24, 96, {{p.gram, std::vector<float>(24 * 24, 0.f)}}};
+  const WeightCodes w =
+      optimize_rows({.weight = weight, .channel_axis = 0, .bits = 8, .moments = &moments}, nullptr);
+  for (size_t i = 0; i < 96; i += 2) {
+    const int a = w.codes.data<int8_t>()[i], b = w.codes.data<int8_t>()[i + 1];
+    EXPECT_LE(std::max(a, 0) + std::max(b, 0), 128);
+    EXPECT_GE(std::min(a, 0) + std::min(b, 0), -128);
+  }
+}
+
+// Inputs that the quantized network halves: x̂ = x / 2, so that E[(x − x̂) x̂ᵀ] = H, want weights twice as large.
+TEST(GramRows, TheTargetMakesUpForTheLayersBefore) {
+  const Problem p(8, 8, 5);
+  const Tensor weight = Tensor::of<float>({1, 8}, p.target);
+  InputMoments moments{8, 1000, {{p.gram, p.gram}}};
+  const WeightCodes w = optimize_rows(
+      {.weight = weight, .channel_axis = 0, .bits = 8, .exact_pairs = false, .moments = &moments},
+      nullptr);
+  const Tensor back = dequantized(w, 0);
+  double ratio = 0, squares = 0;
+  for (int64_t i = 0; i < 8; ++i) {
+    ratio += back.number(i) * weight.number(i);
+    squares += weight.number(i) * weight.number(i);
+  }
+  EXPECT_NEAR(ratio / squares, 2, 0.3);
+}
+
+TEST(LinearAlgebra, SolvesWhatItFactors) {
+  const Problem p(12, 4, 9);
+  std::vector<float> rows = multiply_rows(p.target, p.gram, 12);
+  solve_rows(rows, cholesky(p.gram, 12, 0), 12);
+  for (size_t i = 0; i < 12; ++i) EXPECT_NEAR(rows[i], p.target[i], 1e-3);
+}
+
+TEST(LinearAlgebra, RefusesWhatIsNotPositiveDefinite) {
+  EXPECT_THROW(cholesky(std::vector<float>{1, 2, 2, 1}, 2, 0), Error);
+}
+
+}  // namespace
+}  // namespace qtool
