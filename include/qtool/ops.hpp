@@ -17,14 +17,17 @@
 
 namespace qtool {
 
+// Runs a graph that a node carries (If, Loop, Scan); its outer values are the runner's business.
+using BodyRunner =
+    std::function<std::vector<Tensor>(const Graph& body, std::vector<Tensor> inputs)>;
+
 // One call of an operator: its node (attributes), the opset that gives them meaning, its inputs
 // (an undefined Tensor where an optional one is absent). Runs a subgraph through `run_body`.
 struct Call {
   const Node& node;
   int64_t opset;
   std::span<const Tensor> inputs;
-  const std::function<std::vector<Tensor>(const Graph& body, std::vector<Tensor> inputs)>*
-      run_body = nullptr;
+  const BodyRunner* run_body = nullptr;
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].defined(); }
   // Input i; throws Error{kModel} naming the node when absent.
@@ -84,6 +87,7 @@ struct OpDef {
   QuantRule quant = {};
   double tolerance = 1e-5;    // of a fast kernel against eval, relative to the output's range
   bool deterministic = true;  // false: not constant-folded (random operators)
+  bool containers = false;    // takes sequences and empty optionals among its inputs
 };
 
 // The record for an operator at an opset of its domain; nullptr when qtool has none.
@@ -92,7 +96,12 @@ const OpDef* find_op(std::string_view type, std::string_view domain, int64_t ops
 std::vector<const OpDef*> all_ops();
 
 // Evaluates a node by its record; adds the node to errors; throws Unsupported by name when there is none.
-std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const Tensor> inputs);
+std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const Tensor> inputs,
+                              const BodyRunner* run_body = nullptr);
+// Evaluates a graph node by node, with the graphs inside it; `outer` gives the values that it captures.
+std::vector<Tensor> eval_graph(const Graph& graph, const std::map<std::string, int64_t>& opsets,
+                               std::vector<Tensor> inputs,
+                               const std::function<Tensor(const std::string& name)>& outer);
 
 // --- shared by spatial operators (Conv, pools) ----------------------------------------------------
 // Resolved geometry of a convolution or pool: auto_pad worked out, everything checked (positive

@@ -44,12 +44,16 @@ enum class DType : uint8_t {
   kFloat8E8M0 = 24,
   kUint2 = 25,
   kInt2 = 26,
+  // Not element types: what else a value can be. An operator that takes them says so in its record.
+  kSequence = 240,  // its elements are tensors; the shape is [count]
+  kNothing = 241,   // an optional without a value; one with a value is that value
 };
 const char* dtype_name(DType type);  // "float32", "int4" …
 int dtype_bits(DType type);          // 32, 4 …; 0 for strings and undefined
 bool is_known_dtype(int value);
 bool is_integer(DType type);  // whole numbers, 2 to 64 bits, not bool
 bool is_signed(DType type);
+bool is_container(DType type);  // kSequence or kNothing
 
 // Dimensions, outermost first; −1 is unknown.
 using Shape = std::vector<int64_t>;
@@ -92,6 +96,8 @@ class Tensor {
     return of<T>({}, {value});
   }
   static Tensor strings(Shape shape, std::vector<std::string> values);
+  static Tensor sequence(std::vector<Tensor> elements);
+  static Tensor nothing();
 
   bool defined() const { return type_ != DType::kUndefined; }
   DType dtype() const { return type_; }
@@ -114,6 +120,7 @@ class Tensor {
   template <typename T>
   std::span<T> mutable_data();
   const std::vector<std::string>& string_data() const;
+  const std::vector<Tensor>& sequence_data() const;
   // False for undefined tensors.
   bool shares_bytes_with(const Tensor& other) const { return bytes_ && bytes_ == other.bytes_; }
   bool is_unique() const { return writable_ && owner_.use_count() == 1; }

@@ -235,12 +235,39 @@ std::vector<Tensor> eval_batched_scan(const Call& call) {
   return outputs;
 }
 
+// Each input that is a sequence gives its elements one by one; others are the same every time.
+std::vector<Tensor> eval_sequence_map(const Call& call) {
+  require(call.in(0).dtype() == DType::kSequence, call, "the first input is no sequence");
+  const size_t count = call.in(0).sequence_data().size();
+  std::vector<std::vector<Tensor>> collected(call.outputs());
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<Tensor> inputs;
+    for (size_t k = 0; k < call.inputs.size(); ++k) {
+      const Tensor& t = call.in(k);
+      const bool sequence = t.dtype() == DType::kSequence;
+      require(!sequence || t.sequence_data().size() == count, call, "sequences of ", count, " and ",
+              t.size(), " elements");
+      inputs.push_back(sequence ? t.sequence_data()[i] : t);
+    }
+    std::vector<Tensor> results = run_body(call, "body", std::move(inputs), call.outputs());
+    for (size_t k = 0; k < results.size(); ++k) collected[k].push_back(std::move(results[k]));
+  }
+  std::vector<Tensor> outputs;
+  for (auto& elements : collected) outputs.push_back(Tensor::sequence(std::move(elements)));
+  return outputs;
+}
+
 constexpr QuantRule kControl{.reason = "subgraphs are not quantized"};
 
 }  // namespace
 
-extern const OpDef kIf{.type = "If", .eval = eval_if, .quant = kControl};
-extern const OpDef kLoop{.type = "Loop", .eval = eval_loop, .quant = kControl};
+extern const OpDef kIf{.type = "If", .eval = eval_if, .quant = kControl, .containers = true};
+extern const OpDef kLoop{.type = "Loop", .eval = eval_loop, .quant = kControl, .containers = true};
+extern const OpDef kSequenceMap{.type = "SequenceMap",
+                                .since = 17,
+                                .eval = eval_sequence_map,
+                                .quant = kControl,
+                                .containers = true};
 extern const OpDef kScan8{.type = "Scan", .since = 8, .eval = eval_batched_scan, .quant = kControl};
 extern const OpDef kScan{.type = "Scan", .since = 9, .eval = eval_scan, .quant = kControl};
 

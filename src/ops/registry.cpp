@@ -47,14 +47,20 @@ std::vector<int64_t> Call::integers_or_input(std::string_view name, size_t i,
   return t.to_int64s();
 }
 
-std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const Tensor> inputs) {
+std::vector<Tensor> eval_node(const Node& node, int64_t opset, std::span<const Tensor> inputs,
+                              const BodyRunner* run_body) {
   const OpDef* op = find_op(node.type, node.domain, opset);
   if (!op || !op->eval) {
     throw_unsupported(cat("operator ", printable(node.domain.empty() ? "ai.onnx" : node.domain),
                           ".", printable(node.type), " of opset ", opset, " is not supported"));
   }
   try {
-    return op->eval(Call{node, opset, inputs});
+    for (const Tensor& t : inputs) {
+      if (!op->containers && is_container(t.dtype()))
+        throw_model("QT-E331", cat("an input is a value of type ", dtype_name(t.dtype()),
+                                   ", expected a tensor"));
+    }
+    return op->eval(Call{node, opset, inputs, run_body});
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;

@@ -78,7 +78,8 @@ constexpr QuantRule kMovement{.kind = QuantKind::kMovement};
 
 }  // namespace
 
-extern const OpDef kIdentity{.type = "Identity", .eval = eval_identity, .quant = kMovement};
+extern const OpDef kIdentity{
+    .type = "Identity", .eval = eval_identity, .quant = kMovement, .containers = true};
 extern const OpDef kReshape{.type = "Reshape", .eval = eval_reshape, .quant = kMovement};
 extern const OpDef kFlatten{.type = "Flatten", .eval = eval_flatten, .quant = kMovement};
 extern const OpDef kSqueeze{.type = "Squeeze", .eval = eval_squeeze, .quant = kMovement};

@@ -31,7 +31,12 @@ constexpr std::array<TypeInfo, 27> kTypes = {{
     {"int2", 2, Kind::kSigned},
 }};
 
+constexpr TypeInfo kSequenceInfo = {"sequence", 0, Kind::kOther};
+constexpr TypeInfo kNothingInfo = {"empty optional", 0, Kind::kOther};
+
 const TypeInfo& info(DType type) {
+  if (type == DType::kSequence) return kSequenceInfo;
+  if (type == DType::kNothing) return kNothingInfo;
   const auto i = static_cast<size_t>(type);
   return kTypes[i < kTypes.size() ? i : 0];
 }
@@ -51,6 +56,8 @@ bool is_integer(DType type) {
 bool is_signed(DType type) {
   return info(type).kind == Kind::kSigned || info(type).kind == Kind::kFloat;
 }
+
+bool is_container(DType type) { return type == DType::kSequence || type == DType::kNothing; }
 
 int64_t byte_size(DType type, int64_t count) {
   const int64_t bits = dtype_bits(type);

@@ -17,7 +17,8 @@ using Strings = std::vector<std::string>;
 // The bytes of a tensor about to be made, within the limit.
 int64_t checked_bytes(DType type, const Shape& shape, int64_t count) {
   const bool text = type == DType::kString;
-  if (type == DType::kUndefined) throw_internal("a tensor without element type");
+  if (type == DType::kUndefined || is_container(type))
+    throw_internal(cat("a tensor with elements of type ", dtype_name(type)));
   const int64_t bytes = text ? byte_size(DType::kComplex128, count) * 2 : byte_size(type, count);
   const int64_t limit = max_tensor_bytes.load(std::memory_order_relaxed);
   if (bytes <= limit) return bytes;
@@ -113,6 +114,23 @@ Tensor Tensor::strings(Shape shape, std::vector<std::string> values) {
   return t;
 }
 
+Tensor Tensor::sequence(std::vector<Tensor> elements) {
+  Tensor t;
+  t.type_ = DType::kSequence;
+  t.count_ = static_cast<int64_t>(elements.size());
+  t.shape_ = {t.count_};
+  t.owner_ = std::make_shared<std::vector<Tensor>>(std::move(elements));
+  t.bytes_ = t.owner_.get();
+  return t;
+}
+
+Tensor Tensor::nothing() {
+  Tensor t;
+  t.type_ = DType::kNothing;
+  t.shape_ = {0};
+  return t;
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   if (element_count(shape) != count_) {
     throw_model("QT-E330", cat("cannot reshape ", shape_text(shape_), " to ", shape_text(shape)));
@@ -133,7 +151,8 @@ Tensor Tensor::reinterpreted(DType type) const {
 }
 
 void* Tensor::mutable_raw() {
-  if (!defined()) throw_internal("writing to an undefined tensor");
+  if (!defined() || is_container(type_))
+    throw_internal(cat("writing to a tensor of type ", dtype_name(type_)));
   if (!is_unique()) {
     if (type_ == DType::kString) {
       *this = strings(shape_, string_data());
@@ -150,6 +169,11 @@ void* Tensor::mutable_raw() {
 const std::vector<std::string>& Tensor::string_data() const {
   detail::check_element_type(type_, DType::kString);
   return *static_cast<const Strings*>(bytes_);
+}
+
+const std::vector<Tensor>& Tensor::sequence_data() const {
+  detail::check_element_type(type_, DType::kSequence);
+  return *static_cast<const std::vector<Tensor>*>(bytes_);
 }
 
 void Tensor::check_index(int64_t i) const {
