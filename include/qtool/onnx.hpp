@@ -6,6 +6,8 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,25 @@ void infer_shapes(Model& model);
 // ONNX's checker, full; throws Error{kModel} with its message.
 void check_model(const Model& model);
 
+// The model with calls of its own functions replaced by their bodies; the functions are gone.
+// Throws Error{kModel, QT-E303} when a body cannot be brought to the model's opset.
+Model inline_functions(const Model& model);
+// What ONNX defines an operator to be in terms of others, for one node of model.graph: a graph with the
+// operator's inputs, and those outputs that the node names. It may depend on the types of the node's inputs,
+// so run infer_shapes before. Absent when ONNX defines none.
+struct FunctionBody {
+  Graph graph;
+  std::map<std::string, int64_t> opsets;  // that its nodes are written for
+};
+std::optional<FunctionBody> function_body(const Model& model, const Node& node);
+
+// Operators of a domain at its newest opset, sorted, without deprecated ones.
+struct SchemaList {
+  int64_t opset = 0;
+  std::vector<std::string> types;
+};
+SchemaList list_schemas(const std::string& domain);
+
 // The operator's schema: does (type, domain) exist at this opset; is it defined by a function body.
 enum class Schema { kUnknown, kPrimitive, kFunction };
 Schema schema_of(const std::string& type, const std::string& domain, int64_t opset);
@@ -45,5 +66,7 @@ struct NamedTensor {
   Tensor tensor;
 };
 NamedTensor load_tensor_pb(const std::filesystem::path& path);
+// The same for a file that holds a value of this declaration: a tensor, a sequence or an optional.
+NamedTensor load_value_pb(const std::filesystem::path& path, const Value& declared);
 
 }  // namespace qtool

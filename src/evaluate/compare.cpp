@@ -51,12 +51,25 @@ std::string numeric_mismatch(const Tensor& have, const Tensor& want, const Toler
              have.number(first), ", expected ", want.number(first));
 }
 
+std::string sequence_mismatch(const Tensor& have, const Tensor& want, const VerifyOptions& options,
+                              double& max_error) {
+  if (have.size() != want.size())
+    return cat("it has ", have.size(), " elements, expected ", want.size());
+  for (size_t i = 0; i < want.sequence_data().size(); ++i) {
+    const std::string wrong =
+        mismatch(have.sequence_data()[i], want.sequence_data()[i], options, max_error);
+    if (!wrong.empty()) return cat("element ", i, ": ", wrong);
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string mismatch(const Tensor& have, const Tensor& want, const VerifyOptions& options,
                      double& max_error) {
   if (have.dtype() != want.dtype())
     return cat("its type is ", dtype_name(have.dtype()), ", expected ", dtype_name(want.dtype()));
+  if (want.dtype() == DType::kSequence) return sequence_mismatch(have, want, options, max_error);
   if (have.shape() != want.shape())
     return cat("its shape is ", shape_text(have.shape()), ", expected ", shape_text(want.shape()));
   if (want.dtype() == DType::kString)

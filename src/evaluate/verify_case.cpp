@@ -32,29 +32,45 @@ std::vector<fs::path> data_sets(const fs::path& folder) {
   return sets;
 }
 
-std::vector<Tensor> load_tensors(const fs::path& set, const char* stem) {
-  std::vector<Tensor> tensors;
-  for (;;) {
-    const fs::path file = set / cat(stem, '_', tensors.size(), ".pb");
-    if (!fs::exists(file)) return tensors;
-    tensors.push_back(load_tensor_pb(file).tensor);
-  }
+fs::path file_of(const fs::path& set, const char* stem, size_t number) {
+  return set / cat(stem, '_', number, ".pb");
+}
+
+size_t count_files(const fs::path& set, const char* stem) {
+  size_t count = 0;
+  while (fs::exists(file_of(set, stem, count))) ++count;
+  return count;
 }
 
 // Files give the inputs in order, without those that have a default, or all of them.
-Feed feed_of(const Model& model, const std::vector<Tensor>& tensors) {
+Feed load_feed(const Model& model, const fs::path& set) {
   const Graph& g = model.graph;
   std::vector<ValueId> inputs;
   for (ValueId v : g.inputs)
     if (!g.constant(v)) inputs.push_back(v);
-  if (tensors.size() == g.inputs.size()) inputs = g.inputs;
-  if (tensors.size() != inputs.size()) {
-    throw_data("QT-E432", cat("there are ", tensors.size(), " input files, the model has ",
-                              inputs.size(), " inputs"));
+  const size_t files = count_files(set, "input");
+  if (files == g.inputs.size()) inputs = g.inputs;
+  if (files != inputs.size()) {
+    throw_data("QT-E432",
+               cat("there are ", files, " input files, the model has ", inputs.size(), " inputs"));
   }
   Feed feed;
-  for (size_t i = 0; i < inputs.size(); ++i) feed[g.value(inputs[i]).name] = tensors[i];
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& value = g.value(inputs[i]);
+    feed[value.name] = load_value_pb(file_of(set, "input", i), value).tensor;
+  }
   return feed;
+}
+
+std::vector<Tensor> load_outputs(const Model& model, const fs::path& set) {
+  const Graph& g = model.graph;
+  std::vector<Tensor> outputs;
+  const size_t files = count_files(set, "output");
+  for (size_t i = 0; i < files; ++i) {
+    const Value& value = g.value(g.outputs[std::min(i, g.outputs.size() - 1)]);
+    outputs.push_back(load_value_pb(file_of(set, "output", i), value).tensor);
+  }
+  return outputs;
 }
 
 void refuse_random(const Graph& graph, const Model& model) {
@@ -78,8 +94,8 @@ void run_case(const fs::path& folder, const VerifyOptions& options, CaseResult& 
   const std::vector<fs::path> sets = data_sets(folder);
   if (sets.empty()) throw Mismatch{"there is no test_data_set_* folder"};
   for (const fs::path& set : sets) {
-    const std::vector<Tensor> want = load_tensors(set, "output");
-    const std::vector<Tensor> have = executor.run(feed_of(model, load_tensors(set, "input")));
+    const std::vector<Tensor> want = load_outputs(model, set);
+    const std::vector<Tensor> have = executor.run(load_feed(model, set));
     if (have.size() != want.size())
       throw Mismatch{cat("the model gives ", have.size(), " outputs, expected ", want.size())};
     for (size_t i = 0; i < want.size(); ++i) {

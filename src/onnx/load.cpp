@@ -1,6 +1,5 @@
 #include <climits>
 
-#include "google/protobuf/unknown_field_set.h"
 #include "onnx/checks.hpp"
 #include "onnx/defs/parser.h"
 #include "onnx/external_data.hpp"
@@ -42,29 +41,6 @@ Model model_from_bytes(std::string_view bytes, const TensorSource& source) {
   throw error;
 }
 
-// ONNX's other containers share file names with tensors; their fields do not fit TensorProto.
-bool is_sequence_or_optional(const onnx::TensorProto& proto, std::string_view bytes) {
-  // Field 1 is text in a SequenceProto (its name) and a number in a TensorProto (a dimension).
-  const bool starts_with_text = !bytes.empty() && bytes[0] == 0x0a;
-  const auto& unknown = proto.GetReflection()->GetUnknownFields(proto);
-  return starts_with_text || proto.has_segment() || !unknown.empty();
-}
-
-NamedTensor tensor_from_bytes(std::string_view bytes) {
-  onnx::TensorProto proto;
-  const bool parsed =
-      bytes.size() <= INT_MAX && proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-  if ((!parsed && !bytes.empty() && bytes[0] == 0x0a) ||
-      (parsed && is_sequence_or_optional(proto, bytes)))
-    throw_data(std::string(kUnsupportedCode),
-               "it holds a sequence or an optional value; only tensors are supported");
-  if (!parsed)
-    throw_data("QT-E401",
-               "it cannot be read as an ONNX tensor: damaged, cut off or another format");
-  std::string name = proto.name();
-  return {std::move(name), take_tensor(proto, no_external_data())};
-}
-
 }  // namespace
 
 Model load_model(const std::filesystem::path& path) {
@@ -99,18 +75,6 @@ Model model_from_text(std::string_view text) {
   if (!status.IsOK())
     throw_model("QT-E302", cat("ONNX text: ", printable(status.ErrorMessage(), 1000)));
   return model_from_bytes(proto.SerializeAsString(), no_external_data());
-}
-
-NamedTensor load_tensor_pb(const std::filesystem::path& path) {
-  try {
-    return tensor_from_bytes(read_file(path, ErrorKind::kData));
-  } catch (const Error& error) {
-    // Tensors are checked as those of a model; here the file is data.
-    const bool file_error = error.kind() != ErrorKind::kModel && error.kind() != ErrorKind::kData;
-    Error result(file_error ? error.kind() : ErrorKind::kData, error.code(),
-                 cat("tensor file ", in_quotes(path.string()), ": ", error.message()));
-    throw result.hint(error.hint_text());
-  }
 }
 
 }  // namespace qtool
