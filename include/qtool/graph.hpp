@@ -149,6 +149,11 @@ void replace_uses(Graph& graph, const std::map<ValueId, ValueId>& becomes,
 // A node made of parts, its name unique; append to graph.nodes and call sort_nodes.
 Node make_node(Graph& graph, std::string name, std::string type, std::vector<ValueId> inputs,
                std::vector<ValueId> outputs, std::vector<Attribute> attributes = {});
+// Copies the nodes of `inner` behind those of `graph`. Its inputs stand for `inputs`, its captures for the values
+// of the same name, its outputs for `outputs` (kNone: not wanted); an input that is kNone becomes absent. Fresh values
+// and nodes are called `prefix` + their old name, made unique. Call sort_nodes afterwards.
+void splice(Graph& graph, const Graph& inner, const std::vector<ValueId>& inputs,
+            const std::vector<ValueId>& outputs, const std::string& prefix = "");
 // Removes nodes whose indices are listed.
 void remove_nodes(Graph& graph, const std::vector<int32_t>& indices);
 // Removes nodes, initializers and declared values that no graph output needs. Returns nodes removed.

@@ -27,6 +27,15 @@ struct ExecutionOptions {
 // residual sums into their producers (attributes "activation", "residual_input").
 Model prepare_for_execution(const Model& model, const ExecutionOptions& options);
 
+// A graph input of fixed shape on which no result depends, or a whole number that only chooses the branches
+// of Ifs by comparison with constants.
+struct SelectorInput {
+  std::string name;
+  bool unread = false;
+  std::vector<int64_t> compared;  // the constants, in increasing order; empty when unread
+};
+std::vector<SelectorInput> selector_inputs(const Model& model);
+
 // The first node that is part of an already quantized model (Q, DQ, integer operators); nullptr: none.
 const Node* quantized_node(const Graph& graph);
 

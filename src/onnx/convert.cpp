@@ -103,26 +103,19 @@ void list_initializers(Graph& graph) {
       graph.inputs.push_back(id);
 }
 
-// Bodies of functions are not converted, so they go where they are called.
-std::string without_functions(const std::string& rest) {
-  onnx::ModelProto proto;
-  restore(rest, proto);
-  proto.clear_functions();
-  return rest_of(proto);
-}
-
 }  // namespace
 
-Model convert_opset(const Model& model, int64_t target) {
-  const auto current = model.opsets.find("");
-  if (current == model.opsets.end() || current->second == target) return model;
+Model convert_opset(const Model& original, int64_t target) {
+  const auto current = original.opsets.find("");
+  if (current == original.opsets.end() || current->second == target) return original;
+  // Bodies of functions are not converted, so they go where they are called.
+  const Model model = inline_functions(original);
   TensorStubs stubs(kStubBytes);
   onnx::ModelProto proto = run_converter(write_model(model, {stubs.sink(), SparseWeights::kDense}),
                                          current->second, target);
   restore_node_names(model.graph, *proto.mutable_graph());
   Model result = model;
   result.opsets[""] = target;
-  result.opaque = without_functions(model.opaque);
   result.graph = read_graph(*proto.mutable_graph(), {stubs.source(), result.opsets});
   restore_graph(model.graph, result.graph);
   if (result.ir_version < 4) list_initializers(result.graph);

@@ -1,7 +1,6 @@
 #include "onnx/converter.hpp"
 
 #include "onnx/inference.hpp"
-#include "onnx/inliner/inliner.h"
 #include "onnx/tensor_proto.hpp"
 #include "onnx/version_converter/convert.h"
 
@@ -127,7 +126,6 @@ onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to)
     entry.set_domain(canonical_domain(entry.domain()));
   refuse_changed_operators(*proto.mutable_graph(), from, to);
   try {
-    if (proto.functions_size() > 0) onnx::inliner::InlineLocalFunctions(proto, true);
     infer_types(proto);
     const std::vector<int> outputs = pin_values(*proto.mutable_graph());
     const onnx::version_conversion::DefaultVersionConverter converter;

@@ -5,7 +5,7 @@
 
 namespace qtool::onnx_detail {
 
-// The model at ai.onnx opset `to`; calls of the model's own functions are replaced by their bodies.
+// The model, which has no functions of its own, at ai.onnx opset `to`.
 // Doc strings, metadata and annotations are lost on the way, as are names of nodes that are
 // replaced. Throws Error{kModel, QT-E303} with the converter's reason.
 onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to);

@@ -75,6 +75,8 @@ void merge_values(const google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>
     if (found == ids.end()) continue;
     const Value inferred = inferred_value(info);
     Value& value = graph.value(found->second);
+    // Sequences and optionals have their type there.
+    if (value.dtype == DType::kUndefined && value.opaque.empty()) value.opaque = inferred.opaque;
     if (value.dtype == DType::kUndefined) value.dtype = inferred.dtype;
     if (value.dtype == inferred.dtype) merge_shape(inferred, value);
   }

@@ -41,6 +41,17 @@ void check_model(const Model& model) {
   }
 }
 
+SchemaList list_schemas(const std::string& domain) {
+  SchemaList list;
+  for (const onnx::OpSchema& schema : onnx::OpSchemaRegistry::get_all_schemas()) {
+    if (schema.domain() != domain) continue;
+    list.opset = std::max<int64_t>(list.opset, schema.since_version());
+    if (!schema.Deprecated()) list.types.push_back(schema.Name());
+  }
+  std::sort(list.types.begin(), list.types.end());
+  return list;
+}
+
 Schema schema_of(const std::string& type, const std::string& domain, int64_t opset) {
   const auto* schema = onnx::OpSchemaRegistry::Schema(
       type, static_cast<int>(std::min<int64_t>(opset, INT32_MAX)), domain);

@@ -91,6 +91,12 @@ void put_opsets(const Model& model, onnx::ModelProto& proto) {
 
 }  // namespace
 
+onnx::NodeProto write_node(const Graph& graph, const Node& node) {
+  onnx::NodeProto proto;
+  put_node(graph, node, proto, {});
+  return proto;
+}
+
 onnx::ModelProto write_model(const Model& model, const WriteOptions& options) {
   onnx::ModelProto proto;
   restore(model.opaque, proto);

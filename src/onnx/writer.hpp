@@ -14,6 +14,9 @@ struct WriteOptions {
 
 onnx::ModelProto write_model(const Model& model, const WriteOptions& options = {});
 
+// One node with everything in its attributes.
+onnx::NodeProto write_node(const Graph& graph, const Node& node);
+
 // Bytes of all initializers, those of graphs inside attributes too.
 int64_t weight_bytes(const Graph& graph);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "passes/passes.hpp"
 #include "qtool/ops.hpp"
@@ -47,24 +48,78 @@ void remove_identities(Model& model) {
   remove_nodes(g, gone);
 }
 
+namespace {
+
+// Whether the node gives the same result every time: a random operator does not, nor does one with a
+// random operator or an unknown one in a graph that it carries.
+bool is_deterministic(const Model& model, const Node& node) {
+  const OpDef* op = find_op(node.type, node.domain, model.opset(node.domain));
+  if (!op || !op->deterministic) return false;
+  return std::ranges::all_of(node.attributes, [&](const Attribute& attribute) {
+    const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value);
+    return !body || std::ranges::all_of((*body)->nodes, [&](const Node& inner) {
+      return is_deterministic(model, inner);
+    });
+  });
+}
+
+// Everything that the node reads, itself or in its graphs, is constant.
+bool reads_constants(const Graph& g, const Node& node) {
+  const auto constant = [&](ValueId v) { return v == ValueId::kNone || g.constant(v); };
+  return std::ranges::all_of(node.inputs, constant) &&
+         std::ranges::all_of(captured_names(node), [&](const std::string& name) {
+           return g.constant(g.find(name)) != nullptr;
+         });
+}
+
+std::vector<Tensor> eval_constant_node(const Model& model, const Node& node) {
+  const Graph& g = model.graph;
+  std::vector<Tensor> inputs;
+  for (ValueId v : node.inputs) inputs.push_back(v == ValueId::kNone ? Tensor() : *g.constant(v));
+  const BodyRunner run_body = [&](const Graph& body, std::vector<Tensor> arguments) {
+    return eval_graph(body, model.opsets, std::move(arguments),
+                      [&](const std::string& name) { return *g.constant(g.find(name)); });
+  };
+  return eval_node(node, model.opset(node.domain), inputs, &run_body);
+}
+
+}  // namespace
+
+void fold_zero_products(Model& model) {
+  Graph& g = model.graph;
+  std::vector<int32_t> gone;
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& node = g.nodes[i];
+    if (!is(node, "Mul") || node.inputs.size() != 2) continue;
+    for (const size_t slot : {size_t{0}, size_t{1}}) {
+      const Tensor* zero = constant(g, node.inputs[slot]);
+      const Value& other = g.value(node.inputs[1 - slot]);
+      if (!zero || !is_integer(zero->dtype()) || !other.shape || !is_static(*other.shape)) continue;
+      const Tensor none(zero->dtype(), zero->shape());
+      if (zero->bytes() > 0 &&
+          std::memcmp(zero->raw(), none.raw(), static_cast<size_t>(zero->bytes())) != 0)
+        continue;
+      g.initializers[node.outputs[0]].data =
+          Tensor(zero->dtype(), broadcast(zero->shape(), *other.shape));
+      gone.push_back(static_cast<int32_t>(i));
+      break;
+    }
+  }
+  remove_nodes(g, gone);
+}
+
 void fold_constants(Model& model, Dequantized dequantized) {
   Graph& g = model.graph;
   std::vector<int32_t> gone;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& node = g.nodes[i];
-    const OpDef* op = find_op(node.type, node.domain, model.opset(node.domain));
-    if (!op || !op->deterministic || node.inputs.empty() || !captured_names(node).empty()) continue;
+    if (node.inputs.empty() || !is_deterministic(model, node)) continue;
     if (is(node, "DequantizeLinear") && dequantized == Dequantized::kKeep) continue;
-    const bool all = std::all_of(node.inputs.begin(), node.inputs.end(),
-                                 [&](ValueId v) { return v == ValueId::kNone || g.constant(v); });
-    const bool has_graph =
-        std::any_of(node.attributes.begin(), node.attributes.end(), [](const Attribute& a) {
-          return std::holds_alternative<std::shared_ptr<const Graph>>(a.value);
-        });
-    if (!all || has_graph) continue;
-    std::vector<Tensor> inputs;
-    for (ValueId v : node.inputs) inputs.push_back(v == ValueId::kNone ? Tensor() : *g.constant(v));
-    std::vector<Tensor> results = eval_node(node, model.opset(node.domain), inputs);
+    if (!reads_constants(g, node)) continue;
+    std::vector<Tensor> results = eval_constant_node(model, node);
+    // Only tensors can be initializers.
+    if (std::ranges::any_of(results, [](const Tensor& t) { return is_container(t.dtype()); }))
+      continue;
     for (size_t k = 0; k < node.outputs.size() && k < results.size(); ++k) {
       if (node.outputs[k] != ValueId::kNone)
         g.initializers[node.outputs[k]].data = std::move(results[k]);

@@ -16,6 +16,16 @@ void remove_identities(Model& model);
 // DequantizeLinear.
 enum class Dequantized { kFold, kKeep };
 void fold_constants(Model& model, Dequantized dequantized);
+// Whole numbers times zero are zero, whatever they are; exporters keep inputs alive so.
+void fold_zero_products(Model& model);
+// Shape, Size, and Gather of a Shape become constants where value.shape knows the answer: true of data that
+// fits the model's declared inputs. False: there was none.
+bool fold_shapes(Model& model);
+// An If whose condition is constant becomes the branch that it takes. False: there was none.
+bool inline_branches(Model& model);
+// Calls of the model's own functions, and operators without a record that ONNX defines by others, are
+// replaced by their bodies.
+void expand_functions(Model& model);
 // BatchNormalization and constant Mul/Add behind Conv, ConvTranspose, Gemm fold into weight and bias.
 void fold_affine(Model& model);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.

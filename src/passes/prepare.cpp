@@ -6,6 +6,13 @@ namespace qtool {
 namespace {
 constexpr int64_t kOldestOpset = 13;  // per-axis DequantizeLinear
 
+void fold(Model& model, passes::Dequantized dequantized) {
+  do {
+    passes::fold_zero_products(model);
+    passes::fold_constants(model, dequantized);
+  } while (passes::inline_branches(model));
+}
+
 void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
   for (auto pass : list) {
     pass(model);
@@ -27,10 +34,13 @@ const Node* quantized_node(const Graph& graph) {
 
 Model prepare(const Model& model) {
   Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
-  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers,
-          passes::remove_identities});
-  passes::fold_constants(m, passes::Dequantized::kKeep);
-  infer_shapes(m);
+  run(m, {passes::drop_initializer_inputs, passes::expand_functions,
+          passes::constants_to_initializers, passes::remove_identities});
+  do {
+    fold(m, passes::Dequantized::kKeep);
+    infer_shapes(m);
+  } while (passes::fold_shapes(m));
+  run(m, {passes::remove_identities});
   run(m, {passes::fold_affine, passes::matmul_add_to_gemm, passes::fold_affine});
   remove_dead(m.graph);
   verify(m.graph);
@@ -40,8 +50,9 @@ Model prepare(const Model& model) {
 
 Model prepare_for_execution(const Model& model, const ExecutionOptions& options) {
   Model m = model;
-  run(m, {passes::drop_initializer_inputs, passes::constants_to_initializers});
-  passes::fold_constants(m, passes::Dequantized::kFold);
+  run(m, {passes::drop_initializer_inputs, passes::expand_functions,
+          passes::constants_to_initializers});
+  fold(m, passes::Dequantized::kFold);
   if (options.fuse) infer_shapes(m);
   if (options.fuse) passes::fuse_activations(m, options.observe);
   remove_dead(m.graph);
