@@ -1,0 +1,178 @@
+#include "exec/program.hpp"
+
+#include <algorithm>
+
+#include "qtool/ops.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool {
+namespace {
+
+// Kernels kept for one step; data of ever new shapes must not fill the memory.
+constexpr size_t kMostCompiled = 32;
+
+bool matches(const InputInfo& have, const Array& array, const Tensor* constant) {
+  if (have.dtype != array.dtype || have.constant != constant || have.shape != array.shape)
+    return false;
+  if (have.layout == array.layout) return true;
+  return have.layout && array.layout && have.layout->equals(*array.layout);
+}
+
+}  // namespace
+
+Program::Program(const Model& model, const ExecOptions& options)
+    : model_(model), options_(options), steps_(model.graph.nodes.size()) {
+  index_values();
+  index_nodes();
+  find_deaths();
+}
+
+void Program::index_values() {
+  const Graph& g = graph();
+  observed_.assign(g.values.size(), false);
+  for (size_t v = 0; v < g.values.size(); ++v) by_name_[g.values[v].name] = static_cast<ValueId>(v);
+  for (const std::string& name : options_.observe) {
+    if (const ValueId id = find(name); id != ValueId::kNone) observed_[index(id)] = true;
+  }
+  for (ValueId v : g.inputs)
+    if (!g.constant(v)) feeds_[g.value(v).name] = v;
+}
+
+void Program::index_nodes() {
+  for (size_t n = 0; n < steps_.size(); ++n) {
+    const Node& node = graph().nodes[n];
+    step_of_node_[node.name] = static_cast<int>(n);
+    for (const std::string& part : split(attr_string(node, "fused_from", ""), '\n')) {
+      if (!part.empty()) step_of_node_[part] = static_cast<int>(n);
+    }
+    if (!find_op(node.type, node.domain, model_.opset(node.domain))) {
+      throw_unsupported(cat(node_text(node), ": operator '", printable(node.domain),
+                            node.domain.empty() ? "" : ".", printable(node.type), "' at opset ",
+                            model_.opset(node.domain), " is not supported"));
+    }
+    for (const Attribute& attribute : node.attributes) {
+      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value))
+        steps_[n].bodies.push_back(make_body(**body));
+    }
+  }
+}
+
+void Program::find_deaths() {
+  const Graph& g = graph();
+  const Uses uses = uses_of(g);
+  read_.assign(g.values.size(), false);
+  for (size_t v = 0; v < g.values.size(); ++v) {
+    read_[v] = uses.is_output[v] || !uses.consumers[v].empty();
+    if (uses.is_output[v]) continue;
+    int32_t last = uses.producer[v];
+    for (const int32_t user : uses.consumers[v]) last = std::max(last, user);
+    if (last >= 0) steps_[static_cast<size_t>(last)].dies.push_back(static_cast<ValueId>(v));
+  }
+}
+
+// A body is a model of its own whose captures are inputs, or weights where they never change.
+Program::Body Program::make_body(const Graph& source) const {
+  Model inner;
+  inner.graph = source;
+  inner.ir_version = model_.ir_version;
+  inner.opsets = model_.opsets;
+  Graph& g = inner.graph;
+  g.captures.clear();
+  for (const ValueId id : source.captures) {
+    const Value& around = graph().value(find(source.value(id).name));
+    const Tensor* constant = graph().constant(find(around.name));
+    if (constant) g.initializers[id].data = *constant;
+    if (!constant) g.inputs.push_back(id);
+    if (g.value(id).dtype != DType::kUndefined) continue;
+    g.value(id).dtype = around.dtype;
+    g.value(id).shape = around.shape;
+    g.value(id).symbols = around.symbols;
+  }
+  ExecOptions options = options_;
+  options.observe.clear();
+  const bool fuse = options.fuse && options.backend == Backend::kOneDnn;
+  Body body{&source,
+            std::make_unique<Program>(prepare_for_execution(inner, {.observe = {}, .fuse = fuse}),
+                                      options),
+            {},
+            {}};
+  for (const ValueId id : source.inputs)
+    body.inputs.push_back(body.program->find(source.value(id).name));
+  for (const ValueId id : source.captures) {
+    const std::string& name = source.value(id).name;
+    body.captures.emplace_back(find(name), body.program->find(name));
+  }
+  return body;
+}
+
+ValueId Program::find(const std::string& name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? ValueId::kNone : it->second;
+}
+
+int Program::step_of(const std::string& node) const {
+  const auto it = step_of_node_.find(node);
+  return it == step_of_node_.end() ? -1 : it->second;
+}
+
+Array Program::array(const Run& run, ValueId id) const {
+  const Array& live = run.arrays[index(id)];
+  if (live.defined()) return live;
+  const Tensor* constant = graph().constant(id);
+  return constant ? Array(*constant) : Array();
+}
+
+std::unique_ptr<Kernel> Program::make_kernel(const Node& node,
+                                             std::span<const InputInfo> signature) const {
+  if (options_.backend == Backend::kOneDnn) {
+    const KernelRequest request{node, model_.opset(node.domain), signature};
+    for (const KernelDef& def : fast_kernels()) {
+      if (def.type != node.type || def.domain != node.domain) continue;
+      if (auto kernel = def.make(request)) return kernel;
+    }
+  }
+  return make_reference_kernel(node, model_.opset(node.domain));
+}
+
+std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Array> inputs,
+                                                  std::span<const Tensor* const> constants) const {
+  const Step& s = steps_[static_cast<size_t>(step)];
+  auto find_compiled = [&]() -> std::shared_ptr<const Kernel> {
+    for (const Compiled& c : s.compiled) {
+      bool same = true;
+      for (size_t i = 0; same && i < inputs.size(); ++i)
+        same = matches(c.signature[i], inputs[i], constants[i]);
+      if (same) return c.kernel;
+    }
+    return nullptr;
+  };
+  {
+    std::shared_lock lock(s.mutex);
+    if (auto kernel = find_compiled()) return kernel;
+  }
+  std::unique_lock lock(s.mutex);
+  if (auto kernel = find_compiled()) return kernel;
+  Compiled compiled;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    compiled.signature.push_back(
+        {inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
+  }
+  compiled.kernel = make_kernel(graph().nodes[static_cast<size_t>(step)], compiled.signature);
+  s.kernel_name = compiled.kernel->name();
+  if (s.compiled.size() == kMostCompiled) s.compiled.erase(s.compiled.begin());
+  s.compiled.push_back(std::move(compiled));
+  return s.compiled.back().kernel;
+}
+
+std::vector<StepInfo> Program::steps() const {
+  std::vector<StepInfo> infos;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Node& node = graph().nodes[i];
+    std::shared_lock lock(steps_[i].mutex);
+    infos.push_back(
+        {node.name, node.type, node.domain, steps_[i].kernel_name, steps_[i].milliseconds});
+  }
+  return infos;
+}
+
+}  // namespace qtool

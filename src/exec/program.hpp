@@ -1,0 +1,95 @@
+// A prepared graph as a list of steps, one a node, each with the kernels made for it so far. The graphs
+// that nodes carry (If, Loop, Scan) are programs of their own, prepared once and run by the same code.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "exec/kernel.hpp"
+#include "qtool/exec.hpp"
+
+namespace qtool {
+
+// The live values of one run.
+struct Run {
+  std::vector<Array> arrays;  // by value; undefined: not live, or an untouched constant
+  int next_step = 0;
+};
+
+// Immutable after construction but for the kernels that it finds; runs from several threads at once.
+class Program {
+ public:
+  Program(const Model& model, const ExecOptions& options);
+
+  const Graph& graph() const { return model_.graph; }
+  int step_count() const { return static_cast<int>(steps_.size()); }
+  bool observed(ValueId id) const { return observed_[index(id)]; }
+  // Values that are listed inputs, initializers excluded, by name.
+  const std::map<std::string, ValueId>& feeds() const { return feeds_; }
+  // Whether a node or an output reads the value.
+  bool is_read(ValueId id) const { return read_[index(id)]; }
+  // kNone when absent.
+  ValueId find(const std::string& name) const;
+  int step_of(const std::string& node) const;
+  // The array of a live value or a constant; undefined when it is neither.
+  Array array(const Run& run, ValueId id) const;
+
+  // Runs the step that comes next.
+  void advance(Run& run, Tap* tap) const;
+
+  std::vector<StepInfo> steps() const;
+  void enable_timing() const { timing_ = true; }
+
+ private:
+  // One kernel for one combination of types, shapes, layouts and constants of the inputs.
+  struct Compiled {
+    std::vector<InputInfo> signature;
+    std::shared_ptr<const Kernel> kernel;
+  };
+  // A graph inside a node.
+  struct Body {
+    const Graph* source;  // what the operator calls it
+    std::unique_ptr<Program> program;
+    std::vector<ValueId> inputs;                        // of the program, in order
+    std::vector<std::pair<ValueId, ValueId>> captures;  // value around it, the program's
+  };
+  struct Step {
+    mutable std::shared_mutex mutex;
+    mutable std::vector<Compiled> compiled;
+    mutable std::string kernel_name;
+    mutable double milliseconds = 0;
+    std::vector<ValueId> dies;  // values that no later step reads
+    std::vector<Body> bodies;
+  };
+
+  // What a body sees of the values around it, in the order of Body::captures; undefined: a constant.
+  using Captured = std::vector<Array>;
+
+  void index_values();
+  void index_nodes();
+  void find_deaths();
+  Body make_body(const Graph& source) const;
+  Captured captured(const Run& run, const Body& body) const;
+  void run_step(Run& run, int step, Tap* tap) const;
+  void store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const;
+  std::vector<Array> run_bodies(int step, std::span<Array> inputs,
+                                const std::vector<Captured>& captured) const;
+  std::vector<Tensor> call(const Body& body, const Captured& captured,
+                           std::vector<Tensor> inputs) const;
+  std::shared_ptr<const Kernel> kernel_for(int step, std::span<const Array> inputs,
+                                           std::span<const Tensor* const> constants) const;
+  std::unique_ptr<Kernel> make_kernel(const Node& node, std::span<const InputInfo> signature) const;
+
+  Model model_;
+  ExecOptions options_;
+  std::vector<Step> steps_;
+  std::unordered_map<std::string, ValueId> by_name_;
+  std::unordered_map<std::string, int> step_of_node_;
+  std::vector<bool> observed_, read_;
+  std::map<std::string, ValueId> feeds_;
+  mutable std::atomic<bool> timing_{false};
+};
+
+}  // namespace qtool

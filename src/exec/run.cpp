@@ -1,0 +1,116 @@
+// Running a program: step by step, bodies of control flow included.
+#include <algorithm>
+
+#include "exec/program.hpp"
+#include "qtool/ops.hpp"
+
+namespace qtool {
+
+void Program::advance(Run& run, Tap* tap) const {
+  run_step(run, run.next_step, tap);
+  ++run.next_step;
+}
+
+void Program::run_step(Run& run, int step, Tap* tap) const {
+  const Node& node = graph().nodes[static_cast<size_t>(step)];
+  const Step& s = steps_[static_cast<size_t>(step)];
+  const double begin = timing_ ? now_seconds() : 0;
+  std::vector<Array> inputs(node.inputs.size()), outputs(node.outputs.size());
+  std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueId v = node.inputs[i];
+    if (v == ValueId::kNone) continue;
+    inputs[i] = array(run, v);
+    if (!inputs[i].defined())
+      throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
+    if (!run.arrays[index(v)].defined()) constants[i] = graph().constant(v);
+  }
+  std::vector<Captured> around;
+  for (const Body& body : s.bodies) around.push_back(captured(run, body));
+  // Released first, so that a kernel may overwrite what it alone holds.
+  for (ValueId v : s.dies) run.arrays[index(v)] = Array();
+  try {
+    if (s.bodies.empty())
+      kernel_for(step, inputs, constants)->run(inputs, outputs);
+    else
+      outputs = run_bodies(step, inputs, around);
+  } catch (Error& error) {
+    error.context(cat("while running ", node_text(node)));
+    throw;
+  }
+  store(run, step, std::move(outputs), tap);
+  if (timing_) {
+    const double spent = (now_seconds() - begin) * 1e3;
+    std::unique_lock lock(s.mutex);
+    s.milliseconds += spent;
+  }
+}
+
+void Program::store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const {
+  const Node& node = graph().nodes[static_cast<size_t>(step)];
+  const auto& dies = steps_[static_cast<size_t>(step)].dies;
+  for (size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
+    const ValueId v = node.outputs[i];
+    if (v == ValueId::kNone) continue;
+    if (tap && observed_[index(v)]) {
+      Tensor value = outputs[i].plain();
+      tap->on_value(graph().value(v).name, value);
+      if (tap->replaces()) outputs[i] = Array(std::move(value));
+    }
+    if (std::find(dies.begin(), dies.end(), v) == dies.end())
+      run.arrays[index(v)] = std::move(outputs[i]);
+  }
+}
+
+Program::Captured Program::captured(const Run& run, const Body& body) const {
+  Captured arrays;
+  for (const auto& [around, inside] : body.captures) {
+    arrays.push_back(run.arrays[index(around)]);
+    if (!arrays.back().defined() && !graph().constant(around))
+      throw_internal(cat("value '", printable(graph().value(around).name), "' is not live"));
+  }
+  return arrays;
+}
+
+std::vector<Array> Program::run_bodies(int step, std::span<Array> inputs,
+                                       const std::vector<Captured>& captured) const {
+  const Node& node = graph().nodes[static_cast<size_t>(step)];
+  const auto& bodies = steps_[static_cast<size_t>(step)].bodies;
+  const BodyRunner run_body = [&](const Graph& graph, std::vector<Tensor> arguments) {
+    for (size_t i = 0; i < bodies.size(); ++i) {
+      if (bodies[i].source == &graph) return call(bodies[i], captured[i], std::move(arguments));
+    }
+    throw_internal(cat(node_text(node), " runs a graph that is not its own"));
+  };
+  std::vector<Tensor> plain;
+  for (Array& input : inputs) {
+    plain.push_back(input.plain());
+    input = Array();
+  }
+  const OpDef* op = find_op(node.type, node.domain, model_.opset(node.domain));
+  std::vector<Tensor> results = op->eval(Call{node, model_.opset(node.domain), plain, &run_body});
+  std::vector<Array> outputs;
+  for (Tensor& result : results) outputs.emplace_back(std::move(result));
+  return outputs;
+}
+
+std::vector<Tensor> Program::call(const Body& body, const Captured& captured,
+                                  std::vector<Tensor> inputs) const {
+  const Program& program = *body.program;
+  Run run;
+  run.arrays.resize(program.graph().values.size());
+  if (inputs.size() != body.inputs.size())
+    throw_internal(cat("a graph of ", body.inputs.size(), " inputs gets ", inputs.size()));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    run.arrays[index(body.inputs[i])] = Array(std::move(inputs[i]));
+  for (size_t i = 0; i < captured.size(); ++i) {
+    const ValueId inside = body.captures[i].second;
+    if (captured[i].defined() && inside != ValueId::kNone) run.arrays[index(inside)] = captured[i];
+  }
+  while (run.next_step < program.step_count()) program.advance(run, nullptr);
+  std::vector<Tensor> outputs;
+  for (const ValueId v : program.graph().outputs) outputs.push_back(program.array(run, v).plain());
+  return outputs;
+}
+
+}  // namespace qtool
