@@ -53,7 +53,9 @@ struct DataRequest {
 // The model's preprocessing: sidecar, then flags.
 Preprocess resolve_preprocess(const DataRequest& request, const std::filesystem::path& model);
 std::vector<InputSpec> input_specs(const Model& model);
-std::unique_ptr<SampleSource> open_source(const DataRequest& request, const Model& model);
+// The request's data. Inputs that it does not hold and that follow from the model are added to
+// request.options.constants, with a warning.
+std::unique_ptr<SampleSource> open_source(DataRequest& request, const Model& model);
 
 struct CalibrateRequest {
   std::filesystem::path model;

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "qtool/pipeline.hpp"
+#include "pipeline/stages.hpp"
 
 namespace qtool {
 
@@ -73,7 +73,7 @@ std::vector<InputSpec> input_specs(const Model& model) {
   return inputs;
 }
 
-std::unique_ptr<SampleSource> open_source(const DataRequest& r, const Model& model) {
+std::unique_ptr<SampleSource> open_source(DataRequest& r, const Model& model) {
   constexpr int64_t kFreeDimension = 64;
   const std::vector<InputSpec> inputs = input_specs(model);
   if (r.random_samples > 0) {
@@ -83,7 +83,7 @@ std::unique_ptr<SampleSource> open_source(const DataRequest& r, const Model& mod
   if (r.data.empty())
     throw Error(ErrorKind::kUsage, "QT-E143", "no data given")
         .hint("name a folder of pictures, an .npy or an .npz; or --random-data N");
-  return open_data(r.data, resolve_preprocess(r, model.path), inputs, r.options);
+  return pipeline::open_fed(r.data, resolve_preprocess(r, model.path), model, r.options);
 }
 
 }  // namespace qtool

@@ -10,13 +10,13 @@ namespace {
 // The float model's test set when its sidecar names one that fits the model's inputs, else the
 // calibration data.
 std::unique_ptr<SampleSource> default_source(const Workspace& w, const Model& model,
-                                             const DataOptions& options) {
+                                             DataOptions options) {
   fs::path sidecar = w.model;
   sidecar.replace_extension(".json");
   const auto test = fs::exists(sidecar) ? read_sidecar(sidecar).test : std::nullopt;
   if (test && fs::exists(*test)) {
     try {
-      return open_data({*test}, w.preprocess, input_specs(model), options);
+      return pipeline::open_fed({*test}, w.preprocess, model, options);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kData) throw;
       log(LogLevel::kWarning,
@@ -47,13 +47,18 @@ EvalReport run_eval(const EvalRequest& request) {
   std::optional<Model> reference;
   if (!report.reference.empty()) reference = load_model(report.reference);
   std::unique_ptr<SampleSource> source;
+  DataRequest data = request.data;
+  // What calibration took for inputs that data does not hold.
+  if (w)
+    data.options.constants.insert(w->data_options.constants.begin(),
+                                  w->data_options.constants.end());
   if (w && request.data.random_samples == 0) {
-    source = request.data.data.empty() ? default_source(*w, model, request.data.options)
-                                       : open_data(request.data.data, w->preprocess,
-                                                   input_specs(model), request.data.options);
+    source = request.data.data.empty()
+                 ? default_source(*w, model, data.options)
+                 : pipeline::open_fed(data.data, w->preprocess, model, data.options);
   } else {
     // Preprocessing belongs to the float model: its sidecar describes both.
-    source = open_source(request.data, reference ? *reference : model);
+    source = open_source(data, reference ? *reference : model);
   }
   report.data = source->describe();
   report.evaluation = evaluate(model, reference ? &*reference : nullptr, *source, request.options);

@@ -26,8 +26,10 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
 }
 
 std::unique_ptr<SampleSource> source_of(const Workspace& w, const Model& model) {
-  if (w.random_samples == 0)
-    return open_data(w.data, w.preprocess, input_specs(model), w.data_options);
+  if (w.random_samples == 0) {
+    DataOptions options = w.data_options;
+    return open_fed(w.data, w.preprocess, model, options);
+  }
   DataRequest random;
   random.random_samples = w.random_samples;
   random.seed = w.seed;
@@ -68,7 +70,8 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   for (const ActivationSite& site : sites.activations) names.push_back(site.name);
   if (sites.layers.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
-  const auto source = open_source(request.data, prepared);
+  DataRequest data = request.data;
+  const auto source = open_source(data, prepared);
   Calibrated c;
   c.data = source->describe();
   c.table = calibrate(prepared, names, *source, {.threads = request.threads});
@@ -81,7 +84,7 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   w.fingerprint = model.fingerprint;
   for (const fs::path& path : request.data.data) w.data.push_back(fs::absolute(path));
   w.preprocess = resolve_preprocess(request.data, request.model);
-  w.data_options = request.data.options;
+  w.data_options = data.options;
   w.random_samples = request.data.random_samples;
   w.seed = request.data.seed;
   std::error_code failed;

@@ -17,6 +17,12 @@ struct Prepared {
 Prepared load_prepared(const Workspace& workspace, const std::string& target);
 // The workspace's data with the preprocessing that calibration used.
 std::unique_ptr<SampleSource> source_of(const Workspace& workspace, const Model& model);
+// Opens DATA. An input that it does not hold gets a number when the model itself says which one: no result
+// depends on it, or it chooses a branch and only one choice runs on this data. That is said in a warning and
+// added to options.constants. Throws Error{kData, QT-E432} otherwise.
+std::unique_ptr<SampleSource> open_fed(const std::vector<std::filesystem::path>& paths,
+                                       const Preprocess& preprocess, const Model& model,
+                                       DataOptions& options);
 CalibrationTable load_table(const Workspace& workspace);
 
 }  // namespace qtool::pipeline

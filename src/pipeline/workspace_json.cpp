@@ -41,6 +41,7 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     w.data_options.skip_bad = json.at("skip_bad");
     if (!json.at("shuffle_seed").is_null())
       w.data_options.shuffle_seed = json.at("shuffle_seed").get<uint64_t>();
+    w.data_options.constants = json.value("constants", std::map<std::string, double>());
     w.random_samples = json.at("random_samples");
     w.seed = json.at("seed");
     w.quantized = json.value("quantized", std::string());
@@ -64,6 +65,7 @@ void save_workspace(const Workspace& w) {
       {"limit", w.data_options.limit},
       {"skip_bad", w.data_options.skip_bad},
       {"shuffle_seed", w.data_options.shuffle_seed ? Json(*w.data_options.shuffle_seed) : Json()},
+      {"constants", w.data_options.constants},
       {"random_samples", w.random_samples},
       {"seed", w.seed},
       {"quantized", w.quantized.string()}};

@@ -66,7 +66,8 @@ qtool::EvalSummary summary_of(const qtool::EvalReport& report, qtool::Kernels ke
 Steps calibrate_steps(const qtool::CalibrateRequest& request) {
   const qtool::Model model = qtool::prepare(qtool::load_model(request.model));
   const qtool::Sites sites = qtool::find_sites(model, *qtool::targets().front());
-  const auto source = qtool::open_source(request.data, model);
+  qtool::DataRequest data = request.data;
+  const auto source = qtool::open_source(data, model);
   return {{"calibrate", request.model.string()},
           {"data", cat(source->describe(), ", ", source->samples(), " samples")},
           {"observe", cat(sites.activations.size(), " tensors of ", sites.layers.size(),
