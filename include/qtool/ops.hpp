@@ -60,7 +60,7 @@ enum class QuantKind {
   kJoint,       // Concat: every input and the output share parameters where the target wants it
   kAverage,     // average pools: own output range, integer kernel
   kMovement,    // Reshape, Transpose, MaxPool …: output parameters are the input's
-  kFixedRange,  // Softmax, Sigmoid: the output range is known
+  kFunction,    // Tanh, Gelu …: a function of one value, on codes a table of 256 results
 };
 struct QuantRule {
   QuantKind kind = QuantKind::kNone;
@@ -74,6 +74,8 @@ struct QuantRule {
   bool sum = false;  // kBinary: the operands are added
   // Why this very node stays in float although its operator need not; "" when it takes part.
   std::string_view (*blocked)(const Node&) = nullptr;
+  // The output's range where the operator implies it (Softmax, Sigmoid, Tanh); equal: unknown.
+  double lowest = 0, highest = 0;
 };
 
 struct OpDef {

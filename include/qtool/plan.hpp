@@ -34,6 +34,8 @@ struct LayerSite {
   int64_t weights = 0;  // elements
   int64_t macs = 0;     // per sample; 0 when shapes are not known
   std::string reason;   // why it cannot be quantized; empty when it can
+  // Why the target computes it in float all the same, so that only its weights are codes; else empty.
+  std::string float_input = {};
 };
 
 // An activation tensor that gets a quantizer.
@@ -46,9 +48,12 @@ struct ActivationSite {
   // Values that carry the same parameters: data movement and MaxPool pass them on. This value's own
   // parameters are those of `shares_with` when that is not empty.
   std::string shares_with;
+  // Nodes that read the codes while all others read the float value: a value that no integer kernel
+  // makes loses nothing where none reads it. Empty: everything behind it reads codes.
+  std::set<std::string> readers = {};
 };
 
-// A node without weights that runs on codes: Add, Concat, pools, data movement.
+// A node without weights: Add, Concat, pools, MatMul of two activations, data movement …
 struct NodeSite {
   std::string name, type;
   std::string reason;  // why it stays in float; empty when it runs on codes
@@ -97,6 +102,8 @@ struct QuantPlan {
   std::string range_method = "mse";
   LayerChoice* layer(const std::string& name);
   const LayerChoice* layer(const std::string& name) const;
+  // Width of what a layer reads; kFloatBits where only its weights are codes.
+  int input_bits(const LayerSite& site) const;
 };
 
 struct UniformChoice {

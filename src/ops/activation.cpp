@@ -8,8 +8,9 @@ namespace qtool {
 namespace {
 
 constexpr QuantRule kFolded{.kind = QuantKind::kActivation, .reason = ""};
-constexpr QuantRule kKnownRange{.kind = QuantKind::kFixedRange, .reason = ""};
-constexpr QuantRule kSmooth{.reason = "a smooth activation without an integer kernel"};
+constexpr QuantRule kSmooth{.kind = QuantKind::kFunction, .reason = ""};
+constexpr QuantRule kUnit{.kind = QuantKind::kFunction, .reason = "", .lowest = 0, .highest = 1};
+constexpr QuantRule kSigned{.kind = QuantKind::kFunction, .reason = "", .lowest = -1, .highest = 1};
 
 template <typename T>
 T relu(T x) {
@@ -110,11 +111,11 @@ std::vector<Tensor> eval_clip(const Call& call) {
 }  // namespace
 
 extern const OpDef kRelu = number_op<[](auto x) { return relu(x); }>("Relu", kFolded);
-extern const OpDef kSigmoid = float_op<[](auto x) { return sigmoid(x); }>("Sigmoid", kKnownRange);
-extern const OpDef kTanh = float_op<[](auto x) { return std::tanh(x); }>("Tanh", kSmooth);
+extern const OpDef kSigmoid = float_op<[](auto x) { return sigmoid(x); }>("Sigmoid", kUnit);
+extern const OpDef kTanh = float_op<[](auto x) { return std::tanh(x); }>("Tanh", kSigned);
 extern const OpDef kSoftplus = float_op<[](auto x) { return softplus(x); }>("Softplus", kSmooth);
 extern const OpDef kSoftsign =
-    float_op<[](auto x) { return x / (1 + std::abs(x)); }>("Softsign", kSmooth);
+    float_op<[](auto x) { return x / (1 + std::abs(x)); }>("Softsign", kSigned);
 extern const OpDef kMish =
     float_op<[](auto x) { return x * std::tanh(softplus(x)); }>("Mish", kSmooth);
 extern const OpDef kHardSwish = float_op<[](auto x) {
@@ -131,7 +132,7 @@ extern const OpDef kSelu =
     attribute_op<[](const Call& c, auto z) { return make_selu(c, z); }>("Selu", kSmooth);
 extern const OpDef kHardSigmoid =
     attribute_op<[](const Call& c, auto z) { return make_hard_sigmoid(c, z); }>("HardSigmoid",
-                                                                                kSmooth);
+                                                                                kUnit);
 extern const OpDef kThresholdedRelu =
     attribute_op<[](const Call& c, auto z) { return make_thresholded_relu(c, z); }>(
         "ThresholdedRelu", kSmooth);

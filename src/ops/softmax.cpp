@@ -73,9 +73,13 @@ std::vector<Tensor> eval_softmax(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kSoftmax{.type = "Softmax",
-                            .eval = half_as_float<eval_softmax<Kind::kSoftmax>>,
-                            .quant = {.kind = QuantKind::kFixedRange, .reason = ""}};
+extern const OpDef kSoftmax{
+    .type = "Softmax",
+    .eval = half_as_float<eval_softmax<Kind::kSoftmax>>,
+    .quant = {
+        .reason = "exponentials of float scores; its result is in codes where a MatMul reads it",
+        .lowest = 0,
+        .highest = 1}};
 extern const OpDef kLogSoftmax{.type = "LogSoftmax",
                                .eval = half_as_float<eval_softmax<Kind::kLog>>,
                                .quant = {.reason = "logarithms span too wide a range for 8 bits"}};

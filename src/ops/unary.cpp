@@ -4,7 +4,9 @@
 namespace qtool {
 namespace {
 
-constexpr QuantRule kSmooth{.reason = "a smooth function without an integer kernel"};
+constexpr QuantRule kSigned{.kind = QuantKind::kFunction, .reason = "", .lowest = -1, .highest = 1};
+constexpr QuantRule kWide{.reason = "its results span too wide a range for 8 bits"};
+constexpr QuantRule kSmooth{.kind = QuantKind::kFunction, .reason = ""};
 
 // −x; whole numbers wrap.
 template <typename T>
@@ -77,17 +79,17 @@ std::vector<Tensor> eval_bitwise_not(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kAbs = number_op<[](auto x) { return absolute(x); }>("Abs");
-extern const OpDef kNeg = number_op<[](auto x) { return negate(x); }>("Neg");
+extern const OpDef kAbs = number_op<[](auto x) { return absolute(x); }>("Abs", kSmooth);
+extern const OpDef kNeg = number_op<[](auto x) { return negate(x); }>("Neg", kSmooth);
 extern const OpDef kSign = number_op<[](auto x) { return sign(x); }>("Sign");
 extern const OpDef kCeil = float_op<[](auto x) { return std::ceil(x); }>("Ceil");
 extern const OpDef kFloor = float_op<[](auto x) { return std::floor(x); }>("Floor");
 extern const OpDef kRound = float_op<[](auto x) { return std::nearbyint(x); }>("Round");
 extern const OpDef kSqrt = float_op<[](auto x) { return std::sqrt(x); }>("Sqrt", kSmooth);
 extern const OpDef kExp = float_op<[](auto x) { return std::exp(x); }>("Exp", kSmooth);
-extern const OpDef kLog = float_op<[](auto x) { return std::log(x); }>("Log", kSmooth);
-extern const OpDef kReciprocal = float_op<[](auto x) { return 1 / x; }>("Reciprocal", kSmooth);
-extern const OpDef kErf = float_op<[](auto x) { return std::erf(x); }>("Erf", kSmooth);
+extern const OpDef kLog = float_op<[](auto x) { return std::log(x); }>("Log", kWide);
+extern const OpDef kReciprocal = float_op<[](auto x) { return 1 / x; }>("Reciprocal", kWide);
+extern const OpDef kErf = float_op<[](auto x) { return std::erf(x); }>("Erf", kSigned);
 extern const OpDef kSin = float_op<[](auto x) { return std::sin(x); }>("Sin", kSmooth);
 extern const OpDef kCos = float_op<[](auto x) { return std::cos(x); }>("Cos", kSmooth);
 extern const OpDef kTan = float_op<[](auto x) { return std::tan(x); }>("Tan", kSmooth);

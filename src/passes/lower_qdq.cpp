@@ -146,18 +146,11 @@ void lower_lookup(LoweringContext& c, int32_t i, const Node& node) {
   c.replace(i, r, "Lookup", "qtool", {x.codes, constant});
 }
 
-bool is_elementwise_function(const Node& node) {
-  static constexpr std::string_view kTypes[] = {
-      "Relu", "Clip",  "Sigmoid", "Tanh", "HardSigmoid", "HardSwish",      "LeakyRelu",
-      "Elu",  "Selu",  "Celu",    "Erf",  "Gelu",        "Softplus",       "Softsign",
-      "Mish", "Swish", "Abs",     "Neg",  "Exp",         "ThresholdedRelu"};
-  return node.domain.empty() &&
-         std::find(std::begin(kTypes), std::end(kTypes), node.type) != std::end(kTypes);
-}
-
 void lower_node(LoweringContext& c, int32_t i, const Node& node, QuantKind kind) {
-  if (is_elementwise_function(node)) return lower_lookup(c, i, node);
   switch (kind) {
+    case QuantKind::kActivation:
+    case QuantKind::kFunction:
+      return lower_lookup(c, i, node);
     case QuantKind::kLinear:
       return lower_linear(c, i, node);
     case QuantKind::kBinary:

@@ -39,8 +39,9 @@ void share_widths(const Sites& sites, QuantPlan& plan, int wide) {
     return site.shares_with.empty() ? site.name : site.shares_with;
   };
   for (const LayerChoice& layer : plan.layers) {
-    const ActivationSite* input = sites.activation(sites.layer(layer.name)->input);
-    if (!input) continue;
+    const LayerSite& site = *sites.layer(layer.name);
+    const ActivationSite* input = sites.activation(site.input);
+    if (!input || !site.float_input.empty()) continue;
     int& bits = width.try_emplace(owner(*input), 0).first->second;
     bits = std::max(bits, plan.activation_bits.at(input->name));
   }
@@ -59,6 +60,10 @@ LayerChoice* QuantPlan::layer(const std::string& name) {
 }
 const LayerChoice* QuantPlan::layer(const std::string& name) const {
   return const_cast<QuantPlan*>(this)->layer(name);
+}
+
+int QuantPlan::input_bits(const LayerSite& site) const {
+  return site.float_input.empty() ? activation_bits.at(site.input) : kFloatBits;
 }
 
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
@@ -81,19 +86,26 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
       layer.activation_bits = k->activation_bits;
       layer.reason = "kept by --keep";
     }
+    if (!site.float_input.empty()) {
+      layer.activation_bits = kFloatBits;
+      plan.layers.push_back(std::move(layer));
+      continue;
+    }
     const ActivationSite* input = sites.activation(site.input);
     if (input && input->network_input && layer.activation_bits < 8) layer.activation_bits = 8;
     int& bits = plan.activation_bits[site.input];
     // A value that several layers read is as wide as the widest of them wants.
     const bool read_before =
-        std::any_of(plan.layers.begin(), plan.layers.end(),
-                    [&](const LayerChoice& l) { return sites.layer(l.name)->input == site.input; });
+        std::any_of(plan.layers.begin(), plan.layers.end(), [&](const LayerChoice& l) {
+          const LayerSite& other = *sites.layer(l.name);
+          return other.float_input.empty() && other.input == site.input;
+        });
     bits = read_before ? std::max(bits, layer.activation_bits) : layer.activation_bits;
     plan.layers.push_back(std::move(layer));
   }
   share_widths(sites, plan, wide);
   for (LayerChoice& layer : plan.layers)
-    layer.activation_bits = plan.activation_bits[sites.layer(layer.name)->input];
+    layer.activation_bits = plan.input_bits(*sites.layer(layer.name));
   return plan;
 }
 
@@ -104,8 +116,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!choice || !site.reason.empty()) continue;
-    cost.bops +=
-        static_cast<double>(site.macs) * choice->weight_bits * plan.activation_bits.at(site.input);
+    cost.bops += static_cast<double>(site.macs) * choice->weight_bits * plan.input_bits(site);
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * choice->weight_bits;

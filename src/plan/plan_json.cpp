@@ -62,7 +62,11 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
                                    cat("activation_bits of '", printable(name), "'"));
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
-  plan.activation_bits[site->input] = layer->activation_bits;
+  if (site->float_input.empty()) {
+    plan.activation_bits[site->input] = layer->activation_bits;
+  } else {
+    layer->activation_bits = kFloatBits;
+  }
 }
 
 }  // namespace

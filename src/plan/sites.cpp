@@ -1,9 +1,13 @@
 #include <algorithm>
 
+#include "plan/code_regions.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
 namespace {
+
+using plan::NodePart;
+using plan::Part;
 
 const OpDef* op_of(const Model& model, const Node& node) {
   return find_op(node.type, node.domain, model.opset(node.domain));
@@ -11,72 +15,118 @@ const OpDef* op_of(const Model& model, const Node& node) {
 
 std::string quoted(const Value& value) { return cat("'", printable(value.name), "'"); }
 
-// Collects the three kinds of sites in one walk over the nodes.
+// Looks at every node by itself, then at neighbours (find_regions), then names what it found.
 class Finder {
  public:
   Finder(const Model& model, const Target& target)
-      : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {}
+      : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {
+    for (size_t v = 0; v < g_.values.size(); ++v)
+      behind_.push_back(behind_activation(static_cast<ValueId>(v)));
+  }
 
   Sites run() {
-    for (const Node& node : g_.nodes) visit(node);
-    name_kept_sites();
+    for (const Node& node : g_.nodes) parts_.push_back(visit(node));
+    const plan::Regions regions = plan::find_regions(g_, uses_, parts_, behind_);
+    for (ValueId v : in_graph_order(regions.quantized)) activation(v, regions);
+    for (size_t n = 0; n < g_.nodes.size(); ++n) node_site(n, regions);
     return std::move(sites_);
   }
 
  private:
-  void visit(const Node& node) {
+  NodePart visit(const Node& node) {
     const OpDef* op = op_of(model_, node);
-    if (!op || op->quant.kind == QuantKind::kActivation) return;
-    if (op->quant.kind == QuantKind::kLinear) return visit_layer(node, *op);
-    NodeSite site{node.name, node.type, ""};
-    if (op->quant.kind == QuantKind::kNone || op->quant.kind == QuantKind::kFixedRange) {
-      site.reason = op->quant.kind == QuantKind::kNone ? std::string(op->quant.reason)
-                                                       : "no integer kernel on this target";
-    } else if (!target_.runs_on_codes(node, op->quant)) {
-      site.reason = "no integer kernel on this target";
-    } else if (op->quant.blocked && !op->quant.blocked(node).empty()) {
-      site.reason = op->quant.blocked(node);
+    if (!op) return {.reason = "qtool has no such operator"};
+    const QuantRule& rule = op->quant;
+    if (rule.kind == QuantKind::kNone) return {.reason = std::string(rule.reason)};
+    if (rule.kind == QuantKind::kActivation || rule.kind == QuantKind::kFunction)
+      return {.part = Part::kFunction};
+    if (rule.kind == QuantKind::kLinear) return visit_linear(node, *op);
+    NodePart part{.part = rule.kind == QuantKind::kMovement ? Part::kMovement : Part::kMixer};
+    if (!target_.runs_on_codes(node, rule)) {
+      part.reason = "no integer kernel on this target";
+    } else if (rule.blocked && !rule.blocked(node).empty()) {
+      part.reason = rule.blocked(node);
     } else {
-      site.reason = visit_codes(node, op->quant.kind);
+      const bool one = part.part == Part::kMovement || rule.kind == QuantKind::kAverage;
+      for (size_t i = 0; i < (one ? 1 : node.inputs.size()); ++i) part.reads.push_back(i);
+      part.reason = refusal(node, part.reads);
+      if (part.reason.empty() && rule.kind == QuantKind::kBinary && !known_ranks(node))
+        part.reason = "the ranks of its operands are not known";
+      if (part.reason.empty() && part.part == Part::kMovement && !brings_in_zeros_only(node))
+        part.reason = "it brings in values other than zero";
     }
-    if (!only_integers(node)) sites_.nodes.push_back(std::move(site));
+    return part;
   }
 
-  // Shape arithmetic is no candidate for quantization and no news in a report.
-  bool only_integers(const Node& node) const {
-    return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
-      return v == ValueId::kNone ||
-             (g_.value(v).dtype != DType::kFloat && g_.value(v).dtype != DType::kUndefined);
-    });
+  // Why the operands cannot be codes; "" when they can.
+  std::string refusal(const Node& node, const std::vector<size_t>& reads) const {
+    for (size_t i : reads) {
+      const ValueId v = node.inputs[i];
+      if (v == ValueId::kNone || g_.constant(v)) return "one of its operands is a constant";
+      if (g_.value(v).dtype != DType::kFloat)
+        return cat("its operand ", quoted(g_.value(v)), " is not known to be float32");
+    }
+    return "";
   }
 
-  void visit_layer(const Node& node, const OpDef& op) {
-    LayerSite site;
-    site.name = node.name;
-    site.type = node.type;
+  bool known_ranks(const Node& node) const {
+    return std::all_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ValueId v) { return g_.value(v).shape.has_value(); });
+  }
+
+  // Further float operands of data movement (the value that Pad fills in) must be a zero, which every
+  // quantizer represents.
+  bool brings_in_zeros_only(const Node& node) const {
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == ValueId::kNone) continue;
+      const Tensor* value = g_.constant(node.inputs[i]);
+      if (value ? value->dtype() == DType::kFloat && (value->size() != 1 || value->number(0) != 0)
+                : g_.value(node.inputs[i]).dtype == DType::kFloat) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  NodePart visit_linear(const Node& node, const OpDef& op) {
     const auto slot = static_cast<size_t>(op.quant.weight_input);
     const ValueId weight_id = slot < node.inputs.size() ? node.inputs[slot] : ValueId::kNone;
     const Tensor* weight = weight_id == ValueId::kNone ? nullptr : g_.constant(weight_id);
+    if (!weight && op.quant.bias_input < 0) return visit_product(node, op);
+    LayerSite site;
+    site.name = node.name;
+    site.type = node.type;
     site.input = g_.value(node.inputs[0]).name;
-    site.output = g_.value(behind_activation(node.outputs[0])).name;
+    site.output = g_.value(behind_[index(node.outputs[0])]).name;
     if (!weight) {
       site.reason = "its second operand is no constant weight";
     } else if (weight->dtype() != DType::kFloat) {
       site.reason = cat("its weight is ", dtype_name(weight->dtype()), ", not float32");
     } else if (g_.constant(node.inputs[0])) {
       site.reason = "its input is a constant";
-    } else if (!target_.runs_on_codes(node, op.quant)) {
-      site.reason = "no integer kernel on this target";
     } else {
       fill_layer(site, node, op, *weight, weight_id);
     }
-    if (site.reason.empty()) {
-      activation(node.inputs[0]);
-      // The target makes floats of a last dense layer's sums: one rounding less.
-      if (!(site.dense && uses_.is_output[index(behind_activation(node.outputs[0]))]))
-        activation(behind_activation(node.outputs[0]));
-    }
+    NodePart part{.part = Part::kLayer, .reason = site.reason, .reads = {0}};
+    if (!target_.runs_on_codes(node, op.quant))
+      site.float_input = "no integer kernel on this target";
+    if (!site.float_input.empty()) part.part = Part::kWeights;
+    part.makes_codes = part.part == Part::kLayer && !site.dense;
     sites_.layers.push_back(std::move(site));
+    return part;
+  }
+
+  // MatMul of two activations.
+  NodePart visit_product(const Node& node, const OpDef& op) const {
+    NodePart part{.part = Part::kProduct, .reads = {0, 1}};
+    part.reason = target_.runs_on_codes(node, op.quant) ? refusal(node, part.reads)
+                                                        : "no integer kernel on this target";
+    for (size_t i : part.reads) {
+      const auto& shape = g_.value(node.inputs[i]).shape;
+      if (part.reason.empty() && (!shape || shape->size() < 2))
+        part.reason = "its operands are not known to be matrices";
+    }
+    return part;
   }
 
   void fill_layer(LayerSite& site, const Node& node, const OpDef& op, const Tensor& weight,
@@ -86,12 +136,12 @@ class Finder {
     site.channel_axis = op.quant.weight_axis ? op.quant.weight_axis(node) : 0;
     if (site.channel_axis < 0) site.channel_axis += weight.rank();
     site.takes_bias = op.quant.bias_input >= 0;
-    site.column_product = op.quant.column_product;
-    site.dense = weight.rank() <= 2;
+    site.dense = weight.rank() <= 2 || site.channel_axis == weight.rank() - 1;
+    // A stack of matrices multiplies a stack of inputs.
+    site.column_product = op.quant.column_product && !(site.dense && weight.rank() > 2);
     site.channels = weight.dim(site.channel_axis);
     if (weight.size() == 0) site.reason = "its weight is empty";
-    if (weight.rank() > 2 && site.channel_axis == weight.rank() - 1)
-      site.reason = "its weight is a stack of matrices";
+    if (site.dense && weight.rank() < 2) site.reason = "its weight is a vector";
     if (op.quant.blocked && !op.quant.blocked(node).empty()) site.reason = op.quant.blocked(node);
     const auto slot = static_cast<size_t>(std::max(op.quant.bias_input, 0));
     if (op.quant.bias_input >= 0 && slot < node.inputs.size() &&
@@ -132,48 +182,6 @@ class Finder {
     return true;
   }
 
-  // Nodes without weights. Returns why one stays in float.
-  std::string visit_codes(const Node& node, QuantKind kind) {
-    const bool movement = kind == QuantKind::kMovement;
-    const size_t data_inputs = movement || kind == QuantKind::kAverage ? 1 : node.inputs.size();
-    for (size_t i = 0; i < data_inputs; ++i) {
-      const ValueId v = node.inputs[i];
-      if (v == ValueId::kNone || g_.constant(v)) return "one of its operands is a constant";
-      if (g_.value(v).dtype != DType::kFloat)
-        return cat("its operand ", quoted(g_.value(v)), " is not known to be float32");
-    }
-    if (kind == QuantKind::kBinary) {
-      const auto &a = g_.value(node.inputs[0]), &b = g_.value(node.inputs[1]);
-      if (!a.shape || !b.shape || *a.shape != *b.shape) return "it broadcasts one operand";
-    }
-    if (movement) {
-      if (!known_.contains(node.inputs[0])) return "its input is not quantized";
-      if (!brings_in_zeros_only(node)) return "it brings in values other than zero";
-      for (ValueId v : node.outputs) {
-        if (v == ValueId::kNone || uses_.is_output[index(v)]) return "its result is a graph output";
-      }
-      for (ValueId v : node.outputs) activation(v, g_.value(node.inputs[0]).name);
-      return "";
-    }
-    for (size_t i = 0; i < data_inputs; ++i) activation(node.inputs[i]);
-    activation(behind_activation(node.outputs[0]));
-    return "";
-  }
-
-  // Further float operands of data movement (the value that Pad fills in) must be a zero, which every
-  // quantizer represents.
-  bool brings_in_zeros_only(const Node& node) const {
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] == ValueId::kNone) continue;
-      const Tensor* value = g_.constant(node.inputs[i]);
-      if (value ? value->dtype() == DType::kFloat && (value->size() != 1 || value->number(0) != 0)
-                : g_.value(node.inputs[i]).dtype == DType::kFloat) {
-        return false;
-      }
-    }
-    return true;
-  }
-
   // The value behind a chain of Relu and Clip that alone read `v`.
   ValueId behind_activation(ValueId v) const {
     for (;;) {
@@ -186,32 +194,69 @@ class Finder {
     }
   }
 
-  void activation(ValueId v, const std::string& shares_with = "") {
-    if (!known_.insert(v).second) return;
+  // Graph inputs first, then results in the order of their nodes: owners before those who share.
+  std::vector<ValueId> in_graph_order(const std::set<ValueId>& values) const {
+    std::vector<ValueId> order;
+    for (ValueId v : g_.inputs)
+      if (values.contains(v)) order.push_back(v);
+    for (const Node& node : g_.nodes) {
+      for (ValueId v : node.outputs)
+        if (v != ValueId::kNone && values.contains(v)) order.push_back(v);
+    }
+    return order;
+  }
+
+  void activation(ValueId v, const plan::Regions& regions) {
     ActivationSite site;
     site.name = g_.value(v).name;
-    site.network_input = uses_.producer[index(v)] < 0;
-    site.shares_with = shares_with;
+    const int32_t producer = uses_.producer[index(v)];
+    site.network_input = producer < 0;
+    if (auto it = regions.shares_with.find(v); it != regions.shares_with.end())
+      site.shares_with = g_.value(it->second).name;
+    if (auto it = regions.only_for.find(v); it != regions.only_for.end()) {
+      for (int32_t r : it->second) site.readers.insert(g_.nodes[static_cast<size_t>(r)].name);
+    }
+    const OpDef* op =
+        producer < 0 ? nullptr : op_of(model_, g_.nodes[static_cast<size_t>(producer)]);
+    if (op && op->quant.lowest < op->quant.highest)
+      site.fixed_range = {op->quant.lowest, op->quant.highest};
     std::vector<Shape> shape;
     if (one_sample(v, shape)) site.elements = element_count(shape[0]);
     sites_.activations.push_back(std::move(site));
   }
 
-  // A movement chain's root: parameters are looked up once, at their owner.
-  void name_kept_sites() {
-    std::map<std::string, std::string> owner;
-    for (ActivationSite& site : sites_.activations) {
-      if (site.shares_with.empty()) continue;
-      if (auto it = owner.find(site.shares_with); it != owner.end()) site.shares_with = it->second;
-      owner[site.name] = site.shares_with;
-    }
+  void node_site(size_t n, const plan::Regions& regions) {
+    const Node& node = g_.nodes[n];
+    const OpDef* op = op_of(model_, node);
+    const Part part = parts_[n].part;
+    if (!op || part == Part::kLayer || part == Part::kWeights || only_integers(node) ||
+        op->quant.kind == QuantKind::kActivation)
+      return;
+    NodeSite site{node.name, node.type, regions.reasons[n]};
+    if (part == Part::kFunction && !runs_function(node, *op, regions))
+      site.reason = "no integer kernel on this target";
+    sites_.nodes.push_back(std::move(site));
+  }
+
+  bool runs_function(const Node& node, const OpDef& op, const plan::Regions& regions) const {
+    return target_.runs_on_codes(node, op.quant) && regions.quantized.contains(node.inputs[0]) &&
+           regions.quantized.contains(node.outputs[0]);
+  }
+
+  // Shape arithmetic is no candidate for quantization and no news in a report.
+  bool only_integers(const Node& node) const {
+    return std::all_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
+      return v == ValueId::kNone ||
+             (g_.value(v).dtype != DType::kFloat && g_.value(v).dtype != DType::kUndefined);
+    });
   }
 
   const Model& model_;
   const Graph& g_;
   const Target& target_;
   Uses uses_;
-  std::set<ValueId> known_;
+  std::vector<ValueId> behind_;
+  std::vector<NodePart> parts_;
   Sites sites_;
 };
 

@@ -1,7 +1,23 @@
+#include <cmath>
+
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
 namespace {
+
+// Steps of a power of two, as runtimes expect behind Softmax (1/256), Sigmoid and Tanh (2/256).
+QParams fixed_params(std::pair<double, double> range, const QuantSpec& spec) {
+  const double steps = std::exp2(spec.bits);
+  const auto [lowest, highest] = code_range(spec);
+  QParams p;
+  p.storage = container_of(spec);
+  p.scale = {static_cast<float>((range.second - range.first) / steps)};
+  // The range's lower end is the lowest code: 0 of u8 for [0, 1], 128 for [-1, 1]; s8 −128 and 0.
+  p.zero_point = {lowest + static_cast<int32_t>(-range.first / p.scale[0])};
+  p.code_min = {lowest};
+  p.code_max = {highest};
+  return p;
+}
 
 QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
                   const CalibrationTable& table) {
@@ -10,8 +26,8 @@ QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
   spec.bits = bits;
   spec.symmetric = plan.signed_activations;
   spec.signed_codes = plan.signed_activations;
-  Range range = site.fixed_range ? Range{site.fixed_range->first, site.fixed_range->second}
-                                 : find_range(plan.range_method).choose(stats, spec);
+  if (site.fixed_range) return fixed_params(*site.fixed_range, spec);
+  const Range range = find_range(plan.range_method).choose(stats, spec);
   return affine_params(range.lo, range.hi, spec);
 }
 

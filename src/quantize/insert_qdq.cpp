@@ -29,7 +29,7 @@ class Rewriter {
     }
     for (const ActivationSite& site : sites_.activations) {
       if (auto it = activations_.find(site.name); it != activations_.end())
-        activation(site.name, it->second);
+        activation(site, it->second);
     }
     sort_nodes(g_);
     remove_dead(g_);
@@ -49,11 +49,13 @@ class Rewriter {
   }
 
   // value → (Clip →) Q → DQ → everything that read value. A graph output keeps its name behind the DQ.
-  void activation(const std::string& name, const QParams& p) {
+  void activation(const ActivationSite& site, const QParams& p) {
+    const std::string& name = site.name;
     const ValueId value = g_.find(name);
     const auto shape = g_.value(value).shape;
-    const bool is_output =
-        std::find(g_.outputs.begin(), g_.outputs.end(), value) != g_.outputs.end();
+    // Where only some readers take codes, a graph output stays the float value, too.
+    const bool is_output = site.readers.empty() && std::find(g_.outputs.begin(), g_.outputs.end(),
+                                                             value) != g_.outputs.end();
     // A graph output keeps its name: what makes it is renamed, and the DQ makes it instead.
     const ValueId from = is_output ? add_value(g_, name + "_float", DType::kFloat, shape) : value;
     const ValueId after =
@@ -61,8 +63,13 @@ class Rewriter {
     if (is_output) {
       for (Node& node : g_.nodes)
         std::replace(node.outputs.begin(), node.outputs.end(), value, from);
-    } else {
+    } else if (site.readers.empty()) {
       replace_uses(g_, from, after, OutputUses::kKeep);
+    } else {
+      for (Node& node : g_.nodes) {
+        if (site.readers.contains(node.name))
+          std::replace(node.inputs.begin(), node.inputs.end(), from, after);
+      }
     }
     const ValueId scale = add_initializer(g_, name + "_scale", Tensor::scalar<float>(p.scale[0]));
     const ValueId zero =
@@ -135,16 +142,15 @@ class Rewriter {
 
   ValueId bias_value(const LayerSite& site, const LayerResult& result) {
     const std::string name = site.bias.empty() ? site.name + "_bias" : site.bias;
-    const auto input = activations_.find(site.input);
+    const QParams* input = input_params(site, activations_);
     const auto channels = static_cast<int64_t>(result.bias.size());
-    if (input == activations_.end() || input->second.storage == DType::kUint16 ||
-        input->second.storage == DType::kInt16) {
+    if (!input || dtype_bits(input->storage) > 8) {
       return add_initializer(g_, name, Tensor::of<float>({channels}, result.bias));
     }
     std::vector<float> scales;
     std::vector<int32_t> codes;
     for (size_t c = 0; c < result.bias.size(); ++c) {
-      scales.push_back(input->second.scale[0] * result.weight.scales[c]);
+      scales.push_back(input->scale[0] * result.weight.scales[c]);
       const double code = std::nearbyint(static_cast<double>(result.bias[c]) / scales.back());
       codes.push_back(static_cast<int32_t>(std::clamp(code, -2147483648.0, 2147483647.0)));
     }

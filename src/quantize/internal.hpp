@@ -14,6 +14,12 @@ using ActivationParams = std::map<std::string, QParams>;
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
                                    const CalibrationTable& table);
 
+// Of what a layer reads; nullptr where it reads floats.
+inline const QParams* input_params(const LayerSite& site, const ActivationParams& activations) {
+  const auto it = activations.find(site.input);
+  return it == activations.end() || !site.float_input.empty() ? nullptr : &it->second;
+}
+
 // What becomes of one layer: codes, scales and the float bias before it is quantized.
 struct LayerResult {
   WeightCodes weight;

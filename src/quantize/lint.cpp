@@ -1,4 +1,5 @@
 // The rules of docs/export.md, checked on the graph that is about to be written.
+#include <algorithm>
 #include <cmath>
 
 #include "qtool/onnx.hpp"
@@ -10,7 +11,8 @@ namespace {
 
 class Lint {
  public:
-  explicit Lint(const Model& model) : g_(model.graph), uses_(uses_of(g_)) {}
+  Lint(const Model& model, const Target& target)
+      : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {}
 
   void run() const {
     for (const Node& node : g_.nodes) {
@@ -35,7 +37,8 @@ class Lint {
       if (!std::isnormal(s) || s < 0) fail(node, "a scale is not a normal positive number");
     if (is(node, "QuantizeLinear") && scale->rank() != 0)
       fail(node, "an activation's scale is no scalar");
-    if (is(node, "QuantizeLinear") && uses_.consumers[index(node.inputs[0])].size() != 1)
+    if (is(node, "QuantizeLinear") && made_by_fused_kernel(node.inputs[0]) &&
+        uses_.consumers[index(node.inputs[0])].size() != 1)
       fail(node, "its input has another float reader");
     if (is(node, "DequantizeLinear") && zero->dtype() == DType::kInt32) {
       for (int32_t z : zero->data<int32_t>())
@@ -43,15 +46,39 @@ class Lint {
     }
   }
 
+  const Node* producer(ValueId v) const {
+    const int32_t p = v == ValueId::kNone ? -1 : uses_.producer[index(v)];
+    return p < 0 ? nullptr : &g_.nodes[static_cast<size_t>(p)];
+  }
+
+  // Whether the target makes codes of this value: an operator on codes whose inputs all are.
+  bool made_by_fused_kernel(ValueId v) const {
+    const Node* node = producer(v);
+    const auto kind = [&](const Node& n) {
+      const OpDef* op = find_op(n.type, n.domain, model_.opset(n.domain));
+      return op && target_.runs_on_codes(n, op->quant)        ? op->quant.kind
+             : op && op->quant.kind == QuantKind::kActivation ? QuantKind::kActivation
+                                                              : QuantKind::kNone;
+    };
+    while (node && kind(*node) == QuantKind::kActivation) node = producer(node->inputs[0]);
+    if (!node || kind(*node) == QuantKind::kNone) return false;
+    return std::all_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
+      if (in == ValueId::kNone || g_.constant(in)) return true;
+      const Node* before = producer(in);
+      return before && is(*before, "DequantizeLinear");
+    });
+  }
+
+  const Model& model_;
   const Graph& g_;
+  const Target& target_;
   Uses uses_;
 };
 
 }  // namespace
 
 void lint_export(const Model& model, const std::string& target) {
-  (void)find_target(target);
-  Lint(model).run();
+  Lint(model, find_target(target)).run();
   check_model(model);
 }
 

@@ -71,9 +71,8 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
       const LayerResult& layer = layers.at(site.name);
       const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
       result.layers.push_back({site.name, site.type, layer.weight.method, layer.bits,
-                               plan.activation_bits.at(site.input),
-                               weight_sqnr(weight, site, layer), corrected && !layer.bias.empty(),
-                               layer.note});
+                               plan.input_bits(site), weight_sqnr(weight, site, layer),
+                               corrected && !layer.bias.empty(), layer.note});
     }
   }
   for (const NodeSite& node : sites.nodes)
@@ -104,10 +103,9 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
           : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
-    const auto input = activations.find(site.input);
-    if (input != activations.end())
+    if (const QParams* input = input_params(site, activations))
       repair_bias_overflow(layer, site, *model.graph.constant(model.graph.find(site.weight)),
-                           input->second);
+                           *input);
   }
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers);

@@ -69,13 +69,13 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     const Tensor& weight = *g.constant(g.find(site.weight));
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
-    const auto input = activations.find(site.input);
     result.weight = optimize_layer(weight, site, choice, table);
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());
     }
-    if (input != activations.end()) repair_bias_overflow(result, site, weight, input->second);
+    if (const QParams* input = input_params(site, activations))
+      repair_bias_overflow(result, site, weight, *input);
   });
   LayerResults by_name;
   for (size_t i = 0; i < chosen.size(); ++i) by_name[chosen[i]->name] = std::move(results[i]);

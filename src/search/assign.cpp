@@ -47,7 +47,7 @@ class Builder {
       }
     }
     for (LayerChoice& layer : plan.layers) {
-      layer.activation_bits = plan.activation_bits.at(sites_.layer(layer.name)->input);
+      layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
       layer.method = options_.method;
     }
     plan.source = options_.source;
@@ -210,9 +210,7 @@ class Builder {
     }
     add_rows(
         limit, std::move(name),
-        [&](const LayerSite& s, int bits) {
-          return s.macs * bits * plan_.activation_bits.at(s.input);
-        },
+        [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.input_bits(s); },
         [](const std::string&, int) { return int64_t{0}; });
   }
 

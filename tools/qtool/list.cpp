@@ -44,10 +44,10 @@ std::string quantization_text(const qtool::QuantRule& rule) {
       return "quantized: own output range";
     case qtool::QuantKind::kMovement:
       return "quantized: passes codes on";
-    case qtool::QuantKind::kFixedRange:
+    case qtool::QuantKind::kFunction:
       break;
   }
-  return "quantized: known output range";
+  return "in float, or a table of codes between quantized values";
 }
 
 Rows op_rows() {
