@@ -25,10 +25,10 @@ void expect_product(const std::string& call, const Shape& x_shape, const Shape& 
   const Node& node = model.graph.nodes[0];
   const Tensor x = noise(x_shape, 1), w = noise(w_shape, 2);
   const Tensor want = eval_node(node, 17, std::vector<Tensor>{x, w})[0];
-  const LayerSite site{.name = "l",
-                       .dense = w.rank() == 2,
-                       .channel_axis = channel_axis,
-                       .channels = w.dim(channel_axis)};
+  LayerSite site;
+  site.dense = w.rank() == 2;
+  site.channel_axis = channel_axis;
+  site.channels = w.dim(channel_axis);
   const qdq::ColumnReader reader(node, site, w);
   const std::vector<float> rows = qdq::rows_of(w, channel_axis);
   const int64_t positions = reader.positions(x.shape()), k = reader.columns(),

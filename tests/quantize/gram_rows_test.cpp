@@ -114,9 +114,13 @@ TEST(GramRows, EightBitPairsStayInsideInt16) {
   Tensor weight(DType::kFloat, {4, 24});
   for (float& w : weight.mutable_data<float>()) w = rng.normal() > 0 ? 1.f : -1.f;
   const Problem p(24, 8, 1);
-  InputMoments moments{24, 96, {{p.gram, std::vector<float>(24 * 24, 0.f)}}};
-  const WeightCodes w =
-      optimize_rows({.weight = weight, .channel_axis = 0, .bits = 8, .moments = &moments}, nullptr);
+  InputMoments moments{24, 96, {{p.gram, std::vector<float>(24 * 24, 0.f), {}}}};
+  const WeightCodes w = optimize_rows({.weight = weight,
+                                       .channel_axis = 0,
+                                       .bits = 8,
+                                       .input_mean_square = {},
+                                       .moments = &moments},
+                                      nullptr);
   for (size_t i = 0; i < 96; i += 2) {
     const int a = w.codes.data<int8_t>()[i], b = w.codes.data<int8_t>()[i + 1];
     EXPECT_LE(std::max(a, 0) + std::max(b, 0), 128);
@@ -128,10 +132,14 @@ TEST(GramRows, EightBitPairsStayInsideInt16) {
 TEST(GramRows, TheTargetMakesUpForTheLayersBefore) {
   const Problem p(8, 8, 5);
   const Tensor weight = Tensor::of<float>({1, 8}, p.target);
-  InputMoments moments{8, 1000, {{p.gram, p.gram}}};
-  const WeightCodes w = optimize_rows(
-      {.weight = weight, .channel_axis = 0, .bits = 8, .exact_pairs = false, .moments = &moments},
-      nullptr);
+  InputMoments moments{8, 1000, {{p.gram, p.gram, {}}}};
+  const WeightCodes w = optimize_rows({.weight = weight,
+                                       .channel_axis = 0,
+                                       .bits = 8,
+                                       .input_mean_square = {},
+                                       .exact_pairs = false,
+                                       .moments = &moments},
+                                      nullptr);
   const Tensor back = dequantized(w, 0);
   double ratio = 0, squares = 0;
   for (int64_t i = 0; i < 8; ++i) {
