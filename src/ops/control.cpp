@@ -74,8 +74,10 @@ class Collector {
 
  private:
   static Tensor nothing(const Call& call, const Value& declared, int64_t axis) {
-    refuse(declared.dtype == DType::kUndefined || !declared.shape, call,
-           "no iteration ran, and the output's type or rank is not declared");
+    refuse(declared.dtype == DType::kUndefined, call,
+           "no iteration ran, and the output's type is not declared");
+    // Of unknown rank: nothing says what it is, a list is what onnxruntime gives.
+    if (!declared.shape) return Tensor(declared.dtype, {0});
     Shape shape = *declared.shape;
     for (int64_t& d : shape) d = std::max<int64_t>(d, 0);
     axis = normalize_axis(axis, static_cast<int64_t>(shape.size()) + 1, call.node);

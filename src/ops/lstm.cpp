@@ -12,13 +12,15 @@ void advance(const Recurrent& r, bool coupled, const T* peephole, std::vector<do
   std::vector<double> sums(in.from_x.begin(), in.from_x.end());
   add_product(in.recurrence, in.hidden, std::span(sums));
   for (size_t k = 0; k < sums.size(); ++k) sums[k] += in.bias_x[k] + in.bias_h[k];
+  // Clipped is what goes into the gates' functions, not the cell state.
   for (size_t k = 0; k < n; ++k) {
-    const double i = in.functions[0](sums[k] + peephole[k] * cell[k]);
+    const double i = in.functions[0](r.clipped(sums[k] + peephole[k] * cell[k]));
     const double f =
-        coupled ? 1 - i : in.functions[0](sums[2 * n + k] + peephole[2 * n + k] * cell[k]);
-    const double c = in.functions[1](sums[3 * n + k]);
+        coupled ? 1 - i
+                : in.functions[0](r.clipped(sums[2 * n + k] + peephole[2 * n + k] * cell[k]));
+    const double c = in.functions[1](r.clipped(sums[3 * n + k]));
     cell[k] = f * cell[k] + i * c;
-    const double o = in.functions[0](sums[n + k] + peephole[n + k] * cell[k]);
+    const double o = in.functions[0](r.clipped(sums[n + k] + peephole[n + k] * cell[k]));
     in.hidden[k] = o * in.functions[2](cell[k]);
   }
 }
@@ -50,8 +52,6 @@ std::vector<Tensor> lstm(const Call& call, const Recurrent& r) {
 
 std::vector<Tensor> eval_lstm(const Call& call) {
   const Recurrent r = resolve_recurrent(call, 4, {"Sigmoid", "Tanh", "Tanh"});
-  // The standard does not say whether the cell state is clipped too.
-  refuse(std::isfinite(r.clip), call, "clip is not supported");
   return with_float(call, call.in(0).dtype(),
                     [&](auto zero) { return lstm<decltype(zero)>(call, r); });
 }

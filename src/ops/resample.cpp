@@ -13,19 +13,23 @@ double cubic(double x, double a) {
   return 0;
 }
 
-// `length` is the output's length before it was cut to a whole number.
+// The modes that divide by the scale do so in float, as other runtimes: 3.5 / 0.7 lies on the tie between
+// two pixels only there. `length` is the output's length before it was cut to a whole number.
 double source_coordinate(const Call& call, const std::string& mode, const AxisResize& axis,
                          double x) {
   const double input = static_cast<double>(axis.input), output = static_cast<double>(axis.output);
   const double length = axis.scale * input;
-  if (mode == "half_pixel") return (x + 0.5) / axis.scale - 0.5;
-  if (mode == "pytorch_half_pixel") return axis.output > 1 ? (x + 0.5) / axis.scale - 0.5 : 0;
-  if (mode == "asymmetric") return x / axis.scale;
+  const auto scale = static_cast<float>(axis.scale), at = static_cast<float>(x);
+  if (mode == "half_pixel") return (at + 0.5f) / scale - 0.5f;
+  if (mode == "pytorch_half_pixel") return axis.output > 1 ? (at + 0.5f) / scale - 0.5f : 0;
+  if (mode == "asymmetric") return at / scale;
   if (mode == "align_corners") return axis.output == 1 ? 0 : x * (input - 1) / (length - 1);
   if (mode == "half_pixel_symmetric") {
-    return input / 2 * (1 - output / length) + (x + 0.5) / axis.scale - 0.5;
+    const float center = static_cast<float>(input) / 2,
+                adjustment = static_cast<float>(output) / (scale * static_cast<float>(input));
+    return center * (1 - adjustment) + (at + 0.5f) / scale - 0.5f;
   }
-  if (mode == "tf_half_pixel_for_nn") return (x + 0.5) / axis.scale;
+  if (mode == "tf_half_pixel_for_nn") return (at + 0.5f) / scale;
   require(mode == "tf_crop_and_resize", call, "coordinate_transformation_mode '", printable(mode),
           "' is not known");
   const double start = axis.roi_start * (input - 1),
@@ -57,6 +61,8 @@ int64_t nearest_index(const Call& call, const ResampleOptions& options, const Ax
     at = std::floor(x);
   else if (mode == "ceil")
     at = std::ceil(x);
+  else if (mode == "before_opset_11")
+    at = axis.scale < 1 ? std::ceil(x) : std::floor(x);
   else
     require(false, call, "nearest_mode '", printable(mode), "' is not known");
   return static_cast<int64_t>(std::clamp(at, 0.0, static_cast<double>(axis.input - 1)));

@@ -10,8 +10,8 @@ enum class Interpolation { kNearest, kLinear, kCubic };
 // What Resize's attributes say about every axis.
 struct ResampleOptions {
   Interpolation mode = Interpolation::kNearest;
-  std::string coordinates = "half_pixel";  // coordinate_transformation_mode
-  std::string nearest = "round_prefer_floor";
+  std::string coordinates = "half_pixel";      // coordinate_transformation_mode
+  std::string nearest = "round_prefer_floor";  // nearest_mode, or "before_opset_11"
   double cubic_a = -0.75;
   bool antialias = false;
   bool exclude_outside = false;

@@ -138,12 +138,9 @@ Resizing resolve_scales(const Call& call) {
   Resizing r{{}, unchanged_axes(x.shape())};
   r.options.mode = interpolation(call, call.text("mode", "nearest"));
   r.options.coordinates = "asymmetric";
-  r.options.nearest = "floor";
+  // Before opset 11 ONNX did not say how to round; this is what onnxruntime does.
+  r.options.nearest = "before_opset_11";
   for (size_t d = 0; d < scales.size(); ++d) apply_scale(call, r.axes[d], scales[d]);
-  // Opset 10 does not say how to round when it shrinks.
-  const bool shrinks = std::ranges::any_of(scales, [](double s) { return s < 1; });
-  refuse(shrinks && r.options.mode == Interpolation::kNearest, call,
-         "shrinking by nearest before opset 11 is not defined");
   return r;
 }
 

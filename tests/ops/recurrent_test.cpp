@@ -37,6 +37,19 @@ TEST(Recurrent, LstmAndGruStepOnce) {
   EXPECT_NEAR(gru[0].number(0), (1 - gate) * std::tanh(1.0), 1e-6);
 }
 
+// Values of onnxruntime.
+TEST(Recurrent, LstmClipsWhatGoesIntoItsGates) {
+  const auto y = run({"LSTM",
+                      {floats({2, 1, 2}, {1, -2, 0.5, 3}),
+                       floats({1, 4, 2}, {0.5, -1, 1, 0.25, -0.75, 0.5, 2, -0.5}),
+                       floats({1, 4, 1}, {0.5, -0.25, 1, 0.75})},
+                      {attribute("clip", 0.5f)},
+                      14,
+                      3});
+  expect_tensor(y[0], floats({2, 1, 1, 1}, {0.1742697f, 0.02838658f}));
+  expect_tensor(y[2], floats({1, 1, 1}, {0.04563557f}));
+}
+
 TEST(Recurrent, UnknownActivationsAreRefused) {
   const Tensor x = floats({1, 1, 1}, {1});
   const auto odd = attribute("activations", std::vector<std::string>{"Odd"});
