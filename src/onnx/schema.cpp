@@ -28,11 +28,27 @@ Model without_large_weights(const Model& model) {
   return light;
 }
 
+// The checker wants a shape for every input and output, although one of unknown rank has none. Those get some
+// shape; true when there are any, so that no inference may rely on it.
+bool fill_unknown_shapes(onnx::GraphProto& graph) {
+  bool any = false;
+  for (auto* const list : {graph.mutable_input(), graph.mutable_output()}) {
+    for (auto& info : *list) {
+      if (!info.type().has_tensor_type() || info.type().tensor_type().has_shape()) continue;
+      info.mutable_type()->mutable_tensor_type()->mutable_shape();
+      any = true;
+    }
+  }
+  return any;
+}
+
 }  // namespace
 
 void check_model(const Model& model) {
   try {
-    onnx::checker::check_model(write_model(without_large_weights(model)), true);
+    onnx::ModelProto proto = write_model(without_large_weights(model));
+    const bool unknown = fill_unknown_shapes(*proto.mutable_graph());
+    onnx::checker::check_model(proto, !unknown);
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

@@ -72,6 +72,8 @@ Model without_claims(const Model& model) {
 
 bool fold_shapes(Model& model) {
   Graph& g = model.graph;
+  const auto asks = [](const Node& node) { return is(node, "Shape") || is(node, "Size"); };
+  if (std::ranges::none_of(g.nodes, asks)) return false;
   const Graph known = without_claims(model).graph;
   const Uses uses = uses_of(g);
   std::vector<int32_t> gone;

@@ -23,6 +23,14 @@ TEST(OnnxSchema, ChecksModels) {
   expect_refused(error_of([&] { check_model(wrong); }), "QT-E330", "Frobnicate");
 }
 
+TEST(OnnxSchema, ChecksModelsWithOutputsOfUnknownRank) {
+  Model unknown = parse_model(model(small_graph()).bytes(), "test");
+  unknown.graph.value(unknown.graph.outputs[0]).shape.reset();
+  EXPECT_NO_THROW(check_model(unknown));
+  unknown.graph.nodes[0].type = "Frobnicate";
+  EXPECT_THROW(check_model(unknown), Error);
+}
+
 TEST(OnnxSchema, ChecksModelsWithLargeWeights) {
   const int64_t count = int64_t{1} << 19;
   Message graph;
