@@ -43,7 +43,8 @@ const Node* quantized_node(const Graph& graph);
 struct LayerStatus {
   std::string name, type;
   bool integer = false;
-  std::string reason;  // why not, when it does not
+  std::string reason;         // why not, when it does not
+  bool weight_codes = false;  // it reads floats, and its weight is codes behind DequantizeLinear
 };
 struct Lowered {
   Model model;

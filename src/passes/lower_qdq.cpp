@@ -26,43 +26,53 @@ void lower_conv(LoweringContext& c, int32_t i, const Node& node) {
   c.replace(i, r, "QLinearConv", "", std::move(inputs));
 }
 
-void lower_gemm(LoweringContext& c, int32_t i, const Node& node) {
-  const bool gemm = is(node, "Gemm");
-  if (gemm && (attr_float(node, "alpha", 1) != 1 || attr_float(node, "beta", 1) != 1 ||
-               attr_int(node, "transA", 0))) {
-    throw Refusal{"its alpha, beta or transA is not the default"};
-  }
-  const int64_t axis = gemm && attr_int(node, "transB", 0) ? 0 : 1;
-  const Codes x = c.activation(node.inputs[0], "its input"), w = c.weight(node.inputs[1], axis);
-  if (c.graph().constant(w.codes)->rank() != 2) throw Refusal{"its weight is no matrix"};
-  const auto& shape = c.graph().value(node.inputs[0]).shape;
-  if (!gemm && (!shape || shape->size() != 2))
-    throw Refusal{"its input is not known to be a matrix"};
-  const ValueId bias = gemm ? c.bias(input(node, 2), x, w) : ValueId::kNone;
-  std::vector<ValueId> inputs = {x.codes, x.scale,      x.zero_point, w.codes,
-                                 w.scale, w.zero_point, bias};
+void replace_dense(LoweringContext& c, int32_t i, const Node& node, std::string type,
+                   std::string domain, std::vector<ValueId> inputs) {
   // Without a quantizer behind it the kernel makes floats of its sums.
   if (!c.has_quantizer(node))
-    return c.replace_keeping_result(i, "QGemm", kMicrosoft, std::move(inputs));
+    return c.replace_keeping_result(i, std::move(type), std::move(domain), std::move(inputs));
   const auto r = c.result(node);
   inputs.insert(inputs.end(), {r.to.scale, r.to.zero_point});
-  c.replace(i, r, "QGemm", kMicrosoft, std::move(inputs));
+  c.replace(i, r, std::move(type), std::move(domain), std::move(inputs));
+}
+
+void lower_gemm(LoweringContext& c, int32_t i, const Node& node) {
+  if (attr_float(node, "alpha", 1) != 1 || attr_float(node, "beta", 1) != 1 ||
+      attr_int(node, "transA", 0)) {
+    throw Refusal{"its alpha, beta or transA is not the default"};
+  }
+  const int64_t axis = attr_int(node, "transB", 0) ? 0 : 1;
+  const Codes x = c.activation(node.inputs[0], "its input"), w = c.weight(node.inputs[1], axis);
+  if (c.graph().constant(w.codes)->rank() != 2) throw Refusal{"its weight is no matrix"};
+  replace_dense(c, i, node, "QGemm", kMicrosoft,
+                {x.codes, x.scale, x.zero_point, w.codes, w.scale, w.zero_point,
+                 c.bias(input(node, 2), x, w)});
+}
+
+void lower_matmul(LoweringContext& c, int32_t i, const Node& node) {
+  const Codes a = c.activation(node.inputs[0], "its input");
+  const Tensor* weight = c.dequantized_constant(node.inputs[1]);
+  const Codes b = weight ? c.weight(node.inputs[1], weight->rank() - 1)
+                         : c.activation(node.inputs[1], "its second input");
+  if (weight && weight->rank() < 2) throw Refusal{"its weight is a vector"};
+  replace_dense(c, i, node, "QMatMul", "qtool",
+                {a.codes, a.scale, a.zero_point, b.codes, b.scale, b.zero_point, ValueId::kNone});
 }
 
 void lower_linear(LoweringContext& c, int32_t i, const Node& node) {
   if (is(node, "Conv")) return lower_conv(c, i, node);
-  if (is(node, "Gemm") || is(node, "MatMul")) return lower_gemm(c, i, node);
+  if (is(node, "Gemm")) return lower_gemm(c, i, node);
+  if (is(node, "MatMul")) return lower_matmul(c, i, node);
   throw Refusal{"no integer kernel for this operator"};
 }
 
 void lower_binary(LoweringContext& c, int32_t i, const Node& node) {
-  if (!is(node, "Add")) throw Refusal{"no integer kernel for this operator"};
   const Codes a = c.activation(node.inputs[0], "its first input"),
               b = c.activation(node.inputs[1], "its second input");
   const auto r = c.result(node);
   if (a.type != b.type || a.type != r.to.type)
     throw Refusal{"its inputs and result have different code types"};
-  c.replace(i, r, "QLinearAdd", kMicrosoft,
+  c.replace(i, r, "QLinear" + node.type, kMicrosoft,
             {a.codes, a.scale, a.zero_point, b.codes, b.scale, b.zero_point, r.to.scale,
              r.to.zero_point});
 }
@@ -190,6 +200,10 @@ Lowered lower_qdq(const Model& model) {
       for (int32_t r : context.removed()) gone[static_cast<size_t>(r)] = true;
     } catch (const Refusal& refusal) {
       status.reason = refusal.reason;
+      const auto slot = static_cast<size_t>(std::max(op->quant.weight_input, 0));
+      status.weight_codes = op->quant.kind == QuantKind::kLinear &&
+                            context.dequantized_constant(input(node, slot)) &&
+                            !context.is_dequantized(node.inputs[0]);
     }
     lowered.layers.push_back(std::move(status));
   }

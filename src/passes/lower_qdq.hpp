@@ -33,6 +33,12 @@ class LoweringContext {
   Codes activation(ValueId value, std::string_view what);
   // The quantized form of a constant weight: symmetric int8 codes as an initializer. Throws Refusal.
   Codes weight(ValueId value, int64_t axis);
+  // The codes of a constant behind DequantizeLinear; nullptr when it is no such constant.
+  const Tensor* dequantized_constant(ValueId value) const {
+    const auto c = dequantized(value);
+    return c ? graph_.constant(c->codes) : nullptr;
+  }
+  bool is_dequantized(ValueId value) const { return dequantized(value).has_value(); }
   // The int32 codes of a constant bias whose scale is x_scale · w_scale; kNone for an absent bias. Throws Refusal.
   ValueId bias(ValueId value, const Codes& x, const Codes& w);
 

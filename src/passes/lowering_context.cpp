@@ -40,9 +40,7 @@ std::optional<Codes> LoweringContext::dequantized(ValueId value) const {
 
 Codes LoweringContext::activation(ValueId value, std::string_view what) {
   auto c = dequantized(value);
-  if (!c)
-    throw Refusal{cat(what, " '", printable(graph_.value(value).name),
-                      "' is not quantized with constant parameters")};
+  if (!c) throw Refusal{cat(what, " is not quantized with constant parameters")};
   if (c->scale_data->size() != 1) throw Refusal{cat(what, " is quantized per channel")};
   if (!eight_bit(c->type))
     throw Refusal{cat(what, " has ", dtype_name(c->type), " codes; integer kernels take 8 bits")};

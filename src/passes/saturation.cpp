@@ -78,10 +78,12 @@ std::vector<SaturatingLayer> saturating_layers(const Model& lowered) {
   std::vector<SaturatingLayer> layers;
   for (const Node& node : g.nodes) {
     const bool convolution = is(node, "QLinearConv");
-    if ((!convolution && !is(node, "QGemm", "com.microsoft")) || node.inputs.size() < 4) continue;
+    const bool dense = is(node, "QGemm", "com.microsoft") || is(node, "QMatMul", "qtool");
+    if ((!convolution && !dense) || node.inputs.size() < 4) continue;
     const Tensor* zero = node.inputs[2] == ValueId::kNone ? nullptr : g.constant(node.inputs[2]);
     const Tensor* weight = g.constant(node.inputs[3]);
     if (!weight || weight->dtype() != DType::kInt8 || weight->rank() < 2) continue;
+    if (dense && weight->rank() != 2) continue;
     if (zero && zero->dtype() != DType::kUint8) continue;
     const Rows rows =
         convolution ? convolution_rows(*weight) : matrix_rows(*weight, attr_int(node, "transB", 0));

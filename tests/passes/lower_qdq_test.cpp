@@ -65,6 +65,78 @@ TEST(LowerQdq, ShiftsSymmetricUnsignedWeights) {
   expect_equal_within_one_code(model, 0.015);
 }
 
+// u8 activations x [2, 3, 4] and k [2, 4, 3], a stack of weights and a matrix; float results.
+Model product_model(const std::string& body, const std::string& outputs) {
+  return model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 3, 4] x, float[2, 4, 3] k) => ()" +
+                         outputs + R"()
+<float xs = {0.02}, uint8 xz = {120}, float ks = {0.03}, uint8 kz = {100}, float ys = {0.1}, uint8 yz = {130},
+ int8[4, 2] w = {10, -3, 50, 120, 7, 0, -90, 4}, float[2] ws = {0.01, 0.02}, int8[2] wz = {0, 0},
+ int8[2, 4, 2] v = {10, -3, 50, 120, 7, 0, -90, 4, 1, 2, 3, 4, 5, 6, 7, 8}>
+{ xq = QuantizeLinear(x, xs, xz)  xd = DequantizeLinear(xq, xs, xz)
+  kq = QuantizeLinear(k, ks, kz)  kd = DequantizeLinear(kq, ks, kz)
+  wd = DequantizeLinear <axis = 1> (w, ws, wz)  vd = DequantizeLinear <axis = 2> (v, ws, wz) )" +
+                         body + "}");
+}
+
+void expect_equal_products(const Model& model, double tolerance) {
+  Rng rng(9);
+  Feed feed = {{"x", Tensor(DType::kFloat, {2, 3, 4})}, {"k", Tensor(DType::kFloat, {2, 4, 3})}};
+  for (auto& [name, tensor] : feed)
+    for (float& v : tensor.mutable_data<float>()) v = static_cast<float>(rng.normal());
+  const Lowered lowered = lower_qdq(model);
+  EXPECT_EQ(count(lowered.model, "QMatMul"), 1);
+  EXPECT_EQ(count(lowered.model, "MatMul"), 0);
+  const Tensor want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed)[0];
+  for (Backend backend : {Backend::kReference, Backend::kOneDnn}) {
+    const Tensor have = Executor(lowered.model, {.backend = backend, .observe = {}}).run(feed)[0];
+    ASSERT_EQ(have.shape(), want.shape());
+    for (int64_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(have.number(i), want.number(i), tolerance) << i;
+  }
+}
+
+TEST(LowerQdq, MultipliesActivationsOfAnyRankWithAMatrix) {
+  expect_equal_products(product_model("y = MatMul(xd, wd)", "float[2, 3, 2] y"), 1e-5);
+}
+
+TEST(LowerQdq, MultipliesTwoActivations) {
+  expect_equal_products(product_model("y = MatMul(xd, kd)", "float[2, 3, 3] y"), 1e-5);
+  expect_equal_products(product_model("p = MatMul(xd, kd)  yq = QuantizeLinear(p, ys, yz)  "
+                                      "y = DequantizeLinear(yq, ys, yz)",
+                                      "float[2, 3, 3] y"),
+                        0.1001);
+}
+
+TEST(LowerQdq, MultipliesWithStackedMatrices) {
+  expect_equal_products(product_model("y = MatMul(xd, vd)", "float[2, 3, 2] y"), 1e-5);
+}
+
+TEST(LowerQdq, SumsAndProductsBroadcast) {
+  for (const char* type : {"Add", "Mul"}) {
+    const Model model = model_from_text(
+        std::string(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 3, 4, 4] x, float[2, 3, 1, 1] k) => (float[2, 3, 4, 4] y)
+<float xs = {0.02}, uint8 xz = {120}, float ks = {0.01}, uint8 kz = {100}, float ys = {0.03}, uint8 yz = {128}>
+{ xq = QuantizeLinear(x, xs, xz)  xd = DequantizeLinear(xq, xs, xz)
+  kq = QuantizeLinear(k, ks, kz)  kd = DequantizeLinear(kq, ks, kz)
+  p = )") +
+        type + R"((xd, kd)  yq = QuantizeLinear(p, ys, yz)  y = DequantizeLinear(yq, ys, yz) })");
+    Rng rng(4);
+    Feed feed = {{"x", Tensor(DType::kFloat, {2, 3, 4, 4})},
+                 {"k", Tensor(DType::kFloat, {2, 3, 1, 1})}};
+    for (auto& [name, tensor] : feed)
+      for (float& v : tensor.mutable_data<float>()) v = static_cast<float>(rng.normal());
+    const Lowered lowered = lower_qdq(model);
+    EXPECT_EQ(count(lowered.model, std::string("QLinear") + type), 1);
+    const Tensor want =
+        Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed)[0];
+    const Tensor have = Executor(lowered.model).run(feed)[0];
+    for (int64_t i = 0; i < want.size(); ++i)
+      EXPECT_NEAR(have.number(i), want.number(i), 0.0301) << type << i;
+  }
+}
+
 TEST(LowerQdq, SaysWhyALayerStaysInFloat) {
   const Lowered lowered = lower_qdq(conv_model(0, "int8", "3"));
   EXPECT_EQ(count(lowered.model, "QLinearConv"), 0);

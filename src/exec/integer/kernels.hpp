@@ -12,6 +12,8 @@ namespace qtool::integer {
 std::unique_ptr<Kernel> make_quantize(const KernelRequest& request);
 std::unique_ptr<Kernel> make_dequantize(const KernelRequest& request);
 std::unique_ptr<Kernel> make_add(const KernelRequest& request);
+std::unique_ptr<Kernel> make_broadcast_add(const KernelRequest& request);
+std::unique_ptr<Kernel> make_mul(const KernelRequest& request);
 std::unique_ptr<Kernel> make_concat(const KernelRequest& request);
 std::unique_ptr<Kernel> make_global_average_pool(const KernelRequest& request);
 std::unique_ptr<Kernel> make_lookup(const KernelRequest& request);

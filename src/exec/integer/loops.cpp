@@ -42,6 +42,49 @@ inline __attribute__((always_inline)) void add_codes(const Code* a, const Code* 
   }
 }
 
+template <typename Code>
+inline __attribute__((always_inline)) void multiply_codes(const Code* a, const Code* b, Code* y,
+                                                          int64_t count, ProductScale p,
+                                                          CodeRange r) {
+  const float below = static_cast<float>(r.lowest - r.zero_point),
+              above = static_cast<float>(r.highest - r.zero_point);
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t product =
+        (static_cast<int32_t>(a[i]) - p.zero_a) * (static_cast<int32_t>(b[i]) - p.zero_b);
+    float v = static_cast<float>(product) * p.scale;
+    v = v > below ? v : below;
+    v = v < above ? v : above;
+    y[i] = static_cast<Code>(static_cast<int32_t>(std::nearbyint(v)) + r.zero_point);
+  }
+}
+
+template <typename Code>
+inline __attribute__((always_inline)) void rescale_codes(const Code* x, Code* y, int64_t count,
+                                                         float scale, float offset, CodeRange r) {
+  const float below = static_cast<float>(r.lowest), above = static_cast<float>(r.highest);
+  for (int64_t i = 0; i < count; ++i) {
+    float v = static_cast<float>(static_cast<int32_t>(x[i])) * scale + offset;
+    v = v > below ? v : below;
+    v = v < above ? v : above;
+    y[i] = static_cast<Code>(static_cast<int32_t>(std::nearbyint(v)));
+  }
+}
+
+QTOOL_CLONES void multiply_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n,
+                              ProductScale p, CodeRange r) {
+  multiply_codes(a, b, y, n, p, r);
+}
+QTOOL_CLONES void multiply_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n,
+                              ProductScale p, CodeRange r) {
+  multiply_codes(a, b, y, n, p, r);
+}
+QTOOL_CLONES void rescale_u8(const uint8_t* x, uint8_t* y, int64_t n, float s, float o,
+                             CodeRange r) {
+  rescale_codes(x, y, n, s, o, r);
+}
+QTOOL_CLONES void rescale_s8(const int8_t* x, int8_t* y, int64_t n, float s, float o, CodeRange r) {
+  rescale_codes(x, y, n, s, o, r);
+}
 QTOOL_CLONES void quantize_u8(const float* x, uint8_t* y, int64_t n, float s, CodeRange r) {
   quantize_codes(x, y, n, s, r);
 }
@@ -89,6 +132,27 @@ void add(const void* a, const void* b, void* y, DType type, int64_t count, float
   } else {
     add_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b), static_cast<int8_t*>(y),
            count, scale_a, scale_b, offset, range);
+  }
+}
+
+void multiply(const void* a, const void* b, void* y, DType type, int64_t count, ProductScale p,
+              CodeRange range) {
+  if (type == DType::kUint8) {
+    multiply_u8(static_cast<const uint8_t*>(a), static_cast<const uint8_t*>(b),
+                static_cast<uint8_t*>(y), count, p, range);
+  } else {
+    multiply_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b),
+                static_cast<int8_t*>(y), count, p, range);
+  }
+}
+
+void rescale(const void* x, void* y, DType type, int64_t count, float scale, float offset,
+             CodeRange range) {
+  if (type == DType::kUint8) {
+    rescale_u8(static_cast<const uint8_t*>(x), static_cast<uint8_t*>(y), count, scale, offset,
+               range);
+  } else {
+    rescale_s8(static_cast<const int8_t*>(x), static_cast<int8_t*>(y), count, scale, offset, range);
   }
 }
 

@@ -14,5 +14,6 @@ std::unique_ptr<Kernel> make_pool(const KernelRequest& request);
 std::unique_ptr<Kernel> make_softmax(const KernelRequest& request);
 std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request);
 std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request);
+std::unique_ptr<Kernel> make_quantized_product(const KernelRequest& request);
 
 }  // namespace qtool::onednn

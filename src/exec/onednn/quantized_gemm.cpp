@@ -1,4 +1,4 @@
-// QGemm (com.microsoft): u8 or s8 rows times a constant symmetric s8 matrix.
+// QGemm (com.microsoft) and QMatMul (qtool): u8 or s8 rows times a constant symmetric s8 matrix.
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/quantized.hpp"
 
@@ -43,7 +43,8 @@ class QuantizedGemmKernel : public Kernel {
 std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   const InputInfo& a = request.inputs[0];
   const bool transposed = attr_int(request.node, "transB", 0);
-  if (a.shape.size() != 2 || attr_int(request.node, "transA", 0) ||
+  const bool gemm = request.node.type == "QGemm";
+  if (a.shape.size() < 2 || (gemm && a.shape.size() != 2) || attr_int(request.node, "transA", 0) ||
       attr_float(request.node, "alpha", 1) != 1)
     return nullptr;
   if (request.inputs.size() < 7) return nullptr;
@@ -52,14 +53,17 @@ std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request) {
   const Shape& b = request.inputs[kWeights].shape;
   if (b.size() != 2) return nullptr;
   const Shape weights = transposed ? Shape{b[1], b[0]} : b;
-  if (a.shape[0] <= 0 || a.shape[1] != weights[0]) return nullptr;
+  // Leading dimensions are rows of one matrix.
+  if (element_count(a.shape) <= 0 || a.shape.back() != weights[0]) return nullptr;
+  const Shape rows = {element_count(a.shape) / weights[0], weights[0]};
   const Shape strides = transposed ? Shape{1, b[1]} : Shape{b[1], 1};
   const Descriptor plain_weights(weights, dnnl::memory::data_type::s8, strides);
-  Shape output = {a.shape[0], weights[1]};
+  Shape output = a.shape;
+  output.back() = weights[1];
   if (!fits(*parameters, request.constant(kBias), weights[1])) return nullptr;
   const Descriptor bias = request.has(kBias) ? bias_descriptor(weights[1], 2) : Descriptor();
-  const Descriptor source = plain_descriptor(a.dtype, a.shape),
-                   result = plain_descriptor(parameters->result, output);
+  const Descriptor source = plain_descriptor(a.dtype, rows),
+                   result = plain_descriptor(parameters->result, {rows[0], weights[1]});
   const Descriptor packed = any_descriptor(DType::kInt8, weights);
   try {
     QuantizedAttributes attributes(request, std::move(*parameters), 2);

@@ -27,8 +27,9 @@ Tensor codes(const Call& call, Tensor value, size_t scale) {
 }
 
 // a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point.
-std::vector<Tensor> add(const Call& c) {
-  return {codes(c, run("Add", c, {real(c, 0), real(c, 3)}, false), 6)};
+std::vector<Tensor> binary(const Call& c) {
+  const std::string type = c.node.type.substr(std::string_view("QLinear").size());
+  return {codes(c, run(type, c, {real(c, 0), real(c, 3)}, false), 6)};
 }
 
 // y_scale, y_zero_point, then (x, x_scale, x_zero_point) for every input.
@@ -93,7 +94,8 @@ constexpr std::string_view kMicrosoft = "com.microsoft";
 
 }  // namespace
 
-extern const OpDef kQLinearAdd = {.type = "QLinearAdd", .domain = kMicrosoft, .eval = add};
+extern const OpDef kQLinearAdd = {.type = "QLinearAdd", .domain = kMicrosoft, .eval = binary};
+extern const OpDef kQLinearMul = {.type = "QLinearMul", .domain = kMicrosoft, .eval = binary};
 extern const OpDef kQLinearConcat = {.type = "QLinearConcat", .domain = kMicrosoft, .eval = concat};
 extern const OpDef kQLinearAveragePool = {
     .type = "QLinearAveragePool", .domain = kMicrosoft, .eval = pool};
