@@ -63,6 +63,11 @@ UniformChoice parse_uniform(std::string_view text);
 // "w4a8", "w4" or "float".
 std::string choice_text(UniformChoice choice);
 
+// "tensor", "channel" or "block:N" as LayerChoice::scale_block. Throws Error{kUsage} QT-E117.
+int64_t parse_weight_scale(std::string_view text);
+// The same as parse_weight_scale reads it back.
+std::string weight_scale_text(int64_t scale_block);
+
 // A rule that pins layers: the word "first" or "last" (weighted layer) or a regular expression for
 // name_matches, and the widths.
 using Keep = std::pair<std::string, UniformChoice>;

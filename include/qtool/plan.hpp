@@ -28,6 +28,7 @@ struct LayerSite {
   std::string weight, bias;     // initializer names; bias may be empty
   bool takes_bias = false;      // the operator has a bias input
   bool dense = false;           // channels are the last axis of its input and output (Gemm, MatMul)
+  bool matrix = false;          // dense, and its weight has rank 2
   bool column_product = false;  // QuantRule::column_product
   int64_t channel_axis = 0;     // of the weight
   int64_t channels = 0;
@@ -72,7 +73,10 @@ struct Target {
   std::string_view name, summary;
   std::span<const std::string_view>
       integer_types;  // operators with an integer kernel; data movement has one always
+  std::span<const std::string_view>
+      weight_types;  // that take weights as codes and inputs as floats
   bool runs_on_codes(const Node& node, const QuantRule& rule) const;
+  bool takes_weight_codes(const Node& node) const;
 };
 std::span<const Target* const> targets();
 const Target& find_target(std::string_view name);
@@ -112,6 +116,11 @@ struct UniformChoice {
 // Every layer the same; `keep`: node-name regex (or the words first, last) → choice.
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
+
+// Gives every layer of a plan this scale block; layers that read codes, and all but dense ones, have
+// one scale a channel where blocks are asked for: no integer kernel takes blocks. Throws
+// Error{kUsage, QT-E129} when none could take a block.
+void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
 
 // Sizes that budgets speak of.
 struct PlanCost {

@@ -34,7 +34,6 @@ Searched uniform(const Prepared& p, const PlanRequest& request) {
   Searched s;
   s.uniform = true;
   s.assignment.plan = uniform_plan(p.sites, choice, parse_keeps(request.keep));
-  s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
   s.assignment.status = "given";
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
@@ -81,6 +80,8 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);
   Searched s = request.uniform ? uniform(p, request) : search(p, w, request);
+  set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
+  s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
   s.assignment.plan.model_fingerprint = w.fingerprint;
   s.assignment.plan.range_method = request.range;
   s.assignment.plan.signed_activations = request.signed_activations;

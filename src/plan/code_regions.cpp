@@ -78,8 +78,7 @@ class Finder {
       std::string why;
       for (size_t i : parts_[n].reads) {
         const ValueId v = node(n).inputs[i];
-        if (!from_codes[index(v)])
-          why = cat("its operand '", printable(g_.value(v).name), "' is computed in float");
+        if (!from_codes[index(v)]) why = "one of its operands is computed in float";
       }
       if (why.empty() && !is_wanted[index(node(n).outputs[0])])
         why = "no node that runs on codes reads its result";

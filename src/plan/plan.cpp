@@ -27,9 +27,15 @@ const UniformChoice* kept(const Sites& sites, const LayerSite& layer,
   return found;
 }
 
-double stored_bits(const LayerSite& layer, int bits) {
-  const double scales = bits == kFloatBits ? 0 : 32.0 * static_cast<double>(layer.channels);
-  return static_cast<double>(layer.weights) * bits + scales;
+double stored_bits(const LayerSite& layer, const LayerChoice& choice) {
+  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
+  if (choice.weight_bits == kFloatBits) scales = 0;
+  if (choice.scale_block > 0) {
+    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
+    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
+  }
+  return static_cast<double>(layer.weights) * choice.weight_bits +
+         32.0 * static_cast<double>(scales);
 }
 
 // Values that share parameters share a width: the widest that a layer among their readers wants.
@@ -109,6 +115,20 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
   return plan;
 }
 
+void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) {
+  bool any = scale_block <= 0;
+  for (LayerChoice& layer : plan.layers) {
+    const LayerSite& site = *sites.layer(layer.name);
+    const bool fits = scale_block <= 0 || (site.matrix && plan.input_bits(site) == kFloatBits);
+    layer.scale_block = fits ? scale_block : kChannelScale;
+    any |= fits;
+  }
+  if (any) return;
+  throw Error(ErrorKind::kUsage, "QT-E129",
+              "weights have scales in blocks only where a dense layer reads floats")
+      .hint("ask for float activations, as --uniform w4 does, or leave --weight-scale out");
+}
+
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model) {
   PlanCost cost;
   double weights = 0, bits = 0, stored = 0, elements = 0, activation_bits = 0;
@@ -120,7 +140,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * choice->weight_bits;
-    stored += stored_bits(site, choice->weight_bits);
+    stored += stored_bits(site, *choice);
   }
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));

@@ -1,7 +1,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "qtool/plan.hpp"
+#include "qtool/budget.hpp"
 
 namespace qtool {
 namespace {
@@ -40,7 +40,9 @@ int bits_of(const std::filesystem::path& path, const Json& value, int lowest, in
 
 void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites,
                 QuantPlan& plan) {
-  check_keys(path, item, {"name", "weight_bits", "activation_bits", "method", "reason"}, "a layer");
+  check_keys(path, item,
+             {"name", "weight_bits", "activation_bits", "weight_scale", "method", "reason"},
+             "a layer");
   if (!item.contains("name") || !item["name"].is_string()) bad(path, "a layer has no name");
   const std::string name = item["name"];
   const LayerSite* site = sites.layer(name);
@@ -60,6 +62,7 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
                                cat("weight_bits of '", printable(name), "'"));
   layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
                                    cat("activation_bits of '", printable(name), "'"));
+  layer->scale_block = parse_weight_scale(item.value("weight_scale", std::string("channel")));
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
   if (site->float_input.empty()) {
@@ -78,6 +81,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
                  {"weight_bits", bits_json(l.weight_bits)},
                  {"activation_bits", bits_json(l.activation_bits)},
                  {"method", l.method}};
+    if (l.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(l.scale_block);
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));
   }

@@ -64,7 +64,7 @@ class Finder {
       const ValueId v = node.inputs[i];
       if (v == ValueId::kNone || g_.constant(v)) return "one of its operands is a constant";
       if (g_.value(v).dtype != DType::kFloat)
-        return cat("its operand ", quoted(g_.value(v)), " is not known to be float32");
+        return "one of its operands is not known to be float32";
     }
     return "";
   }
@@ -137,6 +137,7 @@ class Finder {
     if (site.channel_axis < 0) site.channel_axis += weight.rank();
     site.takes_bias = op.quant.bias_input >= 0;
     site.dense = weight.rank() <= 2 || site.channel_axis == weight.rank() - 1;
+    site.matrix = site.dense && weight.rank() == 2;
     // A stack of matrices multiplies a stack of inputs.
     site.column_product = op.quant.column_product && !(site.dense && weight.rank() > 2);
     site.channels = weight.dim(site.channel_axis);

@@ -10,6 +10,11 @@ bool Target::runs_on_codes(const Node& node, const QuantRule& rule) const {
          std::find(integer_types.begin(), integer_types.end(), node.type) != integer_types.end();
 }
 
+bool Target::takes_weight_codes(const Node& node) const {
+  return node.domain.empty() &&
+         std::find(weight_types.begin(), weight_types.end(), node.type) != weight_types.end();
+}
+
 std::span<const Target* const> targets() {
   static const Target* const kList[] = {&kOrtCpu};
   return kList;

@@ -115,6 +115,31 @@ UniformChoice parse_uniform(std::string_view text) {
        "for example --uniform w4a8, or --uniform w4 for float activations");
 }
 
+int64_t parse_weight_scale(std::string_view text) {
+  constexpr std::string_view kBlock = "block:";
+  // What MatMulNBits takes: powers of two from 16 on.
+  constexpr int64_t kSmallest = 16, kLargest = 1 << 16;
+  if (text == "channel") return kChannelScale;
+  if (text == "tensor") return kTensorScale;
+  int64_t n = 0;
+  if (text.starts_with(kBlock)) {
+    const char* const end = text.data() + text.size();
+    const auto [next, error] = std::from_chars(text.data() + kBlock.size(), end, n);
+    if (error == std::errc() && next == end && n >= kSmallest && n <= kLargest &&
+        (n & (n - 1)) == 0)
+      return n;
+  }
+  fail("QT-E117",
+       cat("weight scale '", printable(text, 60),
+           "': expected tensor, channel or block:N with a power of two of at least ", kSmallest),
+       "for example --weight-scale block:32");
+}
+
+std::string weight_scale_text(int64_t scale_block) {
+  if (scale_block == kChannelScale) return "channel";
+  return scale_block == kTensorScale ? "tensor" : cat("block:", scale_block);
+}
+
 std::string choice_text(UniformChoice choice) {
   if (choice.weight_bits == kFloatBits) return "float";
   if (choice.activation_bits == kFloatBits) return cat("w", choice.weight_bits);

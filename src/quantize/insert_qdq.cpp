@@ -9,7 +9,7 @@
 namespace qtool::qdq {
 namespace {
 
-constexpr int64_t kWideOpset = 21;  // 16-bit QuantizeLinear
+constexpr int64_t kWideOpset = 21;  // 16-bit codes, 4-bit codes, blocks
 
 Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) {
   Tensor t(type, std::move(shape));
@@ -120,17 +120,17 @@ class Rewriter {
         if (*scales == result.weight.scales) return value;
       }
     }
-    const Shape per_channel = {site.channels};
-    const ValueId codes = add_initializer(g_, site.weight + "_quantized", result.weight.codes);
-    const ValueId scale = add_initializer(g_, site.weight + "_scale",
-                                          Tensor::of<float>(per_channel, result.weight.scales));
+    const QuantizedWeight q = quantized_weight(site, result, input_params(site, activations_));
+    const ValueId codes = add_initializer(g_, site.weight + "_quantized", q.codes);
+    const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
     const ValueId zero =
-        add_initializer(g_, site.weight + "_zero_point", Tensor(DType::kInt8, per_channel));
+        add_initializer(g_, site.weight + "_zero_point", Tensor(q.codes.dtype(), q.scale.shape()));
     const ValueId out =
         add_value(g_, site.weight + "_dequantized", DType::kFloat, result.weight.codes.shape());
     Node& dq = append(g_.value(codes).name + "_DequantizeLinear", "DequantizeLinear",
                       {codes, scale, zero}, out);
-    set_attribute(dq, "axis", site.channel_axis);
+    if (q.scale.rank() > 0) set_attribute(dq, "axis", q.axis);
+    if (q.block > 0) set_attribute(dq, "block_size", q.block);
     made_[site.weight].push_back({&result.weight.codes, &result.weight.scales, out});
     return out;
   }
@@ -186,8 +186,12 @@ std::string dequantized_name(const std::string& value) { return value + "_dequan
 
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers) {
-  const bool wide = std::any_of(activations.begin(), activations.end(),
-                                [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
+  bool wide = std::any_of(activations.begin(), activations.end(),
+                          [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
+  for (const auto& [name, layer] : layers) {
+    const LayerSite& site = *sites.layer(name);
+    wide |= layer.weight.block > 0 || packs(site, layer, input_params(site, activations));
+  }
   Model m = wide && model.opset() < kWideOpset ? convert_opset(model, kWideOpset) : model;
   Rewriter(m, sites, activations, layers).run();
   return m;

@@ -69,6 +69,17 @@ RowLayout row_layout(const Shape& shape, int64_t channel_axis);
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis);
 
+// A weight as it is stored behind DequantizeLinear: scales of rank 0 for the tensor, 1 for channels,
+// the weight's rank for blocks along `axis`.
+struct QuantizedWeight {
+  Tensor codes, scale;
+  int64_t axis = 0, block = 0;
+};
+QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer,
+                                 const QParams* input);
+// Whether its codes are stored as int4: 4 bits, and no integer kernel that wants bytes reads them.
+bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input);
+
 // The graph with Q/DQ pairs (export style "qdq"); what a quantized value is called behind its pair.
 std::string dequantized_name(const std::string& value);
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,

@@ -85,9 +85,15 @@ void lint_export(const Model& model, const std::string& target) {
 namespace qdq {
 
 int64_t predict_fused(const Model& model, const std::string& target) {
-  (void)find_target(target);
+  const Target& t = find_target(target);
   int64_t fused = 0;
-  for (const LayerStatus& layer : lower_qdq(model).layers) fused += layer.integer;
+  for (const LayerStatus& layer : lower_qdq(model).layers) {
+    Node node;
+    node.type = layer.type;
+    const OpDef* op = find_op(layer.type, "", model.opset());
+    fused += layer.integer ? op && t.runs_on_codes(node, op->quant)
+                           : layer.weight_codes && t.takes_weight_codes(node);
+  }
   return fused;
 }
 

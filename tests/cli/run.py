@@ -96,7 +96,7 @@ class Calling(Case):
 
     def test_features_that_are_not_there_are_refused_by_name(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '8')
-        for flags in (['--granularity', 'filter'], ['--format', 'kmeans'], ['--formats', 'uniform,ternary'], ['--weight-scale', 'block:32'], ['--activation-mode', 'dynamic'],
+        for flags in (['--granularity', 'filter'], ['--format', 'kmeans'], ['--formats', 'uniform,ternary'], ['--weight-scale', 'group:4'], ['--weight-scale', 'block:12'], ['--activation-mode', 'dynamic'],
                       ['--export', 'packed'], ['--score', 'fisher'], ['--effort', 'best'], ['--optimizer', 'adaround'], ['--target', 'npu'], ['--range', 'magic'],
                       ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
             for command in ('search', 'quantize'):

@@ -43,7 +43,7 @@ TEST(CodeRegions, ScoresAndResidualSumsStayFloat) {
   const Sites sites = attention();
   for (const char* name : {"s0", "s", "o", "r", "q0"})
     EXPECT_EQ(sites.activation(name), nullptr) << name;
-  EXPECT_EQ(reason_of(sites, "residual"), "its operand 'o' is computed in float");
+  EXPECT_EQ(reason_of(sites, "residual"), "one of its operands is computed in float");
   EXPECT_NE(reason_of(sites, "softmax"), "");
   EXPECT_NE(reason_of(sites, "norm"), "");
 }

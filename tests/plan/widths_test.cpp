@@ -92,5 +92,12 @@ TEST(Widths, RefusesWrongLists) {
   }
 }
 
+TEST(Widths, WeightScalesReadBack) {
+  for (const char* text : {"tensor", "channel", "block:16", "block:128"})
+    EXPECT_EQ(weight_scale_text(parse_weight_scale(text)), text);
+  for (const char* text : {"", "row", "block:", "block:24", "block:8", "block:32x"})
+    EXPECT_THROW(parse_weight_scale(text), Error) << text;
+}
+
 }  // namespace
 }  // namespace qtool

@@ -93,6 +93,42 @@ TEST(Quantize, WeightOnlyLeavesActivationsAlone) {
   EXPECT_NE(q.model.graph.find("w1_quantized"), ValueId::kNone);
 }
 
+// Layers of the fixture: "w3" is the [5, 4] weight of a Gemm with transB.
+TEST(Quantize, FourBitWeightsOfFloatInputsArePacked) {
+  Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {4, kFloatBits});
+  plan.layer("dense")->scale_block = 2;
+  const Quantized q = quantize_model(f.model, f.sites, plan, f.table, nullptr, {});
+  EXPECT_EQ(q.model.opset(), 21);
+  const Graph& g = q.model.graph;
+  EXPECT_EQ(g.constant(g.find("w3_quantized"))->dtype(), DType::kInt4);
+  EXPECT_EQ(g.constant(g.find("w3_scale"))->shape(), (Shape{5, 2}));
+  const auto dq = std::find_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) {
+    return n.name == "w3_quantized_DequantizeLinear";
+  });
+  ASSERT_NE(dq, g.nodes.end());
+  EXPECT_EQ(attr_int(*dq, "axis", -9), 1);
+  EXPECT_EQ(attr_int(*dq, "block_size", 0), 2);
+  EXPECT_EQ(q.fused_nodes, 1);  // MatMulNBits; float convolutions have no such kernel
+  EXPECT_GT(sqnr_db(f.model, q.model, *f.source), 10);
+}
+
+TEST(Quantize, OneScaleForATensorIsAScalar) {
+  Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {8, 8});
+  set_weight_scale(plan, f.sites, kTensorScale);
+  const Quantized q = quantize_model(f.model, f.sites, plan, f.table, nullptr, {});
+  EXPECT_EQ(q.model.graph.constant(q.model.graph.find("w1_scale"))->rank(), 0);
+  EXPECT_EQ(q.fused_nodes, 6);
+  EXPECT_GT(sqnr_db(f.model, q.model, *f.source), 25);
+}
+
+TEST(Quantize, BlocksNeedFloatActivations) {
+  Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {4, 8});
+  EXPECT_THROW(set_weight_scale(plan, f.sites, 32), Error);
+}
+
 QuantPlan plan_by(const Fixture& f, UniformChoice choice, const std::string& method) {
   QuantPlan plan = uniform_plan(f.sites, choice);
   for (LayerChoice& layer : plan.layers) layer.method = method;

@@ -271,7 +271,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--solver", solver, "see `qtool list solvers`"));
   shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
   shape(app.add_option("--granularity", granularity, "what gets its own width: layer"));
-  shape(app.add_option("--weight-scale", weight_scale, "what gets its own scale: channel"));
+  shape(app.add_option("--weight-scale", weight_scale,
+                       "what gets its own scale: channel, tensor, block:N"));
   shape(app.add_option("--formats", formats, "number formats: uniform"));
   shape(app.add_option("--format", format, "the one number format: uniform"));
   shape(app.add_option("--effort", effort, "fast"));
@@ -292,7 +293,7 @@ std::string PlanFlags::shaping_flag() const {
 
 qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--granularity", granularity, {"layer"});
-  check_choice("--weight-scale", weight_scale, {"channel"});
+  (void)qtool::parse_weight_scale(weight_scale);
   check_choice("--formats", formats, {"uniform"});
   check_choice("--format", format, {"uniform"});
   check_choice("--effort", effort, {"fast"});
@@ -323,6 +324,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.keep = keep;
   r.score = score;
   r.solver = solver;
+  r.weight_scale = weight_scale;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = target;
