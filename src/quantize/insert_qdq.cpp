@@ -59,7 +59,7 @@ class Rewriter {
     // A graph output keeps its name: what makes it is renamed, and the DQ makes it instead.
     const ValueId from = is_output ? add_value(g_, name + "_float", DType::kFloat, shape) : value;
     const ValueId after =
-        is_output ? value : add_value(g_, dequantized_name(name), DType::kFloat, shape);
+        is_output ? value : add_value(g_, name + "_dequantized", DType::kFloat, shape);
     if (is_output) {
       for (Node& node : g_.nodes)
         std::replace(node.outputs.begin(), node.outputs.end(), value, from);
@@ -181,8 +181,6 @@ class Rewriter {
 };
 
 }  // namespace
-
-std::string dequantized_name(const std::string& value) { return value + "_dequantized"; }
 
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers) {

@@ -80,8 +80,7 @@ QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer
 // Whether its codes are stored as int4: 4 bits, and no integer kernel that wants bytes reads them.
 bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input);
 
-// The graph with Q/DQ pairs (export style "qdq"); what a quantized value is called behind its pair.
-std::string dequantized_name(const std::string& value);
+// The graph with Q/DQ pairs (export style "qdq").
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers);
 

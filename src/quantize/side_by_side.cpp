@@ -25,36 +25,43 @@ Model in_order_of(Model model, const Model& other) {
   return model;
 }
 
-// The value that an Add right behind the layer adds to its output, in a model whose nodes are in order;
-// kNone when there is none, or when it is not there yet when the layer runs.
-ValueId added_behind(const Model& model, const Uses& uses, const Node& layer) {
+// An operand of a node.
+struct Operand {
+  const Node* node = nullptr;
+  size_t slot = 0;
+  ValueId value() const { return node ? node->inputs[slot] : ValueId::kNone; }
+};
+
+// What an Add right behind the layer adds to its output, in a model whose nodes are in order; none when
+// it is not there yet when the layer runs.
+Operand added_behind(const Model& model, const Uses& uses, const Node& layer) {
   const Graph& g = model.graph;
   const auto at = [&](const Node& node) { return &node - g.nodes.data(); };
   for (ValueId v = layer.outputs[0];;) {
     const auto& consumers = uses.consumers[index(v)];
-    if (consumers.size() != 1 || uses.is_output[index(v)]) return ValueId::kNone;
+    if (consumers.size() != 1 || uses.is_output[index(v)]) return {};
     const Node& next = g.nodes[static_cast<size_t>(consumers[0])];
     const OpDef* op = find_op(next.type, next.domain, model.opset(next.domain));
-    if (!op || !op->quant.sum) return ValueId::kNone;
-    const ValueId other = next.inputs[next.inputs[0] == v ? 1 : 0];
-    if (g.constant(other)) {  // a bias: the sum is still the layer's
+    if (!op || !op->quant.sum) return {};
+    const Operand other{&next, next.inputs[0] == v ? 1u : 0u};
+    if (g.constant(other.value())) {  // a bias: the sum is still the layer's
       v = next.outputs[0];
       continue;
     }
-    const auto &mine = g.value(v).shape, &its = g.value(other).shape;
-    if (other == v || !mine || !its || *mine != *its) return ValueId::kNone;
-    const int32_t producer = uses.producer[index(other)];
-    return producer < at(layer) ? other : ValueId::kNone;
+    const auto &mine = g.value(v).shape, &its = g.value(other.value()).shape;
+    if (other.value() == v || !mine || !its || *mine != *its) return {};
+    const int32_t producer = uses.producer[index(other.value())];
+    return producer < at(layer) ? other : Operand{};
   }
 }
 
-// The name under which the quantized network's consumers read a value; empty when that is not there
-// yet when the layer runs.
-std::string behind_quantizer(const Model& quantized, const Uses& uses, const std::string& name,
-                             const Node& layer) {
+// The same operand in the quantized network; empty when it is not there yet when the layer runs.
+std::string same_operand(const Model& quantized, const Uses& uses, const Operand& operand,
+                         const Node& layer) {
   const Graph& g = quantized.graph;
-  ValueId value = g.find(dequantized_name(name));
-  if (value == ValueId::kNone) value = g.find(name);
+  const auto node = std::find_if(g.nodes.begin(), g.nodes.end(),
+                                 [&](const Node& n) { return n.name == operand.node->name; });
+  const ValueId value = node->inputs[operand.slot];
   return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
 }
 
@@ -88,12 +95,11 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
     names.quantized_input = quantized.graph.value(b.inputs[0]).name;
     names.reference_output = ordered.graph.value(a.outputs[0]).name;
     names.quantized_output = quantized.graph.value(b.outputs[0]).name;
-    const ValueId residual = added_behind(ordered, uses, a);
-    if (residual != ValueId::kNone) {
-      names.reference_residual = ordered.graph.value(residual).name;
-      names.quantized_residual =
-          behind_quantizer(quantized, quantized_uses, names.reference_residual, b);
-      if (names.quantized_residual.empty()) names.reference_residual.clear();
+    const Operand residual = added_behind(ordered, uses, a);
+    if (residual.node) {
+      names.quantized_residual = same_operand(quantized, quantized_uses, residual, b);
+      if (!names.quantized_residual.empty())
+        names.reference_residual = ordered.graph.value(residual.value()).name;
     }
     if (!names.reference_residual.empty()) {
       observed_in_reference.observe.insert(names.reference_residual);

@@ -3,16 +3,17 @@
 
 namespace qtool {
 
-extern const OptimizerDef kCd = {.name = "cd",
-                                 .summary = "gptq, then coordinate descent over codes and scales",
-                                 .optimize =
-                                     [](const OptimizerInput& input) {
-                                       return qdq::optimize_rows(
-                                           input, [](const qdq::RowProblem& p, qdq::RowCodes& row) {
-                                             constexpr int kPasses = 10;
-                                             qdq::coordinate_descent(p, kPasses, row);
-                                           });
-                                     },
-                                 .needs_moments = true};
+extern const OptimizerDef kCd = {
+    .name = "cd",
+    .summary = "gptq, then coordinate descent over codes and scales",
+    .optimize =
+        [](const OptimizerInput& input) {
+          return qdq::optimize_rows(
+              input, [](const qdq::RowsProblem& p, std::vector<qdq::RowCodes>& rows) {
+                constexpr int kPasses = 10;
+                qdq::coordinate_descent(p, kPasses, rows);
+              });
+        },
+    .needs_moments = true};
 
 }  // namespace qtool

@@ -1,34 +1,43 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
 
 namespace qtool::qdq {
 namespace {
 
-// A row's state: `image` = ŵ H, kept up to date as ŵ changes.
+// rows · (H + ridge), for rows given column by column: [columns][count] in, [count][columns] out.
+std::vector<float> images(const RowsProblem& p, const std::vector<float>& columns, size_t count) {
+  const size_t n = p.columns();
+  std::vector<float> result(count * n);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t j = 0; j < n; ++j) result[r * n + j] = p.ridge * columns[j * count + r];
+  }
+  const auto k = static_cast<int64_t>(n), m = static_cast<int64_t>(count);
+  add_product(columns.data(), m, p.gram.data(), k, result.data(), k, m, k, k);
+  return result;
+}
+
+// A row's state: `wanted` = w* H, `image` = ŵ H, kept up to date as ŵ changes.
 class Descent {
  public:
-  Descent(const RowProblem& problem, RowCodes& row)
-      : p_(problem), row_(row), n_(problem.target.size()), wanted_(n_, 0.f), image_(n_, 0.f) {
-    for (size_t j = 0; j < n_; ++j) {
-      add(wanted_, p_.target[j], j);
-      add(image_, static_cast<float>(row_.codes[j]) * scale(j), j);
-    }
-  }
+  Descent(const RowsProblem& problem, const RowGrid& grid, std::span<const float> wanted,
+          std::span<float> image, RowCodes& row)
+      : p_(problem), grid_(grid), row_(row), n_(image.size()), wanted_(wanted), image_(image) {}
 
   bool codes() {
     bool changed = false;
     for (size_t j = 0; j < n_; ++j) {
       const float h = p_.gram[j * n_ + j] + p_.ridge;
       if (!(h > 0)) continue;
-      const auto [lowest, highest] = p_.grid.range(j, row_.codes);
+      const auto [lowest, highest] = grid_.range(j, row_.codes);
       const float code = row_.codes[j];
       const float best =
           std::clamp(std::nearbyint(code - (image_[j] - wanted_[j]) / (scale(j) * h)),
                      static_cast<float>(lowest), static_cast<float>(highest));
       if (best == code) continue;
-      add(image_, (best - code) * scale(j), j);
+      add((best - code) * scale(j), j);
       row_.codes[j] = static_cast<int8_t>(best);
       changed = true;
     }
@@ -37,7 +46,7 @@ class Descent {
 
   // The best scale of each block for its codes and the other blocks.
   void scales() {
-    const auto block = static_cast<size_t>(p_.grid.block);
+    const auto block = static_cast<size_t>(grid_.block);
     for (size_t b = 0; b < row_.scales.size(); ++b) {
       const size_t begin = b * block, end = std::min(n_, begin + block);
       double gain = 0, curve = 0;
@@ -54,20 +63,20 @@ class Descent {
       const float change = better - row_.scales[b];
       row_.scales[b] = better;
       for (size_t j = begin; j < end; ++j) {
-        if (row_.codes[j]) add(image_, change * static_cast<float>(row_.codes[j]), j);
+        if (row_.codes[j]) add(change * static_cast<float>(row_.codes[j]), j);
       }
     }
   }
 
  private:
-  float scale(size_t j) const { return row_.scales[j / static_cast<size_t>(p_.grid.block)]; }
+  float scale(size_t j) const { return row_.scales[j / static_cast<size_t>(grid_.block)]; }
 
-  // vector += amount · row j of H.
-  void add(std::vector<float>& vector, float amount, size_t j) const {
+  // image += amount · row j of H.
+  void add(float amount, size_t j) {
     if (amount == 0) return;
     const float* h = p_.gram.data() + j * n_;
-    for (size_t i = 0; i < n_; ++i) vector[i] += amount * h[i];
-    vector[j] += amount * p_.ridge;
+    for (size_t i = 0; i < n_; ++i) image_[i] += amount * h[i];
+    image_[j] += amount * p_.ridge;
   }
 
   double curvature(size_t begin, size_t end) const {
@@ -81,20 +90,36 @@ class Descent {
     return sum;
   }
 
-  const RowProblem& p_;
+  const RowsProblem& p_;
+  const RowGrid& grid_;
   RowCodes& row_;
   size_t n_;
-  std::vector<float> wanted_, image_;
+  std::span<const float> wanted_;
+  std::span<float> image_;
 };
 
 }  // namespace
 
-void coordinate_descent(const RowProblem& problem, int passes, RowCodes& row) {
-  Descent descent(problem, row);
-  for (int pass = 0; pass < passes; ++pass) {
-    const bool changed = descent.codes();
-    descent.scales();
-    if (!changed) return;
+void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows) {
+  const size_t count = rows.size(), n = problem.columns();
+  std::vector<float> targets(n * count), codes(n * count);
+  for (size_t r = 0; r < count; ++r) {
+    const auto block = static_cast<size_t>(problem.grids[r].block);
+    for (size_t j = 0; j < n; ++j) {
+      targets[j * count + r] = problem.target(r)[j];
+      codes[j * count + r] = static_cast<float>(rows[r].codes[j]) * rows[r].scales[j / block];
+    }
+  }
+  const std::vector<float> wanted = images(problem, targets, count);
+  std::vector<float> image = images(problem, codes, count);
+  for (size_t r = 0; r < count; ++r) {
+    Descent descent(problem, problem.grids[r], std::span(wanted).subspan(r * n, n),
+                    std::span(image).subspan(r * n, n), rows[r]);
+    for (int pass = 0; pass < passes; ++pass) {
+      const bool changed = descent.codes();
+      descent.scales();
+      if (!changed) break;
+    }
   }
 }
 

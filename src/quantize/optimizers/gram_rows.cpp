@@ -18,53 +18,72 @@ float mean_diagonal(const std::vector<float>& h, int64_t k) {
   return std::max(static_cast<float>(sum / static_cast<double>(k)), 1e-12f);
 }
 
+constexpr int64_t kRowsATask = 32;
+
+// One group of a layer: targets, factor, and rows that tasks work on.
+class Group {
+ public:
+  Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k)
+      : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
+    factor_ = cholesky(moments.h, k, kTargetDamping * mean_);
+    std::vector<float> correction = multiply_rows(rows, moments.shift, k);
+    for (size_t i = 0; i < moments.residual.size(); ++i) correction[i] += moments.residual[i];
+    solve_rows(correction, factor_, k);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
+    grid_.lowest = -(1 << (input.bits - 1));
+    grid_.highest = (1 << (input.bits - 1)) - 1;
+    grid_.block = input.scale_block > 0 ? input.scale_block : k;
+    grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
+    grid_.exact_pairs = input.exact_pairs && input.bits == 8;
+  }
+
+  std::vector<RowCodes> solve(int64_t first, int64_t count, RowsPolish polish) const {
+    RowsProblem p;
+    p.targets = targets_.subspan(static_cast<size_t>(first * k_), static_cast<size_t>(count * k_));
+    p.gram = moments_.h;
+    p.factor = factor_;
+    p.ridge = kDescentDamping * mean_;
+    p.grids.assign(static_cast<size_t>(count), grid_);
+    std::vector<RowCodes> rows = nearest_plane(p);
+    if (polish) polish(p, rows);
+    return rows;
+  }
+
+ private:
+  const GroupMoments& moments_;
+  std::span<const float> targets_;
+  int64_t k_;
+  float mean_;
+  std::vector<float> factor_;
+  RowGrid grid_;
+};
+
 }  // namespace
 
-WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish) {
+WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish) {
   const InputMoments& moments = *input.moments;
   const int64_t k = moments.columns, count = input.weight.dim(input.channel_axis);
   const auto groups = static_cast<int64_t>(moments.groups.size()), each = count / groups;
-  const auto columns = static_cast<size_t>(k);
   std::vector<float> rows = rows_of(input.weight, input.channel_axis);
   std::vector<int8_t> codes(rows.size());
-  const int64_t block = input.scale_block > 0 ? input.scale_block : k;
-  const auto blocks = static_cast<size_t>((k + block - 1) / block);
-  std::vector<float> scales(static_cast<size_t>(count) * blocks);
-  const auto row_problem = [&](int64_t r, const GroupMoments& m, std::span<const float> factor,
-                               float ridge) {
-    RowProblem p;
-    p.target = std::span(rows).subspan(static_cast<size_t>(r) * columns, columns);
-    p.gram = m.h;
-    p.factor = factor;
-    p.ridge = ridge;
-    p.grid.lowest = -(1 << (input.bits - 1));
-    p.grid.highest = (1 << (input.bits - 1)) - 1;
-    p.grid.block = block;
-    p.grid.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
-    p.grid.exact_pairs = input.exact_pairs && input.bits == 8;
-    return p;
-  };
-  const auto solve = [&](int64_t r, const RowProblem& problem) {
-    RowCodes row = nearest_plane(problem);
-    if (polish) polish(problem, row);
-    std::copy(row.codes.begin(), row.codes.end(), codes.begin() + r * k);
-    std::copy(row.scales.begin(), row.scales.end(),
-              scales.begin() + r * static_cast<int64_t>(blocks));
-  };
+  const int64_t block = input.scale_block > 0 ? input.scale_block : k,
+                blocks = (k + block - 1) / block;
+  std::vector<float> scales(static_cast<size_t>(count * blocks));
   // Many small groups, or one with many rows: either way the threads have work.
   parallel_for(groups > 1 ? input.threads : 1, groups, [&](int64_t g, int) {
-    const GroupMoments& m = moments.groups[static_cast<size_t>(g)];
-    const float mean = mean_diagonal(m.h, k);
-    const std::vector<float> factor = cholesky(m.h, k, kTargetDamping * mean);
-    const auto mine = std::span(rows).subspan(static_cast<size_t>(g * each) * columns,
-                                              static_cast<size_t>(each) * columns);
-    std::vector<float> correction = multiply_rows(mine, m.shift, k);
-    for (size_t i = 0; i < m.residual.size(); ++i) correction[i] += m.residual[i];
-    solve_rows(correction, factor, k);
-    for (size_t i = 0; i < mine.size(); ++i) mine[i] += correction[i];
-    parallel_for(groups > 1 ? 1 : input.threads, each, [&](int64_t i, int) {
-      const int64_t r = g * each + i;
-      solve(r, row_problem(r, m, factor, kDescentDamping * mean));
+    const Group group(
+        input, moments.groups[static_cast<size_t>(g)],
+        std::span(rows).subspan(static_cast<size_t>(g * each * k), static_cast<size_t>(each * k)),
+        k);
+    const int64_t tasks = (each + kRowsATask - 1) / kRowsATask;
+    parallel_for(groups > 1 ? 1 : input.threads, tasks, [&](int64_t task, int) {
+      const int64_t first = task * kRowsATask;
+      int64_t r = g * each + first;
+      for (const RowCodes& row : group.solve(first, std::min(kRowsATask, each - first), polish)) {
+        std::copy(row.codes.begin(), row.codes.end(), codes.begin() + r * k);
+        std::copy(row.scales.begin(), row.scales.end(), scales.begin() + r * blocks);
+        ++r;
+      }
     });
   });
   WeightCodes result;

@@ -1,7 +1,7 @@
 // The search for codes whose output, not whose weights, is closest: rows share the Gram matrix
-// H = E[x̂ x̂ᵀ] of the quantized network's inputs, and aim at w* = w + w (C − H)(H + λ)⁻¹, which also
-// makes up for what the layers before did to those inputs (C = E[x x̂ᵀ]), and to the values that are
-// added to this layer's output behind it.
+// H = E[x̂ x̂ᵀ] of the quantized network's inputs, and aim at w* = w + (w (C − H) + R)(H + λ)⁻¹, which
+// also makes up for what the layers before did to those inputs (C = E[x x̂ᵀ]), and to the values that
+// are added to this layer's output behind it (R).
 #pragma once
 
 #include <span>
@@ -27,25 +27,29 @@ struct RowCodes {
   std::vector<float> scales;  // one a block
 };
 
-// (code · scale − target) H (…)ᵀ of a row, and what belongs to it.
-struct RowProblem {
-  std::span<const float> target;  // w*
-  std::span<const float> gram;    // H [columns][columns]
-  std::span<const float> factor;  // lower Cholesky factor of H + λ
-  float ridge = 0;                // added to H's diagonal in coordinate descent
-  RowGrid grid;
+// Rows (codes · scale − target) H (…)ᵀ of one group, and what belongs to them.
+struct RowsProblem {
+  std::span<const float> targets;  // w*, [rows][columns]
+  std::span<const float> gram;     // H [columns][columns]
+  std::span<const float> factor;   // lower Cholesky factor of H + λ
+  float ridge = 0;                 // added to H's diagonal in coordinate descent
+  std::vector<RowGrid> grids;      // one a row
+  size_t columns() const { return targets.size() / grids.size(); }
+  std::span<const float> target(size_t row) const {
+    return targets.subspan(row * columns(), columns());
+  }
 };
 
 // Codes column by column from the last, each making up for the errors of those before it (GPTQ,
-// arXiv 2210.17323, in its form as Babai's nearest plane), at the scale of least error.
-RowCodes nearest_plane(const RowProblem& problem);
+// arXiv 2210.17323, in its form as Babai's nearest plane), at the scale of least error, for each row.
+std::vector<RowCodes> nearest_plane(const RowsProblem& problem);
 
 // Improves a solution: each code in turn is set to its best value, then each scale; until nothing
-// changes, at most `passes` times. The error never rises.
-void coordinate_descent(const RowProblem& problem, int passes, RowCodes& row);
+// changes, at most `passes` times. The error of no row ever rises.
+void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows);
 
-using RowPolish = void (*)(const RowProblem& problem, RowCodes& row);
+using RowsPolish = void (*)(const RowsProblem& problem, std::vector<RowCodes>& rows);
 // All rows of a layer by nearest_plane, then `polish` when it is given.
-WeightCodes optimize_rows(const OptimizerInput& input, RowPolish polish);
+WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish);
 
 }  // namespace qtool::qdq
