@@ -60,6 +60,9 @@ struct ValueStats {
   // float32; others are ignored. The samples lie along axis 0. NaN is Error{kData, QT-E460}.
   void observe(const Tensor& value, int64_t samples_in_value);
   void merge(const ValueStats& other);
+  // Extremes clamped to [lo, hi], which holds zero, and the histogram of what lies inside; no moments
+  // and no channels. For the choice of ranges.
+  ValueStats clamped(double lo, double hi) const;
 };
 
 struct CalibrationTable {

@@ -76,6 +76,9 @@ struct QuantRule {
   std::string_view (*blocked)(const Node&) = nullptr;
   // The output's range where the operator implies it (Softmax, Sigmoid, Tanh); equal: unknown.
   double lowest = 0, highest = 0;
+  // kFunction, kActivation: inputs outside give the same result as the nearer end; nullptr: none do.
+  std::pair<double, double> (*sensitive)(const Node&) = nullptr;
+  int fill_input = -1;  // kMovement: the input that holds a value which is filled in (Pad)
 };
 
 struct OpDef {

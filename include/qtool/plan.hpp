@@ -46,6 +46,8 @@ struct ActivationSite {
   bool network_input = false;
   // Range known beforehand (Softmax, Sigmoid); empty otherwise.
   std::optional<std::pair<double, double>> fixed_range;
+  // Values outside make no difference to any reader (HardSwish below −3); empty: all do.
+  std::optional<std::pair<double, double>> sensitive = {};
   // Values that carry the same parameters: data movement and MaxPool pass them on. This value's own
   // parameters are those of `shares_with` when that is not empty.
   std::string shares_with;

@@ -197,6 +197,23 @@ void ValueStats::observe(const Tensor& value, int64_t samples_in_value) {
   add_sums(*this, observe_extremes(*this, value, samples_in_value));
 }
 
+ValueStats ValueStats::clamped(double lo, double hi) const {
+  ValueStats inside;
+  inside.count = count;
+  inside.samples = samples;
+  inside.min = std::clamp(min, lo, hi);
+  inside.max = std::clamp(max, lo, hi);
+  if (histogram.empty()) return inside;
+  // What is clamped lies on an end of the range, where it has no error to weigh.
+  std::vector<int64_t> counts = histogram.counts();
+  for (size_t b = 0; b < counts.size(); ++b) {
+    const double edge = histogram.lower_edge(static_cast<int>(b));
+    if (edge + histogram.bin_width() <= lo || edge >= hi) counts[b] = 0;
+  }
+  inside.histogram = Histogram::from_parts(histogram.exponent(), std::move(counts));
+  return inside;
+}
+
 void ValueStats::merge(const ValueStats& other) {
   samples += other.samples;
   infinite += other.infinite;

@@ -7,6 +7,24 @@
 namespace qtool {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr QuantRule kRectified{
+    .kind = QuantKind::kActivation, .reason = "", .sensitive = [](const Node&) {
+      return std::pair{0.0, kInfinity};
+    }};
+constexpr QuantRule kGated{
+    .kind = QuantKind::kFunction, .reason = "", .sensitive = [](const Node&) {
+      return std::pair{-3.0, kInfinity};
+    }};
+constexpr QuantRule kClippedLine{
+    .kind = QuantKind::kFunction,
+    .reason = "",
+    .lowest = 0,
+    .highest = 1,
+    .sensitive = [](const Node& n) {
+      const double a = attr_float(n, "alpha", 0.2f), b = attr_float(n, "beta", 0.5f);
+      return a > 0 ? std::pair{-b / a, (1 - b) / a} : std::pair{-kInfinity, kInfinity};
+    }};
 constexpr QuantRule kFolded{.kind = QuantKind::kActivation, .reason = ""};
 constexpr QuantRule kSmooth{.kind = QuantKind::kFunction, .reason = ""};
 constexpr QuantRule kUnit{.kind = QuantKind::kFunction, .reason = "", .lowest = 0, .highest = 1};
@@ -110,7 +128,7 @@ std::vector<Tensor> eval_clip(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kRelu = number_op<[](auto x) { return relu(x); }>("Relu", kFolded);
+extern const OpDef kRelu = number_op<[](auto x) { return relu(x); }>("Relu", kRectified);
 extern const OpDef kSigmoid = float_op<[](auto x) { return sigmoid(x); }>("Sigmoid", kUnit);
 extern const OpDef kTanh = float_op<[](auto x) { return std::tanh(x); }>("Tanh", kSigned);
 extern const OpDef kSoftplus = float_op<[](auto x) { return softplus(x); }>("Softplus", kSmooth);
@@ -121,7 +139,7 @@ extern const OpDef kMish =
 extern const OpDef kHardSwish = float_op<[](auto x) {
   using T = decltype(x);
   return x * std::max<T>(0, std::min<T>(1, x / 6 + T(0.5)));
-}>("HardSwish", kSmooth);
+}>("HardSwish", kGated);
 extern const OpDef kLeakyRelu =
     attribute_op<[](const Call& c, auto z) { return make_leaky_relu(c, z); }>("LeakyRelu", kSmooth);
 extern const OpDef kElu =
@@ -132,7 +150,7 @@ extern const OpDef kSelu =
     attribute_op<[](const Call& c, auto z) { return make_selu(c, z); }>("Selu", kSmooth);
 extern const OpDef kHardSigmoid =
     attribute_op<[](const Call& c, auto z) { return make_hard_sigmoid(c, z); }>("HardSigmoid",
-                                                                                kUnit);
+                                                                                kClippedLine);
 extern const OpDef kThresholdedRelu =
     attribute_op<[](const Call& c, auto z) { return make_thresholded_relu(c, z); }>(
         "ThresholdedRelu", kSmooth);

@@ -153,7 +153,8 @@ std::vector<Tensor> eval_center_crop_pad(const Call& call) {
 
 // The plan asks whether the value that constant mode adds is one that the input's parameters can
 // express; zero always is.
-extern const OpDef kPad{.type = "Pad", .eval = eval_pad, .quant = {.kind = QuantKind::kMovement}};
+extern const OpDef kPad{
+    .type = "Pad", .eval = eval_pad, .quant = {.kind = QuantKind::kMovement, .fill_input = 2}};
 extern const OpDef kCenterCropPad{
     .type = "CenterCropPad",
     .since = 18,

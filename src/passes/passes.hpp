@@ -30,6 +30,8 @@ void expand_functions(Model& model);
 void fold_affine(Model& model);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.
 void matmul_add_to_gemm(Model& model);
+// x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).
+void fuse_hard_swish(Model& model);
 // Relu, Clip and residual Add run inside their producer.
 void fuse_activations(Model& model, const std::set<std::string>& observe);
 

@@ -41,7 +41,8 @@ Model prepare(const Model& model) {
     infer_shapes(m);
   } while (passes::fold_shapes(m));
   run(m, {passes::remove_identities});
-  run(m, {passes::fold_affine, passes::matmul_add_to_gemm, passes::fold_affine});
+  run(m, {passes::fuse_hard_swish, passes::fold_affine, passes::matmul_add_to_gemm,
+          passes::fold_affine});
   remove_dead(m.graph);
   verify(m.graph);
   infer_shapes(m);

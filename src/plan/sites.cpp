@@ -52,7 +52,7 @@ class Finder {
       part.reason = refusal(node, part.reads);
       if (part.reason.empty() && rule.kind == QuantKind::kBinary && !known_ranks(node))
         part.reason = "the ranks of its operands are not known";
-      if (part.reason.empty() && part.part == Part::kMovement && !brings_in_zeros_only(node))
+      if (part.reason.empty() && part.part == Part::kMovement && !brings_in_zeros_only(node, rule))
         part.reason = "it brings in values other than zero";
     }
     return part;
@@ -74,18 +74,13 @@ class Finder {
                        [&](ValueId v) { return g_.value(v).shape.has_value(); });
   }
 
-  // Further float operands of data movement (the value that Pad fills in) must be a zero, which every
-  // quantizer represents.
-  bool brings_in_zeros_only(const Node& node) const {
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] == ValueId::kNone) continue;
-      const Tensor* value = g_.constant(node.inputs[i]);
-      if (value ? value->dtype() == DType::kFloat && (value->size() != 1 || value->number(0) != 0)
-                : g_.value(node.inputs[i]).dtype == DType::kFloat) {
-        return false;
-      }
-    }
-    return true;
+  // The value that Pad fills in must be a zero, which every quantizer represents.
+  bool brings_in_zeros_only(const Node& node, const QuantRule& rule) const {
+    const auto slot = static_cast<size_t>(std::max(rule.fill_input, 0));
+    if (rule.fill_input < 0 || slot >= node.inputs.size() || node.inputs[slot] == ValueId::kNone)
+      return true;
+    const Tensor* value = g_.constant(node.inputs[slot]);
+    return value && value->size() == 1 && value->number(0) == 0;
   }
 
   NodePart visit_linear(const Node& node, const OpDef& op) {
@@ -221,9 +216,23 @@ class Finder {
         producer < 0 ? nullptr : op_of(model_, g_.nodes[static_cast<size_t>(producer)]);
     if (op && op->quant.lowest < op->quant.highest)
       site.fixed_range = {op->quant.lowest, op->quant.highest};
+    if (!uses_.is_output[index(v)]) site.sensitive = sensitive_range(v);
     std::vector<Shape> shape;
     if (one_sample(v, shape)) site.elements = element_count(shape[0]);
     sites_.activations.push_back(std::move(site));
+  }
+
+  // The range that makes a difference to what reads the value.
+  std::optional<std::pair<double, double>> sensitive_range(ValueId v) const {
+    std::pair<double, double> range{0, 0};
+    for (int32_t r : uses_.consumers[index(v)]) {
+      const Node& reader = g_.nodes[static_cast<size_t>(r)];
+      const OpDef* op = op_of(model_, reader);
+      if (!op || !op->quant.sensitive) return std::nullopt;
+      const auto [lo, hi] = op->quant.sensitive(reader);
+      range = {std::min(range.first, lo), std::max(range.second, hi)};
+    }
+    return range;
   }
 
   void node_site(size_t n, const plan::Regions& regions) {

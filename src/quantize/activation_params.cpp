@@ -27,7 +27,11 @@ QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
   spec.symmetric = plan.signed_activations;
   spec.signed_codes = plan.signed_activations;
   if (site.fixed_range) return fixed_params(*site.fixed_range, spec);
-  const Range range = find_range(plan.range_method).choose(stats, spec);
+  const Range range =
+      site.sensitive
+          ? find_range(plan.range_method)
+                .choose(stats.clamped(site.sensitive->first, site.sensitive->second), spec)
+          : find_range(plan.range_method).choose(stats, spec);
   return affine_params(range.lo, range.hi, spec);
 }
 

@@ -162,5 +162,16 @@ TEST(ValueStats, TakeTheWholeValueWhereTheBatchIsNotAxisZero) {
   EXPECT_EQ(s.channel_min.size(), 4u);
 }
 
+TEST(ValueStats, ClampedForgetsWhatLiesOutside) {
+  ValueStats stats;
+  stats.observe(Tensor::of<float>({1, 6}, {-50, -2, -1, 0, 1, 9}), 1);
+  const ValueStats inside = stats.clamped(-3, std::numeric_limits<double>::infinity());
+  EXPECT_EQ(inside.min, -3);
+  EXPECT_EQ(inside.max, 9);
+  int64_t total = 0;
+  for (int64_t c : inside.histogram.counts()) total += c;
+  EXPECT_EQ(total, 5);
+}
+
 }  // namespace
 }  // namespace qtool

@@ -107,5 +107,33 @@ g (float[1, 1, 2, 2] x) => (float[1, 1, 2, 2] y) <float[1, 1, 1, 1] w = {-1.0}> 
   EXPECT_EQ(seen.names, std::vector<std::string>{"c"});
 }
 
+TEST(Prepare, FindsHardSwishHoweverItIsSpelled) {
+  for (const char* body :
+       {"a = Add(x, three)  c = Clip(a, zero, six)  m = Mul(x, c)  y = Div(m, six)",
+        "a = Add(three, x)  c = Clip(a, zero, six)  d = Div(c, six)  y = Mul(d, x)",
+        "a = Add(x, three)  c = Clip(a, zero, six)  m = Mul(c, x)  y = Mul(m, sixth)",
+        "h = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x)  y = Mul(x, h)"}) {
+    const Model model = model_from_text(std::string(R"(<ir_version: 7, opset_import: ["": 12]>
+g (float[5] x) => (float[5] y) <float three = {3}, float zero = {0}, float six = {6}, float sixth = {0.16666667}> { )") +
+                                        body + " }");
+    const Model prepared = prepare(model);
+    ASSERT_EQ(prepared.graph.nodes.size(), 1u) << body;
+    EXPECT_EQ(prepared.graph.nodes[0].type, "HardSwish");
+    const Feed feed = {{"x", Tensor::of<float>({5}, {-4, -1, 0, 2, 5})}};
+    const Tensor y = Executor(prepared).run(feed)[0];
+    const float want[] = {0, -1.f / 3, 0, 5.f / 3, 5};
+    for (int64_t i = 0; i < 5; ++i) EXPECT_NEAR(y.number(i), want[i], 1e-6) << body;
+  }
+}
+
+TEST(Prepare, LeavesOtherGatesAlone) {
+  const Model model = model_from_text(R"(<ir_version: 7, opset_import: ["": 12]>
+g (float[5] x, float[5] z) => (float[5] y) <float three = {3}, float zero = {0}, float six = {6}>
+{ a = Add(x, three)  c = Clip(a, zero, six)  m = Mul(z, c)  y = Div(m, six) })");
+  const Model prepared = prepare(model);
+  EXPECT_EQ(prepared.opset(), 13);
+  for (const Node& node : prepared.graph.nodes) EXPECT_NE(node.type, "HardSwish");
+}
+
 }  // namespace
 }  // namespace qtool

@@ -91,5 +91,25 @@ g (float[n, 2, 4, 4] x) => (float[n, 1, 4, 4] y) <float[2, 1, 1, 1] w = {1.0, 2.
   EXPECT_EQ(plan.layer("up")->activation_bits, kFloatBits);
 }
 
+TEST(CodeRegions, KnowWhichValuesMakeNoDifference) {
+  const Sites sites = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 2, 4, 4] x) => (float[n, 2, 4, 4] y)
+<float[2, 2, 1, 1] w = {1.0, 2.0, 3.0, 4.0}>
+{ a = Conv(x, w)  h = HardSwish(a)  b = Conv(h, w)  s = HardSigmoid <alpha = 0.5, beta = 0.5> (b)  y = Conv(s, w) })");
+  ASSERT_TRUE(sites.activation("a")->sensitive);
+  EXPECT_EQ(sites.activation("a")->sensitive->first, -3);
+  EXPECT_EQ(sites.activation("b")->sensitive, std::make_pair(-1.0, 1.0));
+  EXPECT_FALSE(sites.activation("h")->sensitive);
+}
+
+TEST(CodeRegions, ResizeMovesCodes) {
+  const Sites sites = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 2, 4, 4] x) => (float[n, 2, 8, 8] y)
+<float[2, 2, 1, 1] w = {1.0, 2.0, 3.0, 4.0}, float[4] scales = {1.0, 1.0, 2.0, 2.0}>
+{ a = Conv(x, w)  [up] u = Resize <mode = "nearest"> (a, , scales)  y = Conv(u, w) })");
+  EXPECT_EQ(reason_of(sites, "up"), "");
+  EXPECT_EQ(sites.activation("u")->shares_with, "a");
+}
+
 }  // namespace
 }  // namespace qtool
