@@ -36,6 +36,9 @@ struct Evaluation {
   bool has_reference = false;
   double agreement = 0;                          // of the arg max with the reference
   std::pair<double, double> agreement_ci{0, 0};  // Wilson 95 %
+  // Points of top-1 that the reference itself expects to lose: where the answers differ, its probability
+  // of its own answer less that of the model's. Needs no labels.
+  double expected_drop = 0;
   double sqnr_db = 0;  // of the first output; +inf when equal, −inf when it is not a number
   std::vector<OutputMetrics> outputs;
   std::vector<LayerStatus> layers;  // integer or why not; of integer kernels only

@@ -86,6 +86,9 @@ struct PlanRequest {
 };
 struct Searched {
   Assignment assignment;
+  // Of the plan, on calibration samples that neither its prices nor its weights saw; by searches for a
+  // quality floor.
+  std::optional<Evaluation> measured;
   ScoreTable scores;  // empty groups for a uniform plan
   bool uniform = false;
   double seconds = 0;

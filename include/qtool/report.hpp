@@ -60,6 +60,7 @@ struct SearchSummary {
   std::string plan_file;
   bool random_data = false;
   double seconds = 0;
+  std::optional<Evaluation> measured = {};  // of the plan, where the search measured it
 };
 std::string search_text(const SearchSummary& summary);
 std::string search_json(const SearchSummary& summary);

@@ -30,6 +30,7 @@ struct Hits {
 // What the chunks up to now, or one of them, add up to.
 struct Tally {
   int64_t samples = 0, agreeing = 0;
+  double expected_losses = 0;
   bool classifier = true;
   Hits model, reference;
   std::vector<Difference> differences;  // by output
@@ -38,6 +39,7 @@ struct Tally {
   void add(const Tally& other) {
     samples += other.samples;
     agreeing += other.agreeing;
+    expected_losses += other.expected_losses;
     classifier = classifier && other.classifier;
     model.add(other.model);
     reference.add(other.reference);
@@ -67,7 +69,11 @@ void tally_classes(Tally& tally, const Batch& batch, const Tensor& output,
   tally.classifier = have.classes > 0 && (!reference || want.classes == have.classes);
   if (!tally.classifier) return;
   for (int64_t s = 0; s < batch.samples; ++s) {
-    if (reference) tally.agreeing += metrics::arg_max(have.row(s)) == metrics::arg_max(want.row(s));
+    if (reference) {
+      const int64_t mine = metrics::arg_max(have.row(s)), its = metrics::arg_max(want.row(s));
+      tally.agreeing += mine == its;
+      if (mine != its) tally.expected_losses += metrics::probability_lost(want.row(s), its, mine);
+    }
     if (batch.labels.empty()) continue;
     const int64_t label = batch.labels[static_cast<size_t>(s)];
     check_label(label, have, batch.first_sample + s);
@@ -148,6 +154,7 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
   if (e.classifier) {
     e.agreement = share(t.agreeing, t.samples);
     e.agreement_ci = wilson(t.agreeing, t.samples);
+    e.expected_drop = t.expected_losses / static_cast<double>(std::max<int64_t>(t.samples, 1));
   }
   for (size_t i = 0; i < t.differences.size(); ++i) {
     const Difference& d = t.differences[i];

@@ -1,3 +1,4 @@
+#include "pipeline/floors.hpp"
 #include "pipeline/stages.hpp"
 
 namespace qtool {
@@ -60,10 +61,19 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   scoring.threads = request.threads;
   const auto source = source_of(w, p.model);
   Searched s;
-  s.scores = score(p.model, p.sites, load_table(w), *source, scoring);
+  const CalibrationTable table = load_table(w);
+  s.scores = score(p.model, p.sites, table, *source, scoring);
   s.scores.model_fingerprint = w.fingerprint;
   save_scores(s.scores, w.file(kScores));
-  s.assignment = assign(p.model, p.sites, s.scores, options);
+  if (std::any_of(options.limits.begin(), options.limits.end(), is_quality_floor)) {
+    QuantizeOptions quantizing;
+    quantizing.threads = request.threads;
+    quantizing.target = request.target;
+    const FloorSearch floors{p, table, s.scores, *source, options, request, quantizing};
+    s.assignment = floors.cheapest(s.measured);
+  } else {
+    s.assignment = assign(p.model, p.sites, s.scores, options);
+  }
   return s;
 }
 

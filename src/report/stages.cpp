@@ -92,6 +92,15 @@ std::string search_text(const SearchSummary& s) {
                                     a.status, " by ", a.solver));
     facts.emplace_back("scores", cat(s.scores.method, " on ", s.scores.samples, " samples"));
   }
+  if (s.measured) {
+    const Evaluation& e = *s.measured;
+    facts.emplace_back("measured",
+                       cat("SQNR ", decibels(e.sqnr_db),
+                           e.classifier ? cat(", agreement ", percent(e.agreement, 2),
+                                              ", expected drop ", percent(e.expected_drop, 2))
+                                        : std::string(),
+                           " on ", e.samples, " held-out samples"));
+  }
   facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ",
                                  human_bytes(static_cast<double>(peak_rss_bytes()))));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);

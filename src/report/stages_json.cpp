@@ -71,6 +71,14 @@ Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shar
   return out;
 }
 
+Json measured_json(const std::optional<Evaluation>& e) {
+  if (!e) return Json();
+  return {{"samples", e->samples},
+          {"sqnr_db", std::isfinite(e->sqnr_db) ? Json(e->sqnr_db) : Json()},
+          {"agreement", e->classifier ? Json(e->agreement) : Json()},
+          {"expected_drop", e->classifier ? Json(e->expected_drop) : Json()}};
+}
+
 }  // namespace
 
 std::string inspect_json(const Inspection& in) {
@@ -138,7 +146,7 @@ std::string search_json(const SearchSummary& s) {
                {"status", a.status},
                {"solver", a.solver},
                {"predicted", Json::object()},
-               {"measured", Json()},
+               {"measured", measured_json(s.measured)},
                {"pareto", Json::array()}};
   if (scored)
     json["predicted"] = {{"relative_noise", a.loss},

@@ -36,7 +36,8 @@ std::string search_result(const qtool::Workspace& workspace, const qtool::Search
                                      .sites = sites,
                                      .plan_file = workspace.file("plan.json").string(),
                                      .random_data = workspace.random_samples > 0,
-                                     .seconds = s.seconds};
+                                     .seconds = s.seconds,
+                                     .measured = s.measured};
   return json ? qtool::search_json(summary) : qtool::search_text(summary);
 }
 
