@@ -19,6 +19,8 @@ struct GroupScore {
   std::string name;           // layer or value
   std::vector<int> bits;      // candidates, kFloatBits among them when asked
   std::vector<double> noise;  // relative noise power at the network's outputs, one per candidate
+  // [output channel][candidate], adding up to `noise`; empty: the method prices whole groups.
+  std::vector<std::vector<double>> filter_noise = {};
 };
 struct ScoreTable {
   std::string model_fingerprint, method;

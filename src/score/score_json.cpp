@@ -13,6 +13,7 @@ void save_scores(const ScoreTable& scores, const std::filesystem::path& path) {
                       {"name", g.name},
                       {"bits", g.bits},
                       {"noise", g.noise}});
+    if (!g.filter_noise.empty()) groups.back()["filter_noise"] = g.filter_noise;
   }
   const Json json = {{"schema", "qtool.scores/1"},
                      {"model_fingerprint", scores.model_fingerprint},
@@ -29,7 +30,8 @@ ScoreTable load_scores(const std::filesystem::path& path) {
     for (const Json& g : json.at("groups")) {
       scores.groups.push_back(
           {g.at("kind") == "weights" ? GroupKind::kWeights : GroupKind::kActivation, g.at("name"),
-           g.at("bits"), g.at("noise")});
+           g.at("bits"), g.at("noise"),
+           g.value("filter_noise", std::vector<std::vector<double>>{})});
     }
     return scores;
   } catch (const Json::exception& e) {
