@@ -19,6 +19,7 @@ struct AssignOptions {
   std::vector<Keep> keep;
   int activation_bits = 8;  // of activations that are not searched
   std::string solver = "auto";
+  bool per_filter = false;     // every output channel its own width
   std::string method = "rtn";  // weight optimiser written into the plan
   std::string source;          // for the plan: "search 4.5bits"
 };

@@ -79,7 +79,7 @@ struct PlanRequest {
   std::vector<int> activation_bits = {8};
   std::vector<std::string> keep;
   std::string score = "sqnr", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
-  std::string weight_scale = "channel";
+  std::string weight_scale = "channel", granularity = "layer";
   bool signed_activations = false;
   int64_t score_samples = 64;
   int threads = 1;

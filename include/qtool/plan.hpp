@@ -92,12 +92,17 @@ inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
-  int weight_bits = 8;                  // 2 to 8, or kFloatBits
-  int activation_bits = 8;              // of its input: 4 to 16, or kFloatBits
+  int weight_bits = 8;      // 2 to 8, or kFloatBits
+  int activation_bits = 8;  // of its input: 4 to 16, or kFloatBits
+  // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
+  std::vector<int> filter_bits = {};
   int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
   std::string method = "rtn";           // weight optimiser
   std::string reason = {};              // why float, or "kept by --keep …"
 };
+
+// Mean width of a layer's weights.
+double mean_bits(const LayerChoice& choice);
 
 struct QuantPlan {
   std::string model_fingerprint;

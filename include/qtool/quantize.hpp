@@ -83,6 +83,7 @@ struct OptimizerInput {
   int64_t groups = 1;
   bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
   int64_t scale_block = 0;  // as LayerChoice::scale_block
+  std::span<const int> row_bits = {};     // one an output channel; empty: `bits` for all
   const InputMoments* moments = nullptr;  // given to optimisers that need them
   int threads = 1;
 };
@@ -98,6 +99,9 @@ std::span<const OptimizerDef* const> optimizers();
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
                            const CalibrationTable& table);
 const OptimizerDef& find_optimizer(std::string_view name);
+// Each row's output error, its inputs taken as uncorrelated: Σ_j E[x_j²] (w_j − ŵ_j)².
+std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
+                               const WeightCodes& codes, const CalibrationTable& table);
 
 // Throws Error{kInternal} naming rule and node when an export breaks a rule of docs/export.md.
 void lint_export(const Model& model, const std::string& target);

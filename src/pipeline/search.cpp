@@ -50,6 +50,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   options.activation_bits = request.activation_bits.back();
   options.solver = request.solver;
   options.method = request.optimizer;
+  options.per_filter = request.granularity == "filter";
   options.source = "search " + joined(request.budgets);
   ScoreOptions scoring;
   scoring.method = request.score;

@@ -5,6 +5,13 @@
 #include "qtool/budget.hpp"
 
 namespace qtool {
+
+double mean_bits(const LayerChoice& choice) {
+  if (choice.filter_bits.empty()) return choice.weight_bits;
+  double sum = 0;
+  for (int bits : choice.filter_bits) sum += bits;
+  return sum / static_cast<double>(choice.filter_bits.size());
+}
 namespace {
 
 // The choice that `keep` gives to a layer; nullptr when none matches. Later rules win.
@@ -34,7 +41,7 @@ double stored_bits(const LayerSite& layer, const LayerChoice& choice) {
     const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
     scales *= (columns + choice.scale_block - 1) / choice.scale_block;
   }
-  return static_cast<double>(layer.weights) * choice.weight_bits +
+  return static_cast<double>(layer.weights) * mean_bits(choice) +
          32.0 * static_cast<double>(scales);
 }
 
@@ -136,10 +143,10 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!choice || !site.reason.empty()) continue;
-    cost.bops += static_cast<double>(site.macs) * choice->weight_bits * plan.input_bits(site);
+    cost.bops += static_cast<double>(site.macs) * mean_bits(*choice) * plan.input_bits(site);
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
-    bits += static_cast<double>(site.weights) * choice->weight_bits;
+    bits += static_cast<double>(site.weights) * mean_bits(*choice);
     stored += stored_bits(site, *choice);
   }
   for (const ActivationSite& site : sites.activations) {

@@ -38,6 +38,25 @@ int bits_of(const std::filesystem::path& path, const Json& value, int lowest, in
                 printable(value.dump(), 40)));
 }
 
+// One width, or a list of one an output channel.
+void read_widths(const std::filesystem::path& path, const Json& value, const LayerSite& site,
+                 LayerChoice& layer) {
+  const std::string where = cat("weight_bits of '", printable(site.name), "'");
+  layer.filter_bits.clear();
+  if (!value.is_array()) {
+    layer.weight_bits = bits_of(path, value, 2, 8, where);
+    return;
+  }
+  if (static_cast<int64_t>(value.size()) != site.channels)
+    bad(path, cat(where, " lists ", value.size(), " widths for ", site.channels, " channels"));
+  for (const Json& item : value) {
+    layer.filter_bits.push_back(bits_of(path, item, 2, 8, where));
+    if (layer.filter_bits.back() == kFloatBits)
+      bad(path, cat(where, ": a channel cannot be float"));
+  }
+  layer.weight_bits = *std::max_element(layer.filter_bits.begin(), layer.filter_bits.end());
+}
+
 void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites,
                 QuantPlan& plan) {
   check_keys(path, item,
@@ -58,8 +77,7 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   }
   LayerChoice* layer = plan.layer(name);
   if (!layer) layer = &plan.layers.emplace_back(LayerChoice{.name = name});
-  layer->weight_bits = bits_of(path, item.value("weight_bits", Json(8)), 2, 8,
-                               cat("weight_bits of '", printable(name), "'"));
+  read_widths(path, item.value("weight_bits", Json(8)), *site, *layer);
   layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
                                    cat("activation_bits of '", printable(name), "'"));
   layer->scale_block = parse_weight_scale(item.value("weight_scale", std::string("channel")));
@@ -77,10 +95,11 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
 void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
   Json layers = Json::array();
   for (const LayerChoice& l : plan.layers) {
-    Json item = {{"name", l.name},
-                 {"weight_bits", bits_json(l.weight_bits)},
-                 {"activation_bits", bits_json(l.activation_bits)},
-                 {"method", l.method}};
+    Json item = {
+        {"name", l.name},
+        {"weight_bits", l.filter_bits.empty() ? bits_json(l.weight_bits) : Json(l.filter_bits)},
+        {"activation_bits", bits_json(l.activation_bits)},
+        {"method", l.method}};
     if (l.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(l.scale_block);
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));

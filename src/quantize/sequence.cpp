@@ -40,6 +40,7 @@ class Sequence {
                                          .input_mean_square = {},
                                          .exact_pairs = choice.activation_bits != kFloatBits,
                                          .scale_block = choice.scale_block,
+                                         .row_bits = choice.filter_bits,
                                          .moments = &moments,
                                          .threads = options_.threads});
       layer.weight.method = optimizer.name;

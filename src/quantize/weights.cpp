@@ -99,23 +99,47 @@ Tensor dequantized(const WeightCodes& weight, int64_t channel_axis) {
   return real;
 }
 
+namespace {
+
+int64_t groups_of(const Tensor& weight, const LayerSite& site, const CalibrationTable& table) {
+  const auto it = table.values.find(site.input);
+  if (weight.rank() <= 2 || it == table.values.end()) return 1;
+  const Shape& input = it->second.shape;
+  return input.size() > 1 && weight.dim(1) > 0 ? std::max<int64_t>(1, input[1] / weight.dim(1)) : 1;
+}
+
+}  // namespace
+
+std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
+                               const WeightCodes& codes, const CalibrationTable& table) {
+  const std::vector<double> mean_square = qdq::input_mean_square(site, table);
+  const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+  const int64_t each = std::max<int64_t>(1, layout.rows / groups_of(weight, site, table));
+  const Tensor back = dequantized(codes, site.channel_axis);
+  const auto want = weight.data<float>(), have = back.data<float>();
+  std::vector<double> errors(static_cast<size_t>(layout.rows), 0);
+  layout.for_each([&](int64_t r, int64_t c, int64_t i) {
+    const double d =
+        static_cast<double>(want[static_cast<size_t>(i)]) - have[static_cast<size_t>(i)];
+    const int64_t channel = r / each * layout.channels + c % layout.channels;
+    errors[static_cast<size_t>(r)] +=
+        (mean_square.empty() ? 1.0 : mean_square[static_cast<size_t>(channel)]) * d * d;
+  });
+  return errors;
+}
+
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
                            const CalibrationTable& table) {
-  int64_t groups = 1;
-  if (auto it = table.values.find(site.input); weight.rank() > 2 && it != table.values.end()) {
-    const Shape& input = it->second.shape;
-    if (input.size() > 1 && weight.dim(1) > 0)
-      groups = std::max<int64_t>(1, input[1] / weight.dim(1));
-  }
   const OptimizerDef& wanted = find_optimizer(choice.method);
   const OptimizerDef& optimizer = wanted.needs_moments ? find_optimizer("rtn") : wanted;
   WeightCodes result = optimizer.optimize({.weight = weight,
                                            .channel_axis = site.channel_axis,
                                            .bits = choice.weight_bits,
                                            .input_mean_square = qdq::input_mean_square(site, table),
-                                           .groups = groups,
+                                           .groups = groups_of(weight, site, table),
                                            .exact_pairs = choice.activation_bits != kFloatBits,
-                                           .scale_block = choice.scale_block});
+                                           .scale_block = choice.scale_block,
+                                           .row_bits = choice.filter_bits});
   result.method = optimizer.name;
   return result;
 }

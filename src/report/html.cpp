@@ -97,13 +97,12 @@ std::string plan_section(const WorkspaceReport& r) {
   html += header({"Layer", "Operator", "Weights", "Bits", "", "Input bits", "Method", "Note"});
   for (const LayerChoice& layer : r.plan->layers) {
     const LayerSite* site = r.sites.layer(layer.name);
-    const int width = std::min(layer.weight_bits, kFloatBits) * 4;
-    html +=
-        cat("<tr>", cell(layer.name), cell(site ? site->type : ""),
-            number_cell(site ? std::to_string(site->weights) : ""),
-            number_cell(bits_text(layer.weight_bits)), "<td><span class=bar style=\"width:", width,
-            "px\"></span></td>", number_cell(bits_text(layer.activation_bits)), cell(layer.method),
-            cell(layer.reason), "</tr>\n");
+    const int width = static_cast<int>(mean_bits(layer) * 4);
+    html += cat("<tr>", cell(layer.name), cell(site ? site->type : ""),
+                number_cell(site ? std::to_string(site->weights) : ""),
+                number_cell(width_text(layer)), "<td><span class=bar style=\"width:", width,
+                "px\"></span></td>", number_cell(bits_text(layer.activation_bits)),
+                cell(layer.method), cell(layer.reason), "</tr>\n");
   }
   return html + "</table>\n";
 }

@@ -10,6 +10,17 @@ namespace qtool {
 using namespace report;
 
 namespace report {
+namespace {
+
+// The noise of one candidate; empty when the width was no candidate.
+std::optional<double> price(const std::vector<int>& widths, const std::vector<double>& noise,
+                            int bits) {
+  const auto at = std::find(widths.begin(), widths.end(), bits);
+  if (at == widths.end()) return std::nullopt;
+  return noise[static_cast<size_t>(at - widths.begin())];
+}
+
+}  // namespace
 
 LossShares loss_shares(const QuantPlan& plan, const ScoreTable& scores) {
   LossShares shares;
@@ -23,9 +34,17 @@ LossShares loss_shares(const QuantPlan& plan, const ScoreTable& scores) {
                found != plan.activation_bits.end()) {
       bits = found->second;
     }
-    const auto at = std::find(group.bits.begin(), group.bits.end(), bits);
-    if (at == group.bits.end()) continue;
-    const double noise = group.noise[static_cast<size_t>(at - group.bits.begin())];
+    const LayerChoice* layer = weights ? plan.layer(group.name) : nullptr;
+    double noise = 0;
+    if (layer && !layer->filter_bits.empty() &&
+        layer->filter_bits.size() == group.filter_noise.size()) {
+      for (size_t f = 0; f < layer->filter_bits.size(); ++f)
+        noise += price(group.bits, group.filter_noise[f], layer->filter_bits[f]).value_or(0);
+    } else if (const auto found = price(group.bits, group.noise, bits)) {
+      noise = *found;
+    } else {
+      continue;
+    }
     total += noise;
     if (weights) shares[group.name] = noise;
   }
@@ -74,7 +93,7 @@ std::string search_text(const SearchSummary& s) {
     const LayerSite* site = s.sites.layer(layer.name);
     const auto share = shares.find(layer.name);
     rows.push_back({printable(layer.name, 60), site ? printable(site->type, 40) : "",
-                    site ? std::to_string(site->weights) : "", bits_text(layer.weight_bits),
+                    site ? std::to_string(site->weights) : "", width_text(layer),
                     bits_text(layer.activation_bits),
                     share == shares.end() ? "-" : percent(share->second, 1)});
   }

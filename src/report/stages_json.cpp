@@ -55,7 +55,8 @@ Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shar
   Json out = Json::array();
   for (const LayerChoice& layer : plan.layers) {
     Json row = {{"name", layer.name},
-                {"weight_bits", layer.weight_bits},
+                {"weight_bits",
+                 layer.filter_bits.empty() ? Json(layer.weight_bits) : Json(layer.filter_bits)},
                 {"activation_bits", layer.activation_bits},
                 {"method", layer.method}};
     if (const LayerSite* site = sites.layer(layer.name)) {

@@ -66,10 +66,23 @@ std::string reasons_text(const std::string& title, const Reasons& reasons) {
   return text;
 }
 
+std::string width_text(const LayerChoice& layer) {
+  if (layer.filter_bits.empty()) return bits_text(layer.weight_bits);
+  const auto [low, high] = std::minmax_element(layer.filter_bits.begin(), layer.filter_bits.end());
+  return cat(*low, "–", *high, ", mean ", fixed(mean_bits(layer), 2));
+}
+
 std::string bits_histogram(const QuantPlan& plan) {
   std::map<int, int> layers;
-  for (const LayerChoice& layer : plan.layers) ++layers[layer.weight_bits];
+  int64_t per_filter = 0;
+  for (const LayerChoice& layer : plan.layers) {
+    if (layer.filter_bits.empty())
+      ++layers[layer.weight_bits];
+    else
+      ++per_filter;
+  }
   std::string text;
+  if (per_filter > 0) text = cat(per_filter, " × per filter");
   for (const auto& [bits, count] : layers) {
     text += cat(text.empty() ? "" : ", ", count, " × ",
                 bits == kFloatBits ? "float" : cat(bits, " bits"));

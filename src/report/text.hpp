@@ -25,6 +25,7 @@ std::string number_text(double value);                 // four digits, "1.23e-05
 // Names grouped by reason, ten of each: one line a reason; "" when empty.
 std::string reasons_text(const std::string& title, const Reasons& reasons);
 // "3 layers with 4 bits, 7 with 8": weights of a plan's layers.
+std::string width_text(const LayerChoice& layer);  // "4", or "2–8, mean 3.41" per filter
 std::string bits_histogram(const QuantPlan& plan);
 inline constexpr const char* kRandomNote =
     "random data: these numbers say nothing about real inputs";

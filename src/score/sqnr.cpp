@@ -21,13 +21,37 @@ struct Group {
   std::string value;  // the initializer or activation that changes
   int64_t channel_axis = 0;
   std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
+  // Each filter's part of a candidate's noise, [candidate][output channel]: by its own output error.
+  std::vector<std::vector<double>> shares;
 };
+
+// Parts of one; all equal where there is no error.
+std::vector<double> shares_of(std::vector<double> errors) {
+  double sum = 0;
+  for (double e : errors) sum += e;
+  for (double& e : errors) e = sum > 0 ? e / sum : 1.0 / static_cast<double>(errors.size());
+  return errors;
+}
+
+// What every filter adds to the noise of every candidate, [output channel][candidate].
+std::vector<std::vector<double>> filter_noise(const Group& group) {
+  if (group.score.kind != GroupKind::kWeights) return {};
+  size_t filters = 0;
+  for (const auto& shares : group.shares) filters = std::max(filters, shares.size());
+  std::vector<std::vector<double>> noise(filters, std::vector<double>(group.shares.size(), 0));
+  for (size_t c = 0; c < group.shares.size(); ++c) {
+    for (size_t f = 0; f < group.shares[c].size(); ++f)
+      noise[f][c] = group.score.noise[c] * group.shares[c][f];
+  }
+  return noise;
+}
 
 Group weight_group(const Model& model, const LayerSite& site, const Executor& executor,
                    const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
-  group.score = {GroupKind::kWeights, site.name, options.weight_bits,
-                 std::vector<double>(options.weight_bits.size(), 0)};
+  group.score.name = site.name;
+  group.score.bits = options.weight_bits;
+  group.score.noise.assign(options.weight_bits.size(), 0);
   group.step = executor.step_of(site.name);
   group.value = site.weight;
   group.channel_axis = site.channel_axis;
@@ -35,13 +59,14 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   for (int bits : options.weight_bits) {
     if (bits == kFloatBits) {
       group.candidates.emplace_back();
+      group.shares.emplace_back();
       continue;
     }
-    group.candidates.push_back(Candidate{
-        optimize_layer(weight, site,
-                       {.name = site.name, .weight_bits = bits, .method = options.optimizer},
-                       table),
-        {}});
+    Candidate candidate;
+    candidate.weight = optimize_layer(
+        weight, site, {.name = site.name, .weight_bits = bits, .method = options.optimizer}, table);
+    group.shares.push_back(shares_of(row_errors(weight, site, candidate.weight, table)));
+    group.candidates.push_back(std::move(candidate));
   }
   return group;
 }
@@ -49,8 +74,10 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
 Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table,
                        const ScoreOptions& options) {
   Group group;
-  group.score = {GroupKind::kActivation, site.name, options.activation_bits,
-                 std::vector<double>(options.activation_bits.size(), 0)};
+  group.score.kind = GroupKind::kActivation;
+  group.score.name = site.name;
+  group.score.bits = options.activation_bits;
+  group.score.noise.assign(options.activation_bits.size(), 0);
   group.step = step;
   group.value = site.name;
   for (int bits : options.activation_bits) {
@@ -162,6 +189,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
       for (size_t c = 0; c < chunk[g].size(); ++c)
         groups[g].score.noise[c] += chunk[g][c] / static_cast<double>(samples);
     }
+    groups[g].score.filter_noise = filter_noise(groups[g]);
     scores.groups.push_back(std::move(groups[g].score));
   }
   return scores;

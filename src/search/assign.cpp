@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace qtool {
 namespace {
@@ -12,6 +13,7 @@ struct Item {
   std::vector<std::string> names;  // layers that share one weight, or one activation
   std::vector<int> bits;
   std::vector<double> loss;
+  int64_t filter = -1;  // of the layers' output channels; −1: all of them
 };
 
 int64_t scale_bits(const LayerSite& site, int bits) {
@@ -41,7 +43,7 @@ class Builder {
       const int bits = items_[i].bits[static_cast<size_t>(choice[i])];
       for (const std::string& name : items_[i].names) {
         if (items_[i].kind == GroupKind::kWeights)
-          plan.layer(name)->weight_bits = bits;
+          set_width(*plan.layer(name), items_[i], bits);
         else
           set_activation(plan, name, bits);
       }
@@ -55,6 +57,19 @@ class Builder {
   }
 
  private:
+  void set_width(LayerChoice& layer, const Item& item, int bits) const {
+    if (item.filter < 0) {
+      layer.weight_bits = bits;
+      return;
+    }
+    if (layer.filter_bits.empty()) {
+      layer.filter_bits.resize(static_cast<size_t>(sites_.layer(layer.name)->channels));
+      layer.weight_bits = 0;
+    }
+    layer.filter_bits[static_cast<size_t>(item.filter)] = bits;
+    layer.weight_bits = std::max(layer.weight_bits, bits);
+  }
+
   void set_activation(QuantPlan& plan, const std::string& name, int bits) const {
     plan.activation_bits[name] = bits;
     for (const ActivationSite& site : sites_.activations)
@@ -81,15 +96,37 @@ class Builder {
       throw Error(ErrorKind::kUsage, "QT-E131",
                   cat("scores name '", printable(group.name), "', which is not in the model"));
     if (is_kept(group.name)) return;
-    for (Item& item : items_) {
-      if (item.kind != GroupKind::kWeights || sites_.layer(item.names[0])->weight != site->weight)
+    std::vector<std::vector<double>> losses = {group.noise};
+    if (options_.per_filter) losses = filter_losses(group, *site);
+    const auto [first, fresh] = first_item_.emplace(site->weight, items_.size());
+    for (size_t f = 0; f < losses.size(); ++f) {
+      if (fresh) {
+        items_.push_back({group.kind,
+                          {group.name},
+                          group.bits,
+                          losses[f],
+                          options_.per_filter ? static_cast<int64_t>(f) : -1});
         continue;
-      for (size_t c = 0; c < item.loss.size(); ++c)
-        item.loss[c] += group.noise[c];  // one weight, one width
+      }
+      Item& item = items_[first->second + f];  // one weight, one width
+      for (size_t c = 0; c < item.loss.size(); ++c) item.loss[c] += losses[f][c];
       item.names.push_back(group.name);
-      return;
     }
-    items_.push_back({group.kind, {group.name}, group.bits, group.noise});
+  }
+
+  std::vector<std::vector<double>> filter_losses(const GroupScore& group,
+                                                 const LayerSite& site) const {
+    if (static_cast<int64_t>(group.filter_noise.size()) != site.channels) {
+      throw Error(ErrorKind::kUsage, "QT-E139",
+                  cat("the scores of '", printable(group.name), "' do not price its filters"))
+          .hint("take another --score, or --granularity layer");
+    }
+    std::vector<std::vector<double>> losses = group.filter_noise;
+    for (size_t c = 0; c < group.bits.size(); ++c) {
+      if (group.bits[c] != kFloatBits) continue;  // a layer is float as a whole
+      for (auto& row : losses) row[c] = std::numeric_limits<double>::infinity();
+    }
+    return losses;
   }
 
   // cost(layer, bits) summed over weights, cost(activation, bits) over activations; what is fixed is taken off the limit.
@@ -101,9 +138,11 @@ class Builder {
     for (const Item& item : items_) {
       std::vector<int64_t> row;
       for (int bits : item.bits) {
-        if (item.kind == GroupKind::kWeights)
-          row.push_back(weight_cost(*sites_.layer(item.names[0]), bits));
-        else
+        if (item.kind == GroupKind::kWeights) {
+          const LayerSite& site = *sites_.layer(item.names[0]);
+          // Filters are equally large, so that a layer's cost divides.
+          row.push_back(weight_cost(site, bits) / (item.filter < 0 ? 1 : site.channels));
+        } else
           row.push_back(activation_cost(item.names[0], bits));
       }
       rows.push_back(std::move(row));
@@ -219,6 +258,7 @@ class Builder {
   const AssignOptions& options_;
   QuantPlan plan_;
   std::vector<Item> items_;
+  std::map<std::string, size_t> first_item_;  // of a weight
   Problem problem_;
   std::vector<std::string> limit_names_;
 };

@@ -96,8 +96,8 @@ class Calling(Case):
 
     def test_features_that_are_not_there_are_refused_by_name(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '8')
-        for flags in (['--granularity', 'filter'], ['--format', 'kmeans'], ['--formats', 'uniform,ternary'], ['--weight-scale', 'group:4'], ['--weight-scale', 'block:12'], ['--activation-mode', 'dynamic'],
-                      ['--export', 'packed'], ['--score', 'fisher'], ['--effort', 'best'], ['--optimizer', 'adaround'], ['--target', 'npu'], ['--range', 'magic'],
+        for flags in (['--granularity', 'weight'], ['--format', 'kmeans'], ['--formats', 'uniform,ternary'], ['--weight-scale', 'group:4'], ['--weight-scale', 'block:12'], ['--activation-mode', 'dynamic'],
+                      ['--export', 'packed'], ['--score', 'hessian'], ['--effort', 'best'], ['--optimizer', 'adaround'], ['--target', 'npu'], ['--range', 'magic'],
                       ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
             for command in ('search', 'quantize'):
                 self.fails(2, command, '--budget', '6bits', *flags, says='QT-E1')
@@ -186,6 +186,32 @@ class Stages(Case):
         self.fails(6, 'eval', 'q.onnx', TEST, '--baseline', 'before.json', says='baseline top1')
         self.fails(2, 'eval', 'q.onnx', TEST, '--min-top1', '200%', says='98%')
         self.fails(2, 'eval', 'q.onnx', CALIB, '--min-top1', '50%', says='labelled')
+
+    def test_every_filter_gets_its_own_width(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '100')
+        searched = self.json('search', '--budget', '3bits', '--granularity', 'filter')
+        self.assertLessEqual(searched['mean_weight_bits'], 3)
+        self.assertGreater(searched['mean_weight_bits'], 2.98)
+        self.assertTrue(any(isinstance(layer['weight_bits'], list) and len(set(layer['weight_bits'])) > 1 for layer in searched['plan']))
+        quantized = self.json('quantize', '-o', 'q.onnx')
+        self.assertAlmostEqual(quantized['mean_weight_bits'], searched['mean_weight_bits'], 6)
+        self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.95)
+        path = self.dir / '.qtool' / 'plan.json'
+        plan = json.loads(path.read_text())
+        plan['layers'][0]['weight_bits'] = [8]
+        path.write_text(json.dumps(plan))
+        self.fails(2, 'quantize', '-o', 'q.onnx', says='channels')
+
+    def test_a_quality_floor_finds_the_cheapest_plan(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '100')
+        floors = [self.json('search', '--budget', budget) for budget in ('sqnr=10dB', 'sqnr=25dB')]
+        self.assertGreaterEqual(floors[0]['measured']['sqnr_db'], 10)
+        self.assertGreaterEqual(floors[1]['measured']['sqnr_db'], 25)
+        self.assertLess(floors[0]['mean_weight_bits'], floors[1]['mean_weight_bits'])
+        limited = self.json('search', '--budget', 'drop=1%,5bits')
+        self.assertLessEqual(limited['mean_weight_bits'], 5)
+        self.assertLessEqual(limited['measured']['expected_drop'], 0.01)
+        self.fails(5, 'search', '--budget', 'sqnr=90dB', says='SQNR')
 
     def test_auto_is_the_same_job(self):
         result = self.json('auto', MODEL, CALIB, '--budget', '4.5bits', '-o', 'auto.onnx', '--test', TEST, '-w', 'ws', keys=['calibrate', 'search', 'quantize', 'eval'])

@@ -148,6 +148,24 @@ TEST(Quantize, SameBytesForAnyNumberOfThreads) {
   }
 }
 
+TEST(Quantize, EveryFilterKeepsToItsWidth) {
+  Fixture f;
+  for (const char* method : {"rtn", "cd"}) {
+    QuantPlan plan = plan_by(f, {8, 8}, method);
+    plan.layer("conv2")->filter_bits = {2, 3, 5, 8};
+    const Quantized q = quantize_model(f.model, f.sites, plan, f.table, f.source.get(), {});
+    const Tensor& codes = *q.model.graph.constant(q.model.graph.find("w2_quantized"));
+    const int64_t columns = codes.size() / 4;
+    for (int64_t r = 0; r < 4; ++r) {
+      const int bits = plan.layer("conv2")->filter_bits[static_cast<size_t>(r)];
+      for (int64_t c = 0; c < columns; ++c) {
+        EXPECT_GE(codes.number(r * columns + c), -(1 << (bits - 1))) << method;
+        EXPECT_LE(codes.number(r * columns + c), (1 << (bits - 1)) - 1) << method;
+      }
+    }
+  }
+}
+
 TEST(Quantize, EachOptimizerIsBetterThanTheOneBefore) {
   Fixture f;
   double before = -100;

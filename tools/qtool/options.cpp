@@ -270,7 +270,7 @@ void PlanFlags::bind(CLI::App& app) {
             ->check(CLI::Range(1, 1 << 30)));
   shape(app.add_option("--solver", solver, "see `qtool list solvers`"));
   shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
-  shape(app.add_option("--granularity", granularity, "what gets its own width: layer"));
+  shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
   shape(app.add_option("--weight-scale", weight_scale,
                        "what gets its own scale: channel, tensor, block:N"));
   shape(app.add_option("--formats", formats, "number formats: uniform"));
@@ -292,7 +292,7 @@ std::string PlanFlags::shaping_flag() const {
 }
 
 qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
-  check_choice("--granularity", granularity, {"layer"});
+  check_choice("--granularity", granularity, {"layer", "filter"});
   (void)qtool::parse_weight_scale(weight_scale);
   check_choice("--formats", formats, {"uniform"});
   check_choice("--format", format, {"uniform"});
@@ -325,6 +325,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.score = score;
   r.solver = solver;
   r.weight_scale = weight_scale;
+  r.granularity = granularity;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = target;

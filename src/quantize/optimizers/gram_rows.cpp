@@ -30,20 +30,25 @@ class Group {
     for (size_t i = 0; i < moments.residual.size(); ++i) correction[i] += moments.residual[i];
     solve_rows(correction, factor_, k);
     for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
-    grid_.lowest = -(1 << (input.bits - 1));
-    grid_.highest = (1 << (input.bits - 1)) - 1;
     grid_.block = input.scale_block > 0 ? input.scale_block : k;
     grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
-    grid_.exact_pairs = input.exact_pairs && input.bits == 8;
+    grid_.exact_pairs = input.exact_pairs;
   }
 
-  std::vector<RowCodes> solve(int64_t first, int64_t count, RowsPolish polish) const {
+  // Rows [first, first + bits.size()) of the group, at these widths.
+  std::vector<RowCodes> solve(int64_t first, std::span<const int> bits, RowsPolish polish) const {
+    const auto count = static_cast<int64_t>(bits.size());
     RowsProblem p;
     p.targets = targets_.subspan(static_cast<size_t>(first * k_), static_cast<size_t>(count * k_));
     p.gram = moments_.h;
     p.factor = factor_;
     p.ridge = kDescentDamping * mean_;
-    p.grids.assign(static_cast<size_t>(count), grid_);
+    for (int width : bits) {
+      RowGrid& grid = p.grids.emplace_back(grid_);
+      grid.lowest = -(1 << (width - 1));
+      grid.highest = (1 << (width - 1)) - 1;
+      grid.exact_pairs = grid_.exact_pairs && width == 8;
+    }
     std::vector<RowCodes> rows = nearest_plane(p);
     if (polish) polish(p, rows);
     return rows;
@@ -69,6 +74,8 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish) {
   const int64_t block = input.scale_block > 0 ? input.scale_block : k,
                 blocks = (k + block - 1) / block;
   std::vector<float> scales(static_cast<size_t>(count * blocks));
+  std::vector<int> bits(input.row_bits.begin(), input.row_bits.end());
+  if (bits.empty()) bits.assign(static_cast<size_t>(count), input.bits);
   // Many small groups, or one with many rows: either way the threads have work.
   parallel_for(groups > 1 ? input.threads : 1, groups, [&](int64_t g, int) {
     const Group group(
@@ -79,7 +86,9 @@ WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish) {
     parallel_for(groups > 1 ? 1 : input.threads, tasks, [&](int64_t task, int) {
       const int64_t first = task * kRowsATask;
       int64_t r = g * each + first;
-      for (const RowCodes& row : group.solve(first, std::min(kRowsATask, each - first), polish)) {
+      const auto widths = std::span(bits).subspan(
+          static_cast<size_t>(r), static_cast<size_t>(std::min(kRowsATask, each - first)));
+      for (const RowCodes& row : group.solve(first, widths, polish)) {
         std::copy(row.codes.begin(), row.codes.end(), codes.begin() + r * k);
         std::copy(row.scales.begin(), row.scales.end(), scales.begin() + r * blocks);
         ++r;

@@ -105,6 +105,7 @@ WeightCodes optimize(const OptimizerInput& input) {
     for (size_t c = 0; c < columns; c += block) {
       const size_t n = std::min(block, columns - c);
       row.weights = std::span(rows).subspan(at + c, n);
+      if (!input.row_bits.empty()) row.bits = input.row_bits[static_cast<size_t>(r)];
       row.importance =
           importance.empty() ? std::span<const double>() : std::span(importance).subspan(c, n);
       row.length = n;
