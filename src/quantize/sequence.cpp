@@ -7,7 +7,7 @@ namespace qtool::qdq {
 namespace {
 
 // For the values of both networks over all chunks.
-constexpr int64_t kMemory = int64_t{640} << 20;
+constexpr int64_t kMemory = int64_t{512} << 20;
 
 std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& layers,
                                        const Model& quantized) {
