@@ -1,0 +1,44 @@
+// Gradients (layer exec): reverse mode over a float model, of its values, not of its weights.
+//
+//   Gradient gradient(prepared, {"conv1_out", "conv2_out"});
+//   Gradient::Tape tape = gradient.forward(feed);             // one forward pass
+//   auto d = gradient.backward(tape, seeds);                  // as often as wanted; d["conv1_out"]
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "qtool/graph.hpp"
+
+namespace qtool {
+
+// Immutable after construction; every member may be called from several threads at once.
+class Gradient {
+ public:
+  // What a forward pass leaves for the backward passes. Copying is cheap.
+  struct Tape {
+    std::vector<Tensor> outputs;  // of the model, in graph order
+    std::vector<Tensor> values;   // by value id; undefined where no vjp asks for it
+    std::vector<Shape> shapes;    // by value id; empty where no vjp asks for it
+  };
+
+  // `values`: names of values or inputs of `model`, which is prepared. Throws Unsupported (QT-E320)
+  // that names the node when an operator between them and a float output has no vjp.
+  Gradient(const Model& model, const std::vector<std::string>& values);
+  ~Gradient();
+  Gradient(Gradient&&) noexcept;
+
+  Tape forward(const std::map<std::string, Tensor>& feed) const;
+  // ∂(Σ over outputs of seed · output) / ∂value for each of the names, float32, in the value's shape.
+  // `seeds`: one an output in graph order, in the output's shape; undefined: zero. Values that no seed
+  // reaches are absent.
+  std::map<std::string, Tensor> backward(const Tape& tape, const std::vector<Tensor>& seeds) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace qtool
