@@ -63,7 +63,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
 // float network; columns as the weight's rows have them, in (kernel position, input channel) order.
 struct GroupMoments {
   std::vector<float> h;      // E[x̂ x̂ᵀ], [columns][columns]
-  std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape
+  std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape; empty: zero
   // E[(r − r̂) x̂ᵀ], [output channels][columns], r what is added to the layer's output; or empty.
   std::vector<float> residual;
 };

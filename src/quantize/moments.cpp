@@ -44,7 +44,7 @@ void add_rows(const float* rows, int64_t count, std::span<double> sums) {
 class Rows {
  public:
   Rows(const ColumnReader& reader, int64_t first, int64_t groups,
-       const std::vector<std::vector<int64_t>>& positions, bool residual)
+       const std::vector<std::vector<int64_t>>& positions, bool shifted, bool residual)
       : reader_(reader),
         first_(first),
         groups_(groups),
@@ -56,7 +56,7 @@ class Rows {
     }
     const auto n = static_cast<size_t>(groups * count_);
     quantized_.resize(n * static_cast<size_t>(reader.columns()));
-    shift_.resize(quantized_.size());
+    if (shifted) shift_.resize(quantized_.size());
     residual_.resize(n * static_cast<size_t>(channels_));
     sums_.resize(positions.size());
   }
@@ -71,15 +71,17 @@ class Rows {
     std::vector<float> other(static_cast<size_t>(n * channels_));
     for (int64_t g = 0; g < groups_; ++g) {
       float* q = quantized_.data() + (g * count_ + offsets_[i]) * k;
-      float* s = shift_.data() + (g * count_ + offsets_[i]) * k;
       reader_.read(values.quantized_input, positions_[i], first_ + g, q);
-      reader_.read(values.input, positions_[i], first_ + g, s);
-      for (int64_t e = 0; e < n * k; ++e) s[e] -= q[e];
       add_rows(
           q, n,
           std::span(sums.quantized).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
-      add_rows(s, n,
-               std::span(sums.shift).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
+      if (!shift_.empty()) {
+        float* s = shift_.data() + (g * count_ + offsets_[i]) * k;
+        reader_.read(values.input, positions_[i], first_ + g, s);
+        for (int64_t e = 0; e < n * k; ++e) s[e] -= q[e];
+        add_rows(s, n,
+                 std::span(sums.shift).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
+      }
       if (channels_ == 0) continue;
       float* r = residual_.data() + (g * count_ + offsets_[i]) * channels_;
       reader_.read_output(values.residual, positions_[i], first_ + g, r);
@@ -106,15 +108,16 @@ class Rows {
   void panel(int64_t g, int64_t begin, int64_t end, bool centred, GroupMoments& moments) const {
     const int64_t k = reader_.columns(), height = end - begin;
     const float* q = quantized_.data() + g * count_ * k;
-    const float* s = shift_.data() + g * count_ * k;
     float* h = moments.h.data() + begin * k + begin;
-    float* d = moments.shift.data() + begin * k;
+    const bool shifted = !shift_.empty();
     constexpr int64_t kBlock = 4096;  // positions summed in one product
     for (int64_t row = 0; row < count_; row += kBlock) {
       const int64_t n = std::min(kBlock, count_ - row);
       const float* left = q + row * k;
       add_product(left + begin, k, left + begin, k, h, k, height, k - begin, n);
-      add_product(s + row * k + begin, k, left, k, d, k, height, k, n);
+      if (!shifted) continue;
+      const float* s = shift_.data() + (g * count_ + row) * k;
+      add_product(s + begin, k, left, k, moments.shift.data() + begin * k, k, height, k, n);
     }
     const double scale = 1.0 / static_cast<double>(count_);
     const double* mean_q = sums_[0].quantized.data() + g * k;
@@ -124,8 +127,9 @@ class Rows {
         const double off_h = centred ? mean_q[r] * mean_q[c] * scale : 0,
                      off_d = centred ? mean_s[r] * mean_q[c] * scale : 0;
         float& in_h = moments.h[static_cast<size_t>(r * k + c)];
-        float& in_d = moments.shift[static_cast<size_t>(r * k + c)];
         if (c >= begin) in_h = static_cast<float>((in_h - off_h) * scale);
+        if (!shifted) continue;
+        float& in_d = moments.shift[static_cast<size_t>(r * k + c)];
         in_d = static_cast<float>((in_d - off_d) * scale);
       }
     }
@@ -171,13 +175,13 @@ void shrink(GroupMoments& moments, int64_t k, int64_t positions) {
     for (int64_t c = 0; c < k; ++c) {
       if (r != c) {
         moments.h[static_cast<size_t>(r * k + c)] *= keep;
-        moments.shift[static_cast<size_t>(r * k + c)] *= keep;
+        if (!moments.shift.empty()) moments.shift[static_cast<size_t>(r * k + c)] *= keep;
       }
     }
   }
   for (float& r : moments.residual) r *= keep;
   if (keep >= 0.5f) return;
-  std::fill(moments.shift.begin(), moments.shift.end(), 0.f);
+  moments.shift.clear();
   moments.residual.clear();
 }
 
@@ -202,14 +206,16 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
     positions[static_cast<size_t>(c)] = drawn(reader.positions(values(c).input.shape()), share,
                                               options.seed * 1000003 + static_cast<uint64_t>(c));
   });
-  const bool residual = values(0).residual.defined();
+  const LayerValues first_values = values(0);
+  const bool residual = first_values.residual.defined(),
+             shifted = !first_values.input.shares_bytes_with(first_values.quantized_input);
   InputMoments result;
   result.columns = k;
   result.groups.resize(static_cast<size_t>(reader.groups()));
   const int64_t batch = std::clamp<int64_t>(kMostElements / (wanted * k), 1, reader.groups());
   for (int64_t first = 0; first < reader.groups(); first += batch) {
     const int64_t groups = std::min(batch, reader.groups() - first);
-    Rows rows(reader, first, groups, positions, residual);
+    Rows rows(reader, first, groups, positions, shifted, residual);
     parallel_for(options.threads, chunks, [&](int64_t c, int) { rows.read(c, values(c)); });
     rows.merge_sums();
     result.positions = rows.count();
@@ -217,7 +223,7 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
     for (int64_t g = 0; g < groups; ++g) {
       GroupMoments& m = result.groups[static_cast<size_t>(first + g)];
       m.h.assign(static_cast<size_t>(k * k), 0.f);
-      m.shift.assign(static_cast<size_t>(k * k), 0.f);
+      if (shifted) m.shift.assign(static_cast<size_t>(k * k), 0.f);
     }
     parallel_for(options.threads, groups * panels, [&](int64_t task, int) {
       const int64_t g = task / panels, begin = task % panels * kPanel;

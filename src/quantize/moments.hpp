@@ -18,7 +18,8 @@ struct MomentOptions {
 };
 
 // What surrounds a layer in the float and in the quantized network, for one chunk of data: its input,
-// and what is added to its output right behind it (undefined: nothing).
+// and what is added to its output right behind it (undefined: nothing). When one tensor is both
+// inputs, there is no shift.
 struct LayerValues {
   Tensor input, quantized_input, residual, quantized_residual;
 };

@@ -5,7 +5,7 @@
 namespace qtool {
 
 std::span<const ScoreMethod* const> score_methods() {
-  static const ScoreMethod* const kList[] = {&kSqnr};
+  static const ScoreMethod* const kList[] = {&kAuto, &kSqnr, &kFisher};
   return kList;
 }
 

@@ -4,5 +4,5 @@
 #include "qtool/score.hpp"
 
 namespace qtool {
-extern const ScoreMethod kSqnr;
+extern const ScoreMethod kAuto, kFisher, kSqnr;
 }  // namespace qtool

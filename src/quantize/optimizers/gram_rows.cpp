@@ -26,7 +26,8 @@ class Group {
   Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k)
       : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
     factor_ = cholesky(moments.h, k, kTargetDamping * mean_);
-    std::vector<float> correction = multiply_rows(rows, moments.shift, k);
+    std::vector<float> correction(rows.size(), 0.f);
+    if (!moments.shift.empty()) correction = multiply_rows(rows, moments.shift, k);
     for (size_t i = 0; i < moments.residual.size(); ++i) correction[i] += moments.residual[i];
     solve_rows(correction, factor_, k);
     for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
