@@ -24,13 +24,17 @@ class Gradient {
     std::vector<Shape> shapes;    // by value id; empty where no vjp asks for it
   };
 
-  // `values`: names of values or inputs of `model`, which is prepared. Throws Unsupported (QT-E320)
-  // that names the node when an operator between them and a float output has no vjp.
-  Gradient(const Model& model, const std::vector<std::string>& values);
+  // `values`: names of values or inputs of `model`, which is prepared; `kept`: of those that value()
+  // is asked for. Throws Unsupported (QT-E320) that names the node when an operator between `values`
+  // and a float output has no vjp.
+  Gradient(const Model& model, const std::vector<std::string>& values,
+           const std::vector<std::string>& kept = {});
   ~Gradient();
   Gradient(Gradient&&) noexcept;
 
   Tape forward(const std::map<std::string, Tensor>& feed) const;
+  // One of `kept`, or a constant.
+  Tensor value(const Tape& tape, const std::string& name) const;
   // ∂(Σ over outputs of seed · output) / ∂value for each of the names, float32, in the value's shape.
   // `seeds`: one an output in graph order, in the output's shape; undefined: zero. Values that no seed
   // reaches are absent.

@@ -1,17 +1,15 @@
-// Every width of every layer and filter from a few backward passes: noise that a quantized weight row
-// makes in its output channel, times what noise there does at the network's outputs. To first order,
-// and as if the noise were independent from position to position.
+// Every width of every layer and filter from a few backward passes: the change that a quantized weight
+// row makes in its output channel, followed to the network's outputs along the gradient. Exact to first
+// order, row by row.
 #include <algorithm>
 #include <cmath>
 
+#include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
-#include "score/weight_errors.hpp"
+#include "score/weight_changes.hpp"
 
 namespace qtool {
 namespace {
-
-using fisher::Probe;
-using fisher::Sensitivity;
 
 // E[(quantized x − x)²] from the histogram; within a bin that is wider than a step the error is even.
 double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& options) {
@@ -36,82 +34,52 @@ double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& o
   return count > 0 ? noise / count : 0;
 }
 
-GroupScore activation_group(const ActivationSite& site, const Sensitivity& gradient,
+GroupScore activation_group(const ActivationSite& site, double unit_noise,
                             const CalibrationTable& table, const ScoreOptions& options) {
   GroupScore group{GroupKind::kActivation, site.name, options.activation_bits, {}};
   for (int bits : options.activation_bits) {
     const double noise =
         bits == kFloatBits ? 0 : activation_noise(table.at(site.name), bits, options);
-    group.noise.push_back(noise * gradient.total());
+    group.noise.push_back(noise * unit_noise);
   }
   return group;
 }
 
-// Rows of a weight whose index several output channels share have their mean gradient.
-std::vector<double> by_row(const Sensitivity& gradient, size_t rows) {
-  std::vector<double> mean(rows, 0);
-  const size_t sharing = std::max<size_t>(gradient.channels.size() / rows, 1);
-  for (size_t c = 0; c < gradient.channels.size(); ++c)
-    mean[c % rows] += gradient.channels[c] / static_cast<double>(sharing);
-  return mean;
-}
-
-GroupScore weight_group(const LayerSite& site, std::vector<std::vector<double>> noise,
-                        const Sensitivity& gradient, const ScoreOptions& options) {
+GroupScore weight_group(const LayerSite& site, std::vector<std::vector<double>> rows,
+                        const ScoreOptions& options) {
   GroupScore group{GroupKind::kWeights, site.name, options.weight_bits,
-                   std::vector<double>(options.weight_bits.size(), 0), std::move(noise)};
-  const std::vector<double> weight = by_row(gradient, group.filter_noise.size());
-  for (size_t r = 0; r < group.filter_noise.size(); ++r) {
-    for (size_t c = 0; c < group.noise.size(); ++c) {
-      group.filter_noise[r][c] *= weight[r];
-      group.noise[c] += group.filter_noise[r][c];
-    }
-  }
+                   std::vector<double>(options.weight_bits.size(), 0), std::move(rows)};
+  for (const std::vector<double>& row : group.filter_noise)
+    for (size_t c = 0; c < row.size(); ++c) group.noise[c] += row[c];
   return group;
-}
-
-struct Work {
-  std::vector<const LayerSite*> layers;
-  std::vector<const ActivationSite*> activations;  // empty: not searched
-  std::vector<Probe> probes;                       // of the layers, then of the activations
-};
-
-Work collect(const Model& model, const Sites& sites, const ScoreOptions& options) {
-  Work work;
-  for (const LayerSite& site : sites.layers) {
-    if (!site.reason.empty()) continue;
-    const auto node = std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
-                                   [&](const Node& n) { return n.name == site.name; });
-    work.layers.push_back(&site);
-    work.probes.push_back({model.graph.value(node->outputs[0]).name, site.dense});
-  }
-  if (options.activation_bits.size() < 2) return work;
-  for (const ActivationSite& site : sites.activations) {
-    if (!site.shares_with.empty()) continue;
-    work.activations.push_back(&site);
-    work.probes.push_back({site.name, false});
-  }
-  return work;
 }
 
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
-  const Work work = collect(model, sites, options);
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites.layers)
+    if (site.reason.empty()) layers.push_back(&site);
+  std::vector<std::string> activations;
+  for (const ActivationSite& site : sites.activations) {
+    if (options.activation_bits.size() > 1 && site.shares_with.empty())
+      activations.push_back(site.name);
+  }
+  fisher::require_gradients(model, layers, activations);
   int64_t chunks = 0, samples = 0;
   while (chunks < source.chunk_count() && samples < options.samples)
     samples += source.chunk(chunks++).samples;
-  const std::vector<Sensitivity> gradients =
-      fisher::output_gradients(model, work.probes, source, chunks, options.threads);
-  auto errors = fisher::weight_errors(model, work.layers, gradients, table, source, chunks,
-                                      {options.weight_bits, options.optimizer, options.threads});
+  auto changes = fisher::weight_changes(model, layers, table, source, chunks,
+                                        {options.weight_bits, options.optimizer, options.threads});
+  std::vector<fisher::LayerChanges> priced;
+  for (size_t i = 0; i < layers.size(); ++i) priced.push_back({layers[i], std::move(changes[i])});
+  fisher::OutputNoise noise =
+      fisher::output_noise(model, priced, activations, source, chunks, options.threads);
   ScoreTable scores{table.model_fingerprint, "fisher", samples, {}};
-  for (size_t i = 0; i < work.layers.size(); ++i) {
+  for (size_t i = 0; i < layers.size(); ++i)
+    scores.groups.push_back(weight_group(*layers[i], std::move(noise.rows[i]), options));
+  for (size_t i = 0; i < activations.size(); ++i) {
     scores.groups.push_back(
-        weight_group(*work.layers[i], std::move(errors[i]), gradients[i], options));
-  }
-  for (size_t i = 0; i < work.activations.size(); ++i) {
-    scores.groups.push_back(
-        activation_group(*work.activations[i], gradients[work.layers.size() + i], table, options));
+        activation_group(*sites.activation(activations[i]), noise.activations[i], table, options));
   }
   return scores;
 }

@@ -57,12 +57,17 @@ void accumulate(Tensor& sum, Tensor more) {
 }  // namespace
 
 struct Gradient::Impl {
-  Impl(const Model& m, const std::vector<std::string>& names) : model(m), wanted(names) {
+  Impl(const Model& m, const std::vector<std::string>& names, const std::vector<std::string>& kept)
+      : model(m), wanted(names) {
     keep.assign(model.graph.values.size(), false);
     observed = keep;
     find_active();
     find_useful();
     plan();
+    for (const std::string& name : kept) {
+      const size_t id = index(model.graph.find(name));
+      observed[id] = keep[id] = true;
+    }
     ExecOptions options;
     for (size_t v = 0; v < observed.size(); ++v)
       if (observed[v]) options.observe.insert(model.graph.values[v].name);
@@ -193,8 +198,9 @@ struct Gradient::Impl {
   std::unique_ptr<Executor> executor;
 };
 
-Gradient::Gradient(const Model& model, const std::vector<std::string>& values)
-    : impl_(std::make_unique<const Impl>(model, values)) {}
+Gradient::Gradient(const Model& model, const std::vector<std::string>& values,
+                   const std::vector<std::string>& kept)
+    : impl_(std::make_unique<const Impl>(model, values, kept)) {}
 Gradient::~Gradient() = default;
 Gradient::Gradient(Gradient&&) noexcept = default;
 
@@ -205,6 +211,12 @@ Gradient::Tape Gradient::forward(const std::map<std::string, Tensor>& feed) cons
   Recorder recorder(impl_->model.graph, impl_->keep, tape);
   tape.outputs = impl_->executor->run(feed, &recorder);
   return tape;
+}
+
+Tensor Gradient::value(const Tape& tape, const std::string& name) const {
+  const Tensor found = impl_->value(tape, impl_->model.graph.find(name));
+  if (!found.defined()) throw_internal(cat("value '", printable(name), "' is not on the tape"));
+  return found;
 }
 
 std::map<std::string, Tensor> Gradient::backward(const Tape& tape,

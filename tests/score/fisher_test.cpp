@@ -1,0 +1,142 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+#include "qtool/score.hpp"
+
+namespace qtool {
+namespace {
+
+Tensor normal(Shape shape, uint64_t seed, double scale = 1) {
+  Rng rng(seed);
+  Tensor t(DType::kFloat, std::move(shape));
+  for (float& v : t.mutable_data<float>()) v = static_cast<float>(scale * rng.normal());
+  return t;
+}
+
+// A model text whose inputs but x are weights, random of the declared shapes.
+struct Fixture {
+  explicit Fixture(const std::string& text) {
+    model = model_from_text("<ir_version: 8, opset_import: [\"\": 17]>\n" + text);
+    Graph& g = model.graph;
+    const std::vector<ValueId> inputs = g.inputs;
+    g.inputs = {inputs[0]};
+    for (size_t i = 1; i < inputs.size(); ++i)
+      g.initializers[inputs[i]].data = normal(*g.value(inputs[i]).shape, i, 0.4);
+    model = prepare(model);
+    sites = find_sites(model, find_target("ort-cpu"));
+    std::vector<std::string> names;
+    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+    source = random_data(256, 3, {{"x", DType::kFloat, *model.graph.value(inputs[0]).shape}}, 1);
+    table = calibrate(model, names, *source, {});
+  }
+  ScoreTable score(const std::string& method, ScoreOptions options = {}) const {
+    options.method = method;
+    options.samples = 256;
+    return qtool::score(model, sites, table, *source, options);
+  }
+  Model model;
+  Sites sites;
+  CalibrationTable table;
+  std::unique_ptr<SampleSource> source;
+};
+
+const char* const kNet = R"(g (float[n, 3, 8, 8] x, float[8, 3, 3, 3] w1, float[8] b1,
+ float[8, 2, 3, 3] w2, float[8] b2, float[8, 10] w3, float[10] b3) => (float[n, 10] y)
+{ c = Conv<pads = [1, 1, 1, 1]>(x, w1, b1)  r = Relu(c)
+  d = Conv<pads = [1, 1, 1, 1], group = 4, strides = [2, 2]>(r, w2, b2)  s = Relu(d)
+  p = GlobalAveragePool(s)  f = Flatten(p)  y = Gemm(f, w3, b3) })";
+
+TEST(Fisher, APriceIsTheSumOfItsFilters) {
+  const ScoreTable scores = Fixture(kNet).score("fisher");
+  ASSERT_EQ(scores.groups.size(), 3u);
+  for (const GroupScore& group : scores.groups) {
+    EXPECT_EQ(group.filter_noise.size(), group.name == scores.groups[2].name ? 10u : 8u);
+    for (size_t c = 0; c < group.noise.size(); ++c) {
+      double sum = 0;
+      for (const auto& row : group.filter_noise) sum += row[c];
+      EXPECT_NEAR(sum, group.noise[c], 1e-12);
+      if (c > 0) {
+        EXPECT_LT(group.noise[c], group.noise[c - 1]) << group.name;
+      }
+    }
+  }
+}
+
+// Without a bias input nothing is taken off, so that both scores price the same change; of one
+// layer's output the gradient is exact. Random directions and cross terms of rows remain.
+TEST(Fisher, AgreesWithMeasuredNoise) {
+  const Fixture f(R"(g (float[n, 24] x, float[24, 32] w1, float[32, 20] w2) => (float[n, 20] y)
+{ h = MatMul(x, w1)  r = Relu(h)  y = MatMul(r, w2) })");
+  const ScoreTable priced = f.score("fisher"), measured = f.score("sqnr");
+  for (size_t g = 0; g < priced.groups.size(); ++g) {
+    for (size_t c = 0; c < priced.groups[g].noise.size(); ++c) {
+      const double ratio = priced.groups[g].noise[c] / measured.groups[g].noise[c];
+      EXPECT_GT(ratio, 0.7) << priced.groups[g].name << " " << c;
+      EXPECT_LT(ratio, 1.4) << priced.groups[g].name << " " << c;
+    }
+  }
+}
+
+TEST(Fisher, PricesActivationsAsMeasured) {
+  const Fixture f(kNet);
+  const ScoreOptions options{.activation_bits = {4, 8}};
+  const ScoreTable priced = f.score("fisher", options), measured = f.score("sqnr", options);
+  int compared = 0;
+  for (const GroupScore& group : priced.groups) {
+    if (group.kind != GroupKind::kActivation) continue;
+    for (const GroupScore& other : measured.groups) {
+      if (other.name != group.name || other.kind != group.kind) continue;
+      EXPECT_NEAR(std::log(group.noise[1] / other.noise[1]), 0, 0.7) << group.name;
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 1);
+}
+
+TEST(Fisher, DoesNotDependOnThreads) {
+  const Fixture f(kNet);
+  const ScoreTable one = f.score("fisher", {.optimizer = "cd", .threads = 1}),
+                   two = f.score("fisher", {.optimizer = "cd", .threads = 2});
+  for (size_t g = 0; g < one.groups.size(); ++g)
+    EXPECT_EQ(one.groups[g].filter_noise, two.groups[g].filter_noise);
+}
+
+TEST(Fisher, OptimisedWeightsCostLess) {
+  const Fixture f(kNet);
+  const ScoreTable rounded = f.score("fisher"), optimised = f.score("fisher", {.optimizer = "cd"});
+  EXPECT_LT(optimised.groups[0].noise[0], rounded.groups[0].noise[0]);
+}
+
+TEST(Fisher, ReadsItsFiltersBack) {
+  const ScoreTable scores = Fixture(kNet).score("fisher");
+  const auto path = std::filesystem::temp_directory_path() / "qtool_fisher_test_scores.json";
+  save_scores(scores, path);
+  EXPECT_EQ(load_scores(path).groups[1].filter_noise, scores.groups[1].filter_noise);
+  std::filesystem::remove(path);
+}
+
+// LRN has no gradient.
+const char* const kWithout =
+    R"(g (float[n, 4, 6, 6] x, float[4, 4, 3, 3] w) => (float[n, 4, 4, 4] y)
+{ c = Conv(x, w)  y = LRN<size = 3>(c) })";
+
+TEST(Fisher, NamesTheOperatorWithoutGradient) {
+  try {
+    Fixture(kWithout).score("fisher");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), kUnsupportedCode);
+    EXPECT_NE(e.message().find("LRN"), std::string::npos);
+  }
+}
+
+TEST(Auto, TakesWhatTheModelAllows) {
+  EXPECT_EQ(Fixture(kNet).score("auto").method, "fisher");
+  EXPECT_EQ(Fixture(kWithout).score("auto").method, "sqnr");
+}
+
+}  // namespace
+}  // namespace qtool
