@@ -78,7 +78,7 @@ struct PlanRequest {
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
   std::vector<int> activation_bits = {8};
   std::vector<std::string> keep;
-  std::string score = "auto", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
+  std::string score = "sqnr", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
   std::string weight_scale = "channel", granularity = "layer";
   bool signed_activations = false;
   int64_t score_samples = 64;

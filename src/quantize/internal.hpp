@@ -84,10 +84,11 @@ bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers);
 
-// Distance of two models' outputs over chunks [first, last): KL of the class distributions for
-// classifiers, relative noise power otherwise.
+// Distance of two models' outputs over chunks [first, last): relative noise power, or KL of the class
+// distributions where outputs are class scores.
+enum class Distance { kNoise, kDivergence };
 double output_distance(const Model& reference, const Model& model, const SampleSource& source,
-                       int64_t first, int64_t last, int threads);
+                       int64_t first, int64_t last, Distance kind, int threads);
 
 // Nodes that the target will run on codes, predicted from the written graph.
 int64_t predict_fused(const Model& model, const std::string& target);

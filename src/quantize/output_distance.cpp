@@ -25,7 +25,7 @@ double divergence(const float* p, const float* q, int64_t n) {
 }  // namespace
 
 double output_distance(const Model& reference, const Model& model, const SampleSource& source,
-                       int64_t first, int64_t last, int threads) {
+                       int64_t first, int64_t last, Distance kind, int threads) {
   const Executor a(reference), b(model);
   std::vector<double> distance(static_cast<size_t>(last - first), 0), power(distance.size(), 0);
   parallel_for(threads, last - first, [&](int64_t c, int) {
@@ -34,7 +34,7 @@ double output_distance(const Model& reference, const Model& model, const SampleS
     if (want.dtype() != DType::kFloat || want.size() != have.size() || want.size() == 0) return;
     const float *p = want.data<float>().data(), *q = have.data<float>().data();
     const auto i = static_cast<size_t>(c);
-    if (want.rank() == 2 && want.dim(1) > 1) {
+    if (kind == Distance::kDivergence && want.rank() == 2 && want.dim(1) > 1) {
       for (int64_t r = 0; r < want.dim(0); ++r)
         distance[i] += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
       power[i] += static_cast<double>(want.dim(0));

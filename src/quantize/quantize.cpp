@@ -39,9 +39,15 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
   if (plain.empty() || chunks <= held_out) return plain;
   LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, source,
                                                 chunks - held_out, options);
+  // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
+  // samples say less than the noise.
+  const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
+    return find_optimizer(layer.second.weight.method).needs_moments;
+  });
+  const Distance kind = fitted ? Distance::kNoise : Distance::kDivergence;
   const auto distance = [&](const LayerResults& layers) {
     return output_distance(model, insert_qdq(model, sites, activations, layers), source,
-                           chunks - held_out, chunks, options.threads);
+                           chunks - held_out, chunks, kind, options.threads);
   };
   const double before = distance(plain), after = distance(optimized);
   kept = after < before;

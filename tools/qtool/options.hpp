@@ -50,7 +50,7 @@ struct DataFlags {
 struct PlanFlags {
   std::vector<std::string> budgets, keep;
   std::string uniform, weights = "2,3,4,5,6,8", activations = "8";
-  std::string score = "auto", solver = "auto", optimizer = "auto", range = "mse",
+  std::string score = "sqnr", solver = "auto", optimizer = "auto", range = "mse",
               target = "ort-cpu";
   std::string granularity = "layer", weight_scale = "channel", formats = "uniform",
               format = "uniform";
