@@ -72,8 +72,7 @@ TEST(GridSample, ReadsBetweenPixels) {
 // Values of onnxruntime; (2 + 0.5) / 0.7 - 0.5 lies between two pixels in float only.
 TEST(Resize, CoordinatesAreComputedInFloat) {
   const Tensor x = floats({1, 1, 7}, {0, 1, 2, 3, 4, 5, 6}), scales = floats({3}, {1, 1, 0.7f});
-  expect_tensor(run({"Resize", {x, Tensor(), scales}, {}, 13})[0],
-                floats({1, 1, 4}, {0, 2, 3, 4}));
+  expect_tensor(run({"Resize", {x, Tensor(), scales}, {}, 13})[0], floats({1, 1, 4}, {0, 2, 3, 4}));
   expect_tensor(run({"Resize", {x, scales}, {}, 10})[0], floats({1, 1, 4}, {0, 2, 3, 5}));
 }
 
