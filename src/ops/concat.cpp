@@ -55,12 +55,7 @@ std::vector<int64_t> split_lengths(const Call& call, int64_t length) {
   }
   require(static_cast<int64_t>(lengths.size()) == count, call, lengths.size(), " parts with ",
           count, " outputs");
-  int64_t sum = 0;
-  for (const int64_t part : lengths) {
-    require(part >= 0, call, "a part of ", part);
-    sum = checked_add(sum, part, call);
-  }
-  require(sum == length, call, "parts add up to ", sum, ", the dimension is ", length);
+  require_parts(call, lengths, length);
   return lengths;
 }
 

@@ -199,4 +199,13 @@ DType checked_dtype(int64_t value, const Call& call) {
   return static_cast<DType>(value);
 }
 
+void require_parts(const Call& call, const std::vector<int64_t>& parts, int64_t length) {
+  int64_t sum = 0;
+  for (const int64_t part : parts) {
+    require(part >= 0, call, "a part of ", part);
+    sum = checked_add(sum, part, call);
+  }
+  require(sum == length, call, "parts add up to ", sum, ", the dimension is ", length);
+}
+
 }  // namespace qtool

@@ -29,6 +29,9 @@ class Movable {
   std::vector<std::string> table_;
 };
 
+// Throws Error{kModel} unless the parts are not negative and add up to `length`.
+void require_parts(const Call& call, const std::vector<int64_t>& parts, int64_t length);
+
 // Bytes of one element of a movable tensor: 1, 2, 4, 8 or 16.
 inline int64_t width_of(const Tensor& t) { return dtype_bits(t.dtype()) / 8; }
 inline const char* bytes_of(const Tensor& t) { return static_cast<const char*>(t.raw()); }

@@ -92,12 +92,7 @@ std::vector<Tensor> eval_concat_from_sequence(const Call& call) {
 std::vector<int64_t> part_lengths(const Call& call, int64_t length) {
   if (call.has(1) && call.in(1).rank() == 1) {
     std::vector<int64_t> lengths = index_data(call, 1);
-    int64_t sum = 0;
-    for (const int64_t part : lengths) {
-      require(part >= 0, call, "a part of ", part);
-      sum = checked_add(sum, part, call);
-    }
-    require(sum == length, call, "parts add up to ", sum, ", the dimension is ", length);
+    require_parts(call, lengths, length);
     return lengths;
   }
   const int64_t part = call.has(1) ? index_scalar(call, 1) : 1;
