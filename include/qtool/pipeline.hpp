@@ -86,7 +86,7 @@ struct PlanRequest {
 };
 struct Searched {
   Assignment assignment;
-  // Of the plan, on calibration samples that neither its prices nor its weights saw; by searches for a
+  // Of the plan, on calibration samples that its weights were not fitted to; by searches for a
   // quality floor.
   std::optional<Evaluation> measured;
   ScoreTable scores;  // empty groups for a uniform plan
