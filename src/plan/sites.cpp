@@ -133,8 +133,9 @@ class Finder {
     site.takes_bias = op.quant.bias_input >= 0;
     site.dense = weight.rank() <= 2 || site.channel_axis == weight.rank() - 1;
     site.matrix = site.dense && weight.rank() == 2;
-    // A stack of matrices multiplies a stack of inputs.
-    site.column_product = op.quant.column_product && !(site.dense && weight.rank() > 2);
+    // A stack of matrices multiplies a stack of inputs; patches have up to three dimensions.
+    site.column_product =
+        op.quant.column_product && (site.dense ? weight.rank() == 2 : weight.rank() <= 5);
     site.channels = weight.dim(site.channel_axis);
     if (weight.size() == 0) site.reason = "its weight is empty";
     if (site.dense && weight.rank() < 2) site.reason = "its weight is a vector";
