@@ -42,9 +42,12 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
 
-// The scale is raised for channels whose int32 bias, or whose sum, would overflow. Returns channels changed.
-int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight,
-                             const QParams& input);
+// The scale is raised for channels whose int32 bias, or whose sum, would overflow, and their codes
+// shrink with it, so that they stay inside their widths. Returns channels changed.
+int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input);
+
+// Whether two layers that share a weight also share its codes.
+bool same_codes(const LayerChoice& a, const LayerChoice& b);
 
 // Where the elements of a weight's rows lie. Rows are output channels, columns are in (kernel
 // position, input channel) order; the position of a stack of matrices is the matrix.

@@ -36,7 +36,13 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
   const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
   const int64_t held_out =
       std::clamp<int64_t>(std::min(chunks / 8, kMostHeldOut / per_chunk), 1, chunks);
-  if (plain.empty() || chunks <= held_out) return plain;
+  if (plain.empty()) return plain;
+  if (chunks <= held_out) {
+    log(LogLevel::kWarning, cat("too few samples (", source.samples(),
+                                ") to fit weights and hold some out: they are rounded to nearest; "
+                                "calibrate with more data"));
+    return plain;
+  }
   LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, source,
                                                 chunks - held_out, options);
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
@@ -53,6 +59,11 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
   kept = after < before;
   log(LogLevel::kDebug,
       cat("optimised in sequence: held-out distance ", before, " before, ", after, " after"));
+  if (!kept)
+    log(fitted ? LogLevel::kWarning : LogLevel::kInfo,
+        cat("what was fitted layer by layer is further from float on held-out "
+            "samples than plain rounding (",
+            after, " against ", before, "), which is kept"));
   return kept ? optimized : plain;
 }
 
@@ -110,8 +121,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
     if (const QParams* input = input_params(site, activations))
-      repair_bias_overflow(layer, site, *model.graph.constant(model.graph.find(site.weight)),
-                           *input);
+      repair_bias_overflow(layer, site, *input);
   }
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers);

@@ -32,7 +32,15 @@ class Sequence {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     const bool corrected = options_.bias_correction && site.takes_bias;
     run_.advance_to(site);
-    if (site.column_product && optimizer.needs_moments && choice.scale_block != kTensorScale) {
+    const auto solved = solved_.find(site.weight);
+    if (solved != solved_.end() && solved->second.site->channel_axis == site.channel_axis &&
+        same_codes(*solved->second.choice, choice)) {
+      layer.weight = *solved->second.codes;  // one weight, one set of codes
+    } else if (optimizer.needs_moments && !site.column_product) {
+      layer.note = cat("rounded: ", optimizer.name, " does not know this kind of product");
+    } else if (optimizer.needs_moments && choice.scale_block == kTensorScale) {
+      layer.note = cat("rounded: ", optimizer.name, " has no single scale for a tensor");
+    } else if (optimizer.needs_moments) {
       const InputMoments& moments = moments_of(site, node, weight, corrected);
       layer.weight = optimizer.optimize({.weight = weight,
                                          .channel_axis = site.channel_axis,
@@ -45,6 +53,7 @@ class Sequence {
                                          .threads = options_.threads});
       layer.weight.method = optimizer.name;
     }
+    solved_.emplace(site.weight, Solved{&site, &choice, &layer.weight});
     const std::vector<float> shift =
         run_.run_layer(site, dequantized(layer.weight, site.channel_axis));
     if (!corrected) return;
@@ -54,6 +63,12 @@ class Sequence {
   }
 
  private:
+  struct Solved {
+    const LayerSite* site;
+    const LayerChoice* choice;
+    const WeightCodes* codes;
+  };
+
   // Dense layers that read one value (queries, keys, values) share its moments.
   const InputMoments& moments_of(const LayerSite& site, const Node& node, const Tensor& weight,
                                  bool centred) {
@@ -72,6 +87,7 @@ class Sequence {
   const Model& model_;
   SideBySide& run_;
   const QuantizeOptions& options_;
+  std::map<std::string, Solved> solved_;  // by weight
   std::string key_;
   InputMoments moments_;
 };
@@ -86,6 +102,9 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   const Model quantized = insert_qdq(model, sites, activations, {});
   const std::vector<const LayerSite*> order = in_order(sites, layers, quantized);
   SideBySide run(model, quantized, order, source, chunks, kMemory, options.threads);
+  if (run.chunks() < chunks)
+    log(LogLevel::kInfo, cat("fitting on ", run.chunks(), " of ", chunks,
+                             " chunks of data: more would not fit into ", kMemory >> 20, " MiB"));
   Sequence sequence(model, run, options);
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");
   for (const LayerSite* site : order) {

@@ -18,39 +18,37 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
   return mean;
 }
 
-int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const Tensor& weight,
-                             const QParams& input) {
+int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input) {
   constexpr double kRoom = 2147483647.0 * 0.5;  // half for the bias, half for the sum of products
-  const double input_scale = input.scale[0];
-  std::vector<float> rows;
-  std::vector<int8_t> codes;
+  std::vector<float> shrink(layer.bias.size(), 1.f);
   int64_t changed = 0;
-  const int64_t columns = site.weights / site.channels;
   for (size_t c = 0; c < layer.bias.size(); ++c) {
-    const double needed = std::fabs(layer.bias[c]) / (kRoom * input_scale);
-    if (needed <= layer.weight.scales[c]) continue;
-    if (rows.empty()) {
-      rows = rows_of(weight, site.channel_axis);
-      Tensor real = Tensor::uninitialized(DType::kFloat, layer.weight.codes.shape());
-      for (int64_t i = 0; i < real.size(); ++i)
-        real.mutable_data<float>()[static_cast<size_t>(i)] =
-            layer.weight.codes.data<int8_t>()[static_cast<size_t>(i)];
-      for (float v : rows_of(real, site.channel_axis)) codes.push_back(static_cast<int8_t>(v));
-    }
-    const auto scale = static_cast<float>(needed * (1 + 1e-6));
-    layer.weight.scales[c] = scale;
-    for (int64_t i = 0; i < columns; ++i) {
-      const size_t at = c * static_cast<size_t>(columns) + static_cast<size_t>(i);
-      codes[at] = static_cast<int8_t>(std::clamp(round_half_even(rows[at] / scale), -127.f, 127.f));
-    }
+    const double needed = std::fabs(layer.bias[c]) / (kRoom * input.scale[0]);
+    float& scale = layer.weight.scales[c];
+    if (needed <= scale) continue;
+    const auto wider = static_cast<float>(needed * (1 + 1e-6));
+    shrink[c] = scale / wider;
+    scale = wider;
     ++changed;
   }
-  if (changed) {
-    layer.weight.codes = from_rows(codes, weight.shape(), site.channel_axis);
-    layer.note = cat(changed, changed == 1 ? " channel's scale" : " channels' scales",
-                     " raised: the bias would overflow int32");
-  }
+  if (changed == 0) return 0;
+  Tensor codes = layer.weight.codes;
+  auto code = codes.mutable_data<int8_t>();
+  row_layout(codes.shape(), site.channel_axis).for_each([&](int64_t r, int64_t, int64_t i) {
+    const float was = code[static_cast<size_t>(i)];
+    code[static_cast<size_t>(i)] =
+        static_cast<int8_t>(round_half_even(was * shrink[static_cast<size_t>(r)]));
+  });
+  layer.weight.codes = std::move(codes);
+  layer.note = cat(changed, changed == 1 ? " channel's scale" : " channels' scales",
+                   " raised: the bias would overflow int32");
   return changed;
+}
+
+bool same_codes(const LayerChoice& a, const LayerChoice& b) {
+  return a.weight_bits == b.weight_bits && a.filter_bits == b.filter_bits &&
+         a.scale_block == b.scale_block &&
+         (a.activation_bits == kFloatBits) == (b.activation_bits == kFloatBits);
 }
 
 LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
@@ -75,10 +73,18 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
       result.bias.assign(bias.begin(), bias.end());
     }
     if (const QParams* input = input_params(site, activations))
-      repair_bias_overflow(result, site, weight, *input);
+      repair_bias_overflow(result, site, *input);
   });
   LayerResults by_name;
-  for (size_t i = 0; i < chosen.size(); ++i) by_name[chosen[i]->name] = std::move(results[i]);
+  std::map<std::string, size_t> first;  // of the layers that share a weight
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const auto [same, fresh] = first.emplace(chosen[i]->weight, i);
+    const LayerSite& other = *chosen[same->second];
+    if (!fresh && other.channel_axis == chosen[i]->channel_axis &&
+        same_codes(*plan.layer(other.name), *plan.layer(chosen[i]->name)))
+      results[i].weight = by_name[other.name].weight;
+    by_name[chosen[i]->name] = std::move(results[i]);
+  }
   return by_name;
 }
 

@@ -288,9 +288,51 @@ TEST(Bias, ThatWouldOverflowWidensItsChannel) {
   layer.bias = {100.f};
   QParams input;
   input.scale = {1e-3f};
-  EXPECT_EQ(qdq::repair_bias_overflow(layer, site, weight, input), 1);
+  EXPECT_EQ(qdq::repair_bias_overflow(layer, site, input), 1);
   EXPECT_LT(100.0 / (1e-3 * layer.weight.scales[0]), 2147483648.0 / 2 * 1.001);
   EXPECT_NE(layer.note, "");
+}
+
+TEST(Bias, RepairKeepsNarrowCodesInsideTheirWidth) {
+  LayerSite site;
+  site.channels = 1;
+  qdq::LayerResult layer;
+  layer.bits = 2;
+  layer.weight.codes = Tensor::of<int8_t>({1, 4}, {-2, 1, 1, -1});
+  layer.weight.scales = {1e-7f};  // a clipped scale: the weights behind it reach further
+  layer.bias = {120.f};
+  QParams input;
+  input.scale = {1e-3f};
+  EXPECT_EQ(qdq::repair_bias_overflow(layer, site, input), 1);
+  for (int8_t code : layer.weight.codes.data<int8_t>()) {
+    EXPECT_GE(code, -2);
+    EXPECT_LE(code, 1);
+  }
+}
+
+TEST(Quantize, LayersThatShareAWeightShareItsCodes) {
+  Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 2, 5, 5] x, float[2, 2, 3, 3] w) => (float[n, 2, 5, 5] y)
+{ [a] u = Conv <pads = [1, 1, 1, 1]> (x, w)  [r] v = Relu(u)  [b] y = Conv <pads = [1, 1, 1, 1]> (v, w) })");
+  Rng rng(3);
+  Tensor w(DType::kFloat, {2, 2, 3, 3});
+  for (float& v : w.mutable_data<float>()) v = static_cast<float>(rng.normal() * 0.3);
+  model.graph.initializers[model.graph.find("w")].data = w;
+  model = prepare(model);
+  const Sites sites = find_sites(model, find_target("ort-cpu"));
+  const auto source = random_data(96, 1, {{"x", DType::kFloat, {-1, 2, 5, 5}}}, 1);
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  const CalibrationTable table = calibrate(model, names, *source, {});
+  for (const char* method : {"rtn", "cd"}) {
+    QuantPlan plan = uniform_plan(sites, {3, 8});
+    for (LayerChoice& layer : plan.layers) layer.method = method;
+    const Quantized q = quantize_model(model, sites, plan, table, source.get(), {});
+    int64_t tensors = 0;
+    for (const auto& [id, initializer] : q.model.graph.initializers)
+      tensors += initializer.data.dtype() == DType::kInt8 && initializer.data.rank() == 4;
+    EXPECT_EQ(tensors, 1) << method;
+  }
 }
 
 }  // namespace
