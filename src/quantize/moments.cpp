@@ -104,8 +104,16 @@ class Rows {
     }
   }
 
+  // Takes the means off a group's rows: taken off the matrices, nothing would be left of a value that
+  // hardly leaves its mean.
+  void centre(int64_t g) {
+    centre(quantized_, sums_[0].quantized, g, reader_.columns());
+    if (!shift_.empty()) centre(shift_, sums_[0].shift, g, reader_.columns());
+    centre(residual_, sums_[0].residual, g, channels_);
+  }
+
   // Rows [begin, end) of a group's two matrices; of h only what lies right of the diagonal block.
-  void panel(int64_t g, int64_t begin, int64_t end, bool centred, GroupMoments& moments) const {
+  void panel(int64_t g, int64_t begin, int64_t end, GroupMoments& moments) const {
     const int64_t k = reader_.columns(), height = end - begin;
     const float* q = quantized_.data() + g * count_ * k;
     float* h = moments.h.data() + begin * k + begin;
@@ -119,44 +127,39 @@ class Rows {
       const float* s = shift_.data() + (g * count_ + row) * k;
       add_product(s + begin, k, left, k, moments.shift.data() + begin * k, k, height, k, n);
     }
-    const double scale = 1.0 / static_cast<double>(count_);
-    const double* mean_q = sums_[0].quantized.data() + g * k;
-    const double* mean_s = sums_[0].shift.data() + g * k;
+    const float scale = 1.f / static_cast<float>(count_);
     for (int64_t r = begin; r < end; ++r) {
-      for (int64_t c = 0; c < k; ++c) {
-        const double off_h = centred ? mean_q[r] * mean_q[c] * scale : 0,
-                     off_d = centred ? mean_s[r] * mean_q[c] * scale : 0;
-        float& in_h = moments.h[static_cast<size_t>(r * k + c)];
-        if (c >= begin) in_h = static_cast<float>((in_h - off_h) * scale);
-        if (!shifted) continue;
-        float& in_d = moments.shift[static_cast<size_t>(r * k + c)];
-        in_d = static_cast<float>((in_d - off_d) * scale);
-      }
+      for (int64_t c = begin; c < k; ++c) moments.h[static_cast<size_t>(r * k + c)] *= scale;
+      for (int64_t c = 0; c < k && shifted; ++c)
+        moments.shift[static_cast<size_t>(r * k + c)] *= scale;
     }
   }
 
   // A group's matrix of what is added to the output.
-  void residual(int64_t g, bool centred, GroupMoments& moments) const {
+  void residual(int64_t g, GroupMoments& moments) const {
     const int64_t k = reader_.columns();
     moments.residual.assign(static_cast<size_t>(channels_ * k), 0.f);
     if (channels_ == 0) return;
     add_product(residual_.data() + g * count_ * channels_, channels_,
                 quantized_.data() + g * count_ * k, k, moments.residual.data(), k, channels_, k,
                 count_);
-    const double scale = 1.0 / static_cast<double>(count_);
-    const double* mean_q = sums_[0].quantized.data() + g * k;
-    const double* mean_r = sums_[0].residual.data() + g * channels_;
-    for (int64_t r = 0; r < channels_; ++r) {
-      for (int64_t c = 0; c < k; ++c) {
-        float& in = moments.residual[static_cast<size_t>(r * k + c)];
-        in = static_cast<float>((in - (centred ? mean_r[r] * mean_q[c] * scale : 0)) * scale);
-      }
-    }
+    for (float& r : moments.residual) r /= static_cast<float>(count_);
   }
 
   int64_t count() const { return count_; }
 
  private:
+  void centre(std::vector<float>& rows, const std::vector<double>& sums, int64_t g, int64_t width) {
+    std::vector<float> mean;
+    for (int64_t c = 0; c < width; ++c)
+      mean.push_back(static_cast<float>(sums[static_cast<size_t>(g * width + c)] /
+                                        static_cast<double>(count_)));
+    float* row = rows.data() + g * count_ * width;
+    for (int64_t n = 0; n < count_; ++n) {
+      for (const float m : mean) *row++ -= m;
+    }
+  }
+
   const ColumnReader& reader_;
   int64_t first_, groups_, channels_;
   const std::vector<std::vector<int64_t>>& positions_;
@@ -218,6 +221,8 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
     Rows rows(reader, first, groups, positions, shifted, residual);
     parallel_for(options.threads, chunks, [&](int64_t c, int) { rows.read(c, values(c)); });
     rows.merge_sums();
+    if (options.centred)
+      parallel_for(options.threads, groups, [&](int64_t g, int) { rows.centre(g); });
     result.positions = rows.count();
     const int64_t panels = (k + kPanel - 1) / kPanel;
     for (int64_t g = 0; g < groups; ++g) {
@@ -227,11 +232,11 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
     }
     parallel_for(options.threads, groups * panels, [&](int64_t task, int) {
       const int64_t g = task / panels, begin = task % panels * kPanel;
-      rows.panel(g, begin, std::min(k, begin + kPanel), options.centred,
+      rows.panel(g, begin, std::min(k, begin + kPanel),
                  result.groups[static_cast<size_t>(first + g)]);
     });
     parallel_for(options.threads, groups, [&](int64_t g, int) {
-      rows.residual(g, options.centred, result.groups[static_cast<size_t>(first + g)]);
+      rows.residual(g, result.groups[static_cast<size_t>(first + g)]);
     });
   }
   parallel_for(options.threads, reader.groups(), [&](int64_t g, int) {
