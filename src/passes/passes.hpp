@@ -28,6 +28,8 @@ bool inline_branches(Model& model);
 void expand_functions(Model& model);
 // BatchNormalization and constant Mul/Add behind Conv, ConvTranspose, Gemm fold into weight and bias.
 void fold_affine(Model& model);
+// A constant that is added to what convolutions read moves into their biases.
+void fold_offsets(Model& model);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.
 void matmul_add_to_gemm(Model& model);
 // x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).

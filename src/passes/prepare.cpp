@@ -43,6 +43,8 @@ Model prepare(const Model& model) {
   run(m, {passes::remove_identities});
   run(m, {passes::fuse_hard_swish, passes::fold_affine, passes::matmul_add_to_gemm,
           passes::fold_affine});
+  infer_shapes(m);
+  run(m, {passes::fold_offsets});
   remove_dead(m.graph);
   verify(m.graph);
   infer_shapes(m);

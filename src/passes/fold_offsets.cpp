@@ -1,0 +1,139 @@
+// conv(W, x + b) = conv(W, x) + ΣW·b: a constant that is added to what layers read moves into their biases.
+// A quantizer of x then has an exact code for the x = 0 of blank regions, where x + b has not, and one
+// node less runs. Where the convolution pads with zeros, x is padded with −b before.
+#include <algorithm>
+
+#include "passes/passes.hpp"
+#include "qtool/ops.hpp"
+
+namespace qtool::passes {
+namespace {
+
+struct Offset {
+  ValueId input = ValueId::kNone;  // x
+  std::vector<float> values;       // one, or one a channel
+};
+
+std::optional<Offset> offset_of(const Graph& g, const Node& node) {
+  const bool add = is(node, "Add"), subtract = is(node, "Sub");
+  if ((!add && !subtract) || !g.value(node.outputs[0]).shape) return std::nullopt;
+  const auto rank = static_cast<int64_t>(g.value(node.outputs[0]).shape->size());
+  for (size_t side = subtract ? 1 : 0; side < 2; ++side) {
+    const Tensor* t = constant(g, node.inputs[side]);
+    const auto& other = g.value(node.inputs[1 - side]);
+    if (!t || t->dtype() != DType::kFloat || t->rank() > rank || !other.shape ||
+        static_cast<int64_t>(other.shape->size()) != rank)
+      continue;
+    const int64_t axis = t->rank() - rank + 1;
+    if (t->size() != 1 && !(axis >= 0 && t->dim(axis) == t->size())) continue;
+    Offset offset{node.inputs[1 - side], {t->data<float>().begin(), t->data<float>().end()}};
+    for (float& v : offset.values) v = subtract ? -v : v;
+    return offset;
+  }
+  return std::nullopt;
+}
+
+std::vector<int64_t> pads_of(const Node& node) {
+  const auto* found = find_attribute(node, "pads");
+  return found ? std::get<std::vector<int64_t>>(found->value) : std::vector<int64_t>();
+}
+
+bool takes_offset(const Graph& g, const Uses& uses, const Node& node, ValueId value,
+                  const Offset& offset) {
+  if (!is(node, "Conv") || node.inputs[0] != value) return false;
+  const Tensor* weight = constant(g, node.inputs[1]);
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone;
+  const Tensor* bias = biased ? constant(g, node.inputs[2]) : nullptr;
+  if (!weight || weight->dtype() != DType::kFloat || (biased && !bias)) return false;
+  if (bias && (bias->dtype() != DType::kFloat || bias->size() != weight->dim(0) ||
+               uses.consumers[index(node.inputs[2])].size() != 1))
+    return false;
+  const int64_t channels = weight->dim(1) * attr_int(node, "group", 1);
+  if (offset.values.size() != 1 && static_cast<int64_t>(offset.values.size()) != channels)
+    return false;
+  const std::string mode = attr_string(node, "auto_pad", "NOTSET");
+  const std::vector<int64_t> pads = pads_of(node);
+  const bool pads_zeros = std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; });
+  return (mode == "NOTSET" || mode == "VALID") && (!pads_zeros || offset.values.size() == 1);
+}
+
+void add_to_bias(Graph& g, Node& conv, const Offset& offset) {
+  const Tensor& weight = *constant(g, conv.inputs[1]);
+  const int64_t rows = weight.dim(0), columns = weight.dim(1),
+                positions = rows > 0 ? weight.size() / std::max<int64_t>(1, rows * columns) : 0;
+  const int64_t each = std::max<int64_t>(1, rows / attr_int(conv, "group", 1));
+  const bool biased = conv.inputs.size() > 2 && conv.inputs[2] != ValueId::kNone;
+  Tensor bias = biased ? *constant(g, conv.inputs[2]) : Tensor(DType::kFloat, {rows});
+  auto out = bias.mutable_data<float>();
+  size_t at = 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    double sum = out[static_cast<size_t>(r)];
+    for (int64_t c = 0; c < columns; ++c) {
+      const auto channel = static_cast<size_t>(r / each * columns + c);
+      const double b = offset.values[offset.values.size() == 1 ? 0 : channel];
+      for (int64_t p = 0; p < positions; ++p) sum += b * weight.data<float>()[at++];
+    }
+    out[static_cast<size_t>(r)] = static_cast<float>(sum);
+  }
+  conv.inputs.resize(3, ValueId::kNone);
+  if (biased)
+    g.initializers.at(conv.inputs[2]).data = std::move(bias);
+  else
+    conv.inputs[2] = add_initializer(g, conv.name + "/bias", std::move(bias));
+}
+
+// x with −b around it, in the place of the convolution's zeros.
+Node padded(Graph& g, Node& conv, const Offset& offset) {
+  const std::vector<int64_t> pads = pads_of(conv);
+  const size_t half = pads.size() / 2;
+  std::vector<int64_t> all(4 + pads.size(), 0);
+  for (size_t d = 0; d < half; ++d) {
+    all[2 + d] = pads[d];
+    all[half + 4 + d] = pads[half + d];
+  }
+  Tensor amounts(DType::kInt64, {static_cast<int64_t>(all.size())});
+  std::copy(all.begin(), all.end(), amounts.mutable_data<int64_t>().begin());
+  Tensor fill(DType::kFloat, {});
+  fill.mutable_data<float>()[0] = -offset.values[0];
+  const std::string name = conv.name + "/pad";
+  const ValueId out = add_value(g, name, DType::kFloat);
+  Node node = make_node(g, name, "Pad",
+                        {offset.input, add_initializer(g, name + "/amounts", std::move(amounts)),
+                         add_initializer(g, name + "/value", std::move(fill))},
+                        {out});
+  std::erase_if(conv.attributes, [](const Attribute& a) { return a.name == "pads"; });
+  conv.inputs[0] = out;
+  return node;
+}
+
+}  // namespace
+
+void fold_offsets(Model& model) {
+  Graph& g = model.graph;
+  const Uses uses = uses_of(g);
+  std::vector<Node> pads;
+  for (size_t n = 0, count = g.nodes.size(); n < count; ++n) {
+    const auto offset = offset_of(g, g.nodes[n]);
+    const ValueId value = g.nodes[n].outputs[0];
+    if (!offset || uses.is_output[index(value)] || uses.consumers[index(value)].empty()) continue;
+    const auto& readers = uses.consumers[index(value)];
+    if (!std::ranges::all_of(readers, [&](int32_t r) {
+          return takes_offset(g, uses, g.nodes[static_cast<size_t>(r)], value, *offset);
+        }))
+      continue;
+    for (int32_t r : readers) {
+      Node& conv = g.nodes[static_cast<size_t>(r)];
+      const std::vector<int64_t> around = pads_of(conv);
+      add_to_bias(g, conv, *offset);
+      if (std::any_of(around.begin(), around.end(), [](int64_t p) { return p != 0; }))
+        pads.push_back(padded(g, conv, *offset));
+      else
+        conv.inputs[0] = offset->input;
+    }
+  }
+  for (Node& node : pads) g.nodes.push_back(std::move(node));
+  sort_nodes(g);
+  remove_dead(g);
+}
+
+}  // namespace qtool::passes
