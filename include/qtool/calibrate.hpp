@@ -16,6 +16,7 @@
 #include "qtool/exec.hpp"
 #include "qtool/format.hpp"
 #include "qtool/graph.hpp"
+#include "qtool/passes.hpp"
 
 namespace qtool {
 
@@ -81,6 +82,19 @@ struct CalibrateOptions {
 // number of threads and any chunk size; memory does not grow with the number of samples.
 CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
                            const SampleSource& source, const CalibrateOptions& options);
+
+// Channels of a value times a factor each, at least 1: all still fit into the range that they share, and
+// rounding to its steps costs the layers that read it `gain_db` less.
+struct Equalized {
+  std::string value;
+  std::vector<float> factors;
+  double gain_db = 0;
+};
+// Of each value the power of (shared range / channel's range), 0 to 1, that leaves the least noise of the
+// rounded value behind its readers without more than 5 % more of their rounded weights'; values that gain
+// less than 0.5 dB are left out. Noise counts relative to each output channel's own power.
+std::vector<Equalized> equalize(const std::vector<ScalableValue>& values,
+                                const CalibrationTable& table);
 
 // JSON with histograms and channels in `<path>.bin` beside it, whose checksum it holds; both atomic; exact
 // round trip. A file that is missing or damaged is Error{kUsage, QT-E140}.

@@ -5,6 +5,8 @@
 //   Lowered integer = lower_qdq(load_model("net.q.onnx"));    // QLinearConv … where the pattern allows
 #pragma once
 
+#include <functional>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -26,6 +28,29 @@ struct ExecutionOptions {
 // The same without changes that a person would see: constants, dead code, fusion of activations and
 // residual sums into their producers (attributes "activation", "residual_input").
 Model prepare_for_execution(const Model& model, const ExecutionOptions& options);
+
+// A layer that reads a value, seen by the value's channels.
+struct ChannelReader {
+  ValueId weight_value = ValueId::kNone;
+  const Tensor* weight = nullptr;  // of the model that was asked
+  int64_t row_axis = 0, channel_axis = 1, groups = 1;
+  int64_t channels() const;  // of its input
+  void for_each(
+      const std::function<void(int64_t row, int64_t channel, size_t element)>& visit) const;
+};
+// A value whose channels (axis 1) may each be multiplied by a positive number while the model computes
+// what it did: layers alone read it, and a layer or a constant factor makes it, behind nothing but
+// operators that pass factors on (Relu, pools, a constant Add).
+struct ScalableValue {
+  std::string name;
+  std::vector<ChannelReader> readers;
+};
+std::vector<ScalableValue> scalable_values(const Model& prepared);
+// The model with the channels of these values multiplied (cross-layer equalization, arXiv 1906.04721,
+// section 4.1). Results equal the model's up to float rounding. Throws Error{kModel, QT-E356} for a value that
+// is not scalable or has another number of channels.
+Model scale_channels(const Model& prepared,
+                     const std::map<std::string, std::vector<float>>& factors);
 
 // A graph input of fixed shape on which no result depends, or a whole number that only chooses the branches
 // of Ifs by comparison with constants.

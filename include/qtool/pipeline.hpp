@@ -30,6 +30,8 @@ struct Workspace {
   DataOptions data_options;
   int64_t random_samples = 0;
   uint64_t seed = 0;
+  // Channel factors that calibration chose, by value; its statistics are of the scaled model.
+  std::map<std::string, std::vector<float>> channel_factors;
   std::filesystem::path quantized;  // the last output of quantize; may be empty
   std::filesystem::path file(const std::string& name) const { return root / name; }
 };
@@ -61,10 +63,12 @@ struct CalibrateRequest {
   std::filesystem::path model;
   DataRequest data;
   std::optional<std::filesystem::path> workspace;
+  bool equalize = false;  // scale channels where the model stays what it is, see equalize()
   int threads = 1;
 };
 struct Calibrated {
   Workspace workspace;
+  std::vector<Equalized> equalized;
   CalibrationTable table;
   std::string data;  // "500 pictures in calib_images"
   int64_t skipped = 0;
@@ -81,6 +85,7 @@ struct PlanRequest {
   std::string score = "sqnr", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
   std::string weight_scale = "channel", granularity = "layer";
   bool signed_activations = false;
+  bool keep_loud = true;  // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 64;
   int threads = 1;
 };

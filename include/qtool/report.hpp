@@ -46,6 +46,7 @@ std::string inspect_json(const Inspection& inspection);
 // --- stages -------------------------------------------------------------------------------------
 struct CalibrateSummary {
   const CalibrationTable& table;
+  const std::vector<Equalized>& equalized;
   std::string data, workspace;
   int64_t skipped = 0;
   double seconds = 0;

@@ -21,6 +21,7 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
   }
   Prepared p;
   p.model = prepare(model);
+  if (!w.channel_factors.empty()) p.model = scale_channels(p.model, w.channel_factors);
   p.sites = find_sites(p.model, find_target(target));
   return p;
 }
@@ -58,13 +59,22 @@ void refuse_quantized(const Model& model) {
   }
 }
 
+std::vector<Equalized> choose_factors(const Model& prepared, const SampleSource& source,
+                                      int threads) {
+  const std::vector<ScalableValue> values = scalable_values(prepared);
+  if (values.empty()) return {};
+  std::vector<std::string> names;
+  for (const ScalableValue& value : values) names.push_back(value.name);
+  return equalize(values, calibrate(prepared, names, Spread(source, 32), {.threads = threads}));
+}
+
 }  // namespace
 
 Calibrated run_calibrate(const CalibrateRequest& request) {
   const double begin = now_seconds();
   const Model model = load_model(request.model);
   refuse_quantized(model);
-  const Model prepared = prepare(model);
+  Model prepared = prepare(model);
   const Sites sites = find_sites(prepared, *targets().front());
   std::vector<std::string> names;
   for (const ActivationSite& site : sites.activations) names.push_back(site.name);
@@ -74,11 +84,14 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   const auto source = open_source(data, prepared);
   Calibrated c;
   c.data = source->describe();
+  Workspace& w = c.workspace;
+  if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
+  for (const Equalized& e : c.equalized) w.channel_factors[e.value] = e.factors;
+  if (!c.equalized.empty()) prepared = scale_channels(prepared, w.channel_factors);
   c.table = calibrate(prepared, names, *source, {.threads = request.threads});
   c.table.model_fingerprint = model.fingerprint;
   c.table.random_data = request.data.random_samples > 0;
   c.skipped = source->skipped();
-  Workspace& w = c.workspace;
   w.root = request.workspace.value_or(fs::path(".qtool"));
   w.model = fs::absolute(request.model);
   w.fingerprint = model.fingerprint;

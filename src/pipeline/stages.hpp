@@ -1,6 +1,8 @@
 // What the stages share: artifacts of a workspace, opened and checked.
 #pragma once
 
+#include <algorithm>
+
 #include "qtool/pipeline.hpp"
 
 namespace qtool::pipeline {
@@ -24,5 +26,26 @@ std::unique_ptr<SampleSource> open_fed(const std::vector<std::filesystem::path>&
                                        const Preprocess& preprocess, const Model& model,
                                        DataOptions& options);
 CalibrationTable load_table(const Workspace& workspace);
+
+// A few chunks spread over the data that hold about so many samples.
+class Spread : public SampleSource {
+ public:
+  Spread(const SampleSource& source, int64_t samples) : source_(source) {
+    const int64_t each = std::max<int64_t>(1, source.samples() / std::max<int64_t>(1, all()));
+    count_ = std::min(all(), (samples + each - 1) / each);
+  }
+  int64_t samples() const override {
+    return source_.samples() * count_ / std::max<int64_t>(1, all());
+  }
+  int64_t chunk_count() const override { return count_; }
+  Batch chunk(int64_t index) const override { return source_.chunk(index * all() / count_); }
+  bool has_labels() const override { return source_.has_labels(); }
+  std::string describe() const override { return source_.describe(); }
+
+ private:
+  int64_t all() const { return source_.chunk_count(); }
+  const SampleSource& source_;
+  int64_t count_ = 0;
+};
 
 }  // namespace qtool::pipeline

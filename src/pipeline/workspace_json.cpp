@@ -42,6 +42,7 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     if (!json.at("shuffle_seed").is_null())
       w.data_options.shuffle_seed = json.at("shuffle_seed").get<uint64_t>();
     w.data_options.constants = json.value("constants", std::map<std::string, double>());
+    w.channel_factors = json.value("channel_factors", std::map<std::string, std::vector<float>>());
     w.random_samples = json.at("random_samples");
     w.seed = json.at("seed");
     w.quantized = json.value("quantized", std::string());
@@ -66,6 +67,7 @@ void save_workspace(const Workspace& w) {
       {"skip_bad", w.data_options.skip_bad},
       {"shuffle_seed", w.data_options.shuffle_seed ? Json(*w.data_options.shuffle_seed) : Json()},
       {"constants", w.data_options.constants},
+      {"channel_factors", w.channel_factors},
       {"random_samples", w.random_samples},
       {"seed", w.seed},
       {"quantized", w.quantized.string()}};

@@ -12,6 +12,13 @@ using namespace report;
 namespace report {
 namespace {
 
+std::string equalized_text(const std::vector<Equalized>& values) {
+  double most = 0;
+  for (const Equalized& e : values) most = std::max(most, e.gain_db);
+  return cat("the channels of ", values.size(), values.size() == 1 ? " tensor" : " tensors",
+             ", up to ", fixed(most, 1), " dB less rounding noise in what they are quantized to");
+}
+
 // The noise of one candidate; empty when the width was no candidate.
 std::optional<double> price(const std::vector<int>& widths, const std::vector<double>& noise,
                             int bits) {
@@ -67,6 +74,7 @@ std::string calibrate_text(const CalibrateSummary& s) {
       {"workspace", printable(s.workspace)},
       {"time", cat(fixed(s.seconds, 2), " s, ", fixed(rate, 0), " samples/s, peak memory ",
                    human_bytes(static_cast<double>(peak_rss_bytes())))}};
+  if (!s.equalized.empty()) facts.emplace_back("equalised", equalized_text(s.equalized));
   if (s.table.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
   // The extremes of everything are in --json and the report; a terminal gets the widest.

@@ -114,6 +114,10 @@ std::string inspect_json(const Inspection& in) {
 }
 
 std::string calibrate_json(const CalibrateSummary& s) {
+  Json equalized = Json::array();
+  for (const Equalized& e : s.equalized)
+    equalized.push_back(
+        {{"name", e.value}, {"channels", e.factors.size()}, {"gain_db", e.gain_db}});
   const Json json = {{"schema", "qtool.calibrate/1"},
                      {"workspace", s.workspace},
                      {"data", s.data},
@@ -124,6 +128,7 @@ std::string calibrate_json(const CalibrateSummary& s) {
                      {"samples_per_second",
                       s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0.0},
                      {"peak_rss_bytes", peak_rss_bytes()},
+                     {"equalized", equalized},
                      {"tensors", tensors(s.table)}};
   return json_text(json);
 }

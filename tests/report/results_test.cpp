@@ -101,8 +101,13 @@ TEST(Results, OfInspectAreHarmlessAndComplete) {
 
 TEST(Results, OfCalibrateSayWhenDataIsRandom) {
   const CalibrationTable table = hostile_table();
-  const CalibrateSummary s{
-      .table = table, .data = kHostile, .workspace = kHostile, .skipped = 1, .seconds = 2};
+  const std::vector<Equalized> equalized = {{kHostile, {1, 2}, 3.5}};
+  const CalibrateSummary s{.table = table,
+                           .equalized = equalized,
+                           .data = kHostile,
+                           .workspace = kHostile,
+                           .skipped = 1,
+                           .seconds = 2};
   expect_result(calibrate_text(s), calibrate_json(s), "qtool.calibrate/1",
                 {"samples", "seconds", "samples_per_second", "peak_rss_bytes", "tensors"});
   EXPECT_NE(calibrate_text(s).find("random data"), std::string::npos);

@@ -8,12 +8,14 @@ struct Options {
   std::string model;
   DataFlags data;
   WorkspaceFlag workspace;
-  bool dry_run = false;
+  bool dry_run = false, equalize = false;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "the float model")->required();
     data.bind_positional(app, false);
     workspace.bind(app);
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
+    app.add_flag("--equalize", equalize,
+                 "let channels of activations share their range evenly (helps rounding)");
     data.bind(app);
   }
 };
@@ -23,6 +25,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.model = o.model;
   request.data = o.data.request(global);
   request.workspace = o.workspace.get();
+  request.equalize = o.equalize;
   request.threads = global.thread_count();
   if (o.dry_run) return {dry_run_result("calibrate", calibrate_steps(request), global.json)};
   return {calibrate_result(qtool::run_calibrate(request), global.json)};

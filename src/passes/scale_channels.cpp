@@ -1,0 +1,215 @@
+// Channels of a value times a factor each: what makes the value takes the factor, what reads it the
+// inverse, and the model computes what it did (cross-layer equalization, arXiv 1906.04721, section 4.1).
+#include <algorithm>
+
+#include "passes/passes.hpp"
+#include "qtool/ops.hpp"
+
+namespace qtool {
+namespace {
+
+using passes::constant;
+
+// f(s·x) = s·f(x) for s > 0, channel by channel.
+bool keeps_factors(const Node& node) {
+  static constexpr std::string_view kTypes[] = {"Relu",          "LeakyRelu",        "PRelu",
+                                                "MaxPool",       "AveragePool",      "Identity",
+                                                "GlobalMaxPool", "GlobalAveragePool"};
+  return std::ranges::any_of(kTypes, [&](std::string_view type) { return is(node, type); });
+}
+
+// A layer whose weight and bias are constants of its own, channels of its result at axis 1.
+bool takes_factors(const Graph& g, const Uses& uses, const Node& node) {
+  const auto own = [&](size_t slot) {
+    const Tensor* t = slot < node.inputs.size() ? constant(g, node.inputs[slot]) : nullptr;
+    return t && t->dtype() == DType::kFloat && uses.consumers[index(node.inputs[slot])].size() == 1;
+  };
+  const bool gemm = is(node, "Gemm") && attr_float(node, "alpha", 1) == 1 &&
+                    attr_float(node, "beta", 1) == 1 && !attr_int(node, "transA", 0);
+  if (!gemm && !is(node, "Conv") && !(is(node, "ConvTranspose") && attr_int(node, "group", 1) == 1))
+    return false;
+  const Tensor* bias = node.inputs.size() > 2 ? constant(g, node.inputs[2]) : nullptr;
+  const bool biased = node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone;
+  return own(1) && (!biased || (own(2) && bias->rank() == 1));
+}
+
+// The chain that makes `value`, up to the node that can take its factors.
+struct Chain {
+  std::vector<int32_t> nodes;  // from the value upwards; the last takes the factors
+};
+
+class Finder {
+ public:
+  explicit Finder(const Model& model)
+      : g_(model.graph), uses_(uses_of(model.graph)), captured_(g_.values.size(), false) {
+    for (const Node& node : g_.nodes)
+      for (const std::string& name : captured_names(node))
+        if (const ValueId v = g_.find(name); v != ValueId::kNone) captured_[index(v)] = true;
+  }
+
+  // Its readers; empty when factors on its channels would change the model.
+  std::vector<ChannelReader> readers(ValueId value) const {
+    const auto& shape = g_.value(value).shape;
+    if (!shape || shape->size() < 2 || (*shape)[1] <= 0 || !is_private(value)) return {};
+    std::vector<ChannelReader> found;
+    for (int32_t n : uses_.consumers[index(value)]) {
+      const Node& node = g_.nodes[static_cast<size_t>(n)];
+      const bool matrix = is(node, "Gemm") && !attr_int(node, "transA", 0);
+      const bool layer = is(node, "Conv") || is(node, "ConvTranspose") ||
+                         ((matrix || is(node, "MatMul")) && shape->size() == 2);
+      const Tensor* weight = node.inputs.size() > 1 ? constant(g_, node.inputs[1]) : nullptr;
+      if (!layer || node.inputs[0] != value || !weight || weight->dtype() != DType::kFloat ||
+          weight->rank() < 2 || uses_.consumers[index(node.inputs[1])].size() != 1)
+        return {};
+      found.push_back(reader_of(node, *weight));
+      if (found.back().channels() != (*shape)[1]) return {};
+    }
+    return found;
+  }
+
+  std::optional<Chain> chain(ValueId value) const {
+    Chain chain;
+    const int64_t channels = (*g_.value(value).shape)[1];
+    for (ValueId v = value;;) {
+      const int32_t n = uses_.producer[index(v)];
+      if (n < 0 || (v != value && !(is_private(v) && uses_.consumers[index(v)].size() == 1)))
+        return std::nullopt;
+      const Node& node = g_.nodes[static_cast<size_t>(n)];
+      chain.nodes.push_back(n);
+      if (takes_factors(g_, uses_, node)) return chain;
+      if (const int side = constant_operand(node, channels); side >= 0) {
+        if (is(node, "Mul")) return chain;
+        v = node.inputs[static_cast<size_t>(1 - side)];
+      } else if (keeps_factors(node) && node.outputs[0] == v) {
+        v = node.inputs[0];
+      } else {
+        return std::nullopt;
+      }
+    }
+  }
+
+  const Uses& uses() const { return uses_; }
+
+ private:
+  bool is_private(ValueId v) const {
+    return !uses_.is_output[index(v)] && !captured_[index(v)] && !uses_.consumers[index(v)].empty();
+  }
+
+  static ChannelReader reader_of(const Node& node, const Tensor& weight) {
+    const ValueId id = node.inputs[1];
+    if (is(node, "Conv")) return {id, &weight, 0, 1, attr_int(node, "group", 1)};
+    if (is(node, "ConvTranspose")) return {id, &weight, 1, 0, 1};
+    const bool turned = attr_int(node, "transB", 0) != 0;
+    return {id, &weight, turned ? 0 : weight.rank() - 1, turned ? 1 : weight.rank() - 2, 1};
+  }
+
+  // The slot of a Mul's or Add's operand that is one number, or one a channel; −1: none.
+  int constant_operand(const Node& node, int64_t channels) const {
+    if (!is(node, "Mul") && !is(node, "Add")) return -1;
+    const auto& shape = g_.value(node.outputs[0]).shape;
+    for (size_t side = 0; side < 2 && shape; ++side) {
+      const Tensor* t = constant(g_, node.inputs[side]);
+      if (!t || t->dtype() != DType::kFloat || t->rank() > static_cast<int64_t>(shape->size()))
+        continue;
+      const int64_t axis = t->rank() - static_cast<int64_t>(shape->size()) + 1;
+      if (t->size() == 1 || (t->size() == channels && axis >= 0 && t->dim(axis) == channels))
+        return static_cast<int>(side);
+    }
+    return -1;
+  }
+
+  const Graph& g_;
+  Uses uses_;
+  std::vector<bool> captured_;
+};
+
+void multiply(Tensor& t, int64_t axis, std::span<const float> factors) {
+  auto data = t.mutable_data<float>();
+  int64_t inner = 1;
+  for (int64_t d = axis + 1; d < t.rank(); ++d) inner *= t.dim(d);
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] *= factors[static_cast<size_t>(static_cast<int64_t>(i) / inner % t.dim(axis))];
+}
+
+// What makes the value takes the factors.
+void scale_chain(Graph& g, const Chain& chain, std::span<const float> factors) {
+  const auto channels = static_cast<int64_t>(factors.size());
+  for (int32_t n : chain.nodes) {
+    Node& node = g.nodes[static_cast<size_t>(n)];
+    if (keeps_factors(node)) continue;
+    if (is(node, "Mul") || is(node, "Add")) {
+      const size_t side = constant(g, node.inputs[0]) ? 0 : 1;
+      const Tensor& old = *constant(g, node.inputs[side]);
+      Shape shape(g.value(node.outputs[0]).shape->size() - 1, 1);
+      shape[0] = channels;
+      Tensor wide(DType::kFloat, shape);
+      auto data = wide.mutable_data<float>();
+      for (size_t c = 0; c < data.size(); ++c)
+        data[c] = static_cast<float>(old.number(old.size() == 1 ? 0 : static_cast<int64_t>(c))) *
+                  factors[c];
+      node.inputs[side] =
+          add_initializer(g, cat(g.value(node.inputs[side]).name, "/scaled"), std::move(wide));
+      continue;
+    }
+    const bool turned = is(node, "Gemm") && !attr_int(node, "transB", 0);
+    multiply(g.initializers.at(node.inputs[1]).data, is(node, "ConvTranspose") || turned ? 1 : 0,
+             factors);
+    if (node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone)
+      multiply(g.initializers.at(node.inputs[2]).data, 0, factors);
+  }
+}
+
+}  // namespace
+
+int64_t ChannelReader::channels() const { return weight->dim(channel_axis) * groups; }
+
+void ChannelReader::for_each(
+    const std::function<void(int64_t row, int64_t channel, size_t element)>& visit) const {
+  const Shape strides = strides_of(weight->shape());
+  const int64_t rows = weight->dim(row_axis), each = std::max<int64_t>(1, rows / groups);
+  for (int64_t i = 0; i < weight->size(); ++i) {
+    const auto at = [&](int64_t axis) {
+      return i / strides[static_cast<size_t>(axis)] % weight->dim(axis);
+    };
+    const int64_t row = at(row_axis);
+    visit(row, row / each * weight->dim(channel_axis) + at(channel_axis), static_cast<size_t>(i));
+  }
+}
+
+std::vector<ScalableValue> scalable_values(const Model& model) {
+  const Finder finder(model);
+  std::vector<ScalableValue> found;
+  for (size_t v = 0; v < model.graph.values.size(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    std::vector<ChannelReader> readers = finder.readers(id);
+    if (!readers.empty() && finder.chain(id))
+      found.push_back({model.graph.values[v].name, std::move(readers)});
+  }
+  return found;
+}
+
+Model scale_channels(const Model& model, const std::map<std::string, std::vector<float>>& factors) {
+  Model m = model;
+  const Finder finder(model);  // nodes and what reads them stay as they are
+  for (const auto& [name, factor] : factors) {
+    const ValueId value = model.graph.find(name);
+    const auto readers =
+        value == ValueId::kNone ? std::vector<ChannelReader>{} : finder.readers(value);
+    const auto chain = readers.empty() ? std::nullopt : finder.chain(value);
+    if (!chain || readers[0].channels() != static_cast<int64_t>(factor.size()))
+      throw_model("QT-E356", cat("the channels of '", printable(name), "' cannot be scaled"));
+    for (const ChannelReader& reader : readers) {
+      Tensor& weight = m.graph.initializers.at(reader.weight_value).data;
+      auto data = weight.mutable_data<float>();
+      reader.for_each([&](int64_t, int64_t channel, size_t element) {
+        data[element] /= factor[static_cast<size_t>(channel)];
+      });
+    }
+    scale_chain(m.graph, *chain, factor);
+  }
+  remove_dead(m.graph);
+  verify(m.graph);
+  return m;
+}
+
+}  // namespace qtool

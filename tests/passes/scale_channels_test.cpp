@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+
+#include "qtool/exec.hpp"
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool {
+namespace {
+
+Tensor noise(Shape shape, uint64_t seed) {
+  Rng rng(seed);
+  Tensor t(DType::kFloat, std::move(shape));
+  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
+  return t;
+}
+
+// A model whose inputs but "x" become constants of noise.
+Model with_weights(const std::string& text) {
+  Model model = model_from_text(text);
+  uint64_t seed = 1;
+  for (const ValueId v : std::vector<ValueId>(model.graph.inputs)) {
+    const Value& value = model.graph.value(v);
+    if (value.name != "x") model.graph.initializers[v].data = noise(*value.shape, seed++);
+  }
+  return prepare(model);
+}
+
+void expect_equal(const Model& a, const Model& b, const Shape& shape) {
+  const Tensor x = noise(shape, 99);
+  const Tensor want = Executor(a).run({{"x", x}})[0], have = Executor(b).run({{"x", x}})[0];
+  ASSERT_EQ(want.shape(), have.shape());
+  for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have.number(i), want.number(i), 1e-4) << i;
+}
+
+std::vector<float> factors(size_t n) {
+  std::vector<float> f;
+  for (size_t c = 0; c < n; ++c) f.push_back(1.f + 0.5f * static_cast<float>(c));
+  return f;
+}
+
+std::vector<std::string> names(const Model& model) {
+  std::vector<std::string> found;
+  for (const ScalableValue& value : scalable_values(model)) found.push_back(value.name);
+  return found;
+}
+
+TEST(ScaleChannels, KeepsWhatAModelComputes) {
+  const Model conv = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 1, 3, 3] w2, float[2, 4, 1, 1] w3, float[4, 2, 2, 2] w4) => (float y)
+{ a = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  r = Relu(a)  p = MaxPool <kernel_shape = [2, 2], strides = [1, 1]> (r)
+  d = Conv <group = 4, pads = [1, 1, 1, 1]> (p, w2)  e = ConvTranspose(d, w4)  y = HardSwish(e) })");
+  EXPECT_EQ(names(conv), (std::vector<std::string>{"p", "d"}));
+  expect_equal(conv, scale_channels(conv, {{"p", factors(4)}, {"d", factors(4)}}), {1, 3, 6, 6});
+
+  const Model dense = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 5] x, float[6, 5] w1, float[6] b1, float[6, 3] w2) => (float y)
+{ a = Gemm <transB = 1> (x, w1, b1)  r = LeakyRelu(a)  y = MatMul(r, w2) })");
+  EXPECT_EQ(names(dense), std::vector<std::string>{"r"});
+  expect_equal(dense, scale_channels(dense, {{"r", factors(6)}}), {2, 5});
+
+  // A constant factor takes the factors of what no layer makes.
+  const Model affine = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 6, 6] x, float k, float[1, 4, 1, 1] b, float[2, 4, 3, 3] w, float[3, 4, 1, 1] v) => (float y, float z)
+{ h = HardSwish(x)  m = Mul(k, h)  a = Add(m, b)  r = Relu(a)  y = Conv(r, w)  z = Conv(r, v) })");
+  EXPECT_EQ(names(affine), std::vector<std::string>{"r"});
+  expect_equal(affine, scale_channels(affine, {{"r", factors(4)}}), {1, 4, 6, 6});
+}
+
+TEST(ScaleChannels, LeavesAloneWhatOthersSee) {
+  // A residual sum, a bounded activation, a graph output, a shared weight.
+  EXPECT_TRUE(names(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w1, float[4, 4, 1, 1] w2) => (float y)
+{ a = Conv(x, w1)  b = Conv(a, w2)  y = Add(a, b) })"))
+                  .empty());
+  EXPECT_TRUE(names(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w1, float[4, 4, 1, 1] w2, float lo, float hi) => (float y)
+{ a = Conv(x, w1)  c = Clip(a, lo, hi)  y = Conv(c, w2) })"))
+                  .empty());
+  EXPECT_TRUE(names(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w1, float[4, 4, 1, 1] w2) => (float y, float[1, 4, 4, 4] a)
+{ a = Conv(x, w1)  y = Conv(a, w2) })"))
+                  .empty());
+  const Model shared = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w) => (float y)
+{ a = Conv(x, w)  y = Conv(a, w) })");
+  EXPECT_TRUE(names(shared).empty());
+  EXPECT_THROW(scale_channels(shared, {{"a", factors(4)}}), Error);
+}
+
+TEST(FoldOffsets, MovesAConstantIntoTheBiasesOfItsReaders) {
+  const char* text = R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w, float[2, 4, 1, 1] v, float[2] c) => (float y, float z)
+{ h = HardSwish(x)  m = Mul(h, k)  a = Add(m, b)  y = Conv <group = 4, pads = [1, 0, 2, 1]> (a, w)
+  z = Conv(a, v, c) })";
+  Model original = model_from_text(text);
+  uint64_t seed = 1;
+  for (const ValueId v : std::vector<ValueId>(original.graph.inputs)) {
+    const Value& value = original.graph.value(v);
+    if (value.name != "x") original.graph.initializers[v].data = noise(*value.shape, seed++);
+  }
+  const Model prepared = prepare(original);
+  for (const Node& node : prepared.graph.nodes) EXPECT_FALSE(is(node, "Add"));
+  expect_equal(original, prepared, {1, 4, 6, 5});
+}
+
+}  // namespace
+}  // namespace qtool
