@@ -59,6 +59,17 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const CalibrationTable& table, const SampleSource* source,
                          const QuantizeOptions& options);
 
+// An activation whose quantizer alone makes at least half of the noise that all quantizers of activations
+// (but those found before) make at the first output, where that is over −40 dB.
+struct LoudActivation {
+  std::string name;            // with it go all values that share its parameters
+  double noise = 0, rest = 0;  // relative noise power: it alone, and all others without it
+};
+// By halving, with real runs over `source`, weights in float: a few runs where there is none.
+std::vector<LoudActivation> loud_activations(const Model& model, const Sites& sites,
+                                             const QuantPlan& plan, const CalibrationTable& table,
+                                             const SampleSource& source, int threads);
+
 // Second moments of a layer's inputs over output positions, x̂ in the quantized network, x in the
 // float network; columns as the weight's rows have them, in (kernel position, input channel) order.
 struct GroupMoments {

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "pipeline/floors.hpp"
 #include "pipeline/stages.hpp"
 
@@ -20,6 +22,10 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+std::string decibels(double noise) {
+  return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10);
+}
+
 void check_widths(const std::vector<int>& widths, int lowest, int highest, std::string_view what) {
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
@@ -28,7 +34,40 @@ void check_widths(const std::vector<int>& widths, int lowest, int highest, std::
   }
 }
 
-Searched uniform(const Prepared& p, const PlanRequest& request) {
+// Leaves in float what alone would make most of the noise, unless --keep names a layer that reads it.
+void keep_loud(const Prepared& p, const Workspace& w, const PlanRequest& request, QuantPlan& plan) {
+  plan.range_method = request.range;
+  plan.signed_activations = request.signed_activations;
+  const auto source = source_of(w, p.model);
+  const Spread some(*source, 16);
+  for (const LoudActivation& loud :
+       loud_activations(p.model, p.sites, plan, load_table(w), some, request.threads)) {
+    std::set<std::string> values;
+    for (const ActivationSite& site : p.sites.activations)
+      if (site.name == loud.name || site.shares_with == loud.name) values.insert(site.name);
+    std::vector<LayerChoice*> readers;
+    for (LayerChoice& layer : plan.layers)
+      if (values.contains(p.sites.layer(layer.name)->input)) readers.push_back(&layer);
+    const std::string reason = cat("quantized, its input alone would leave ", decibels(loud.noise),
+                                   " dB, all others leave ", decibels(loud.rest));
+    if (std::ranges::any_of(readers, [](const LayerChoice* l) { return !l->reason.empty(); })) {
+      log(LogLevel::kWarning, cat("activation '", printable(loud.name), "': ", reason,
+                                  " dB; --keep asks for it all the same"));
+      continue;
+    }
+    for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
+    for (LayerChoice* layer : readers) {
+      layer->activation_bits = kFloatBits;
+      layer->reason = reason;
+    }
+    log(LogLevel::kWarning, cat("activation '", printable(loud.name),
+                                "' stays in float: quantized, it alone would leave ",
+                                decibels(loud.noise), " dB, all others leave ", decibels(loud.rest),
+                                " dB (--no-float-activations quantizes it)"));
+  }
+}
+
+Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
   const UniformChoice choice = parse_uniform(*request.uniform);
   check_widths({choice.weight_bits}, 2, 8, "weights");
   check_widths({choice.activation_bits}, 2, 16, "activations");
@@ -38,6 +77,8 @@ Searched uniform(const Prepared& p, const PlanRequest& request) {
   s.assignment.status = "given";
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
+  if (request.keep_loud && choice.activation_bits < kFloatBits)
+    keep_loud(p, w, request, s.assignment.plan);
   return s;
 }
 
@@ -90,7 +131,7 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   (void)find_optimizer(request.optimizer);
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);
-  Searched s = request.uniform ? uniform(p, request) : search(p, w, request);
+  Searched s = request.uniform ? uniform(p, w, request) : search(p, w, request);
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
   s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
   s.assignment.plan.model_fingerprint = w.fingerprint;

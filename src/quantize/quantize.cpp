@@ -25,6 +25,8 @@ double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResul
 
 // Samples that no layer is optimised on: at most this many, and an eighth.
 constexpr int64_t kMostHeldOut = 32;
+// Samples that tell which of two networks is better, fitted ones among them where few are held out.
+constexpr int64_t kLeastJudged = 8;
 
 // Layers optimised in sequence on most chunks, kept when the outputs of held-out chunks are closer to
 // float than those of layers that were each rounded by themselves.
@@ -51,9 +53,12 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
     return find_optimizer(layer.second.weight.method).needs_moments;
   });
   const Distance kind = fitted ? Distance::kNoise : Distance::kDivergence;
+  // One or two samples say little about two networks; samples with that much data are not overfitted.
+  const int64_t judged =
+      std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
   const auto distance = [&](const LayerResults& layers) {
     return output_distance(model, insert_qdq(model, sites, activations, layers), source,
-                           chunks - held_out, chunks, kind, options.threads);
+                           chunks - judged, chunks, kind, options.threads);
   };
   const double before = distance(plain), after = distance(optimized);
   kept = after < before;
@@ -91,6 +96,12 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
                                plan.input_bits(site), weight_sqnr(weight, site, layer),
                                corrected && !layer.bias.empty(), layer.note});
     }
+  }
+  const bool some = std::ranges::any_of(plan.activation_bits,
+                                        [](const auto& a) { return a.second != kFloatBits; });
+  for (const ActivationSite& site : sites.activations) {
+    if (some && plan.activation_bits.at(site.name) == kFloatBits)
+      result.float_layers.emplace_back(site.name, "the plan keeps this activation in float");
   }
   for (const NodeSite& node : sites.nodes)
     if (!node.reason.empty()) result.float_layers.emplace_back(node.name, node.reason);

@@ -8,6 +8,7 @@
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
+#include "quantize/moments.hpp"
 
 namespace qtool {
 namespace {
@@ -333,6 +334,55 @@ g (float[n, 2, 5, 5] x, float[2, 2, 3, 3] w) => (float[n, 2, 5, 5] y)
       tensors += initializer.data.dtype() == DType::kInt8 && initializer.data.rank() == 4;
     EXPECT_EQ(tensors, 1) << method;
   }
+}
+
+// A signal of which one channel is loud: its quantizer leaves nothing of the other.
+TEST(LoudActivations, AreThoseThatMakeMostOfTheNoise) {
+  Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 2, 4, 4] x, float[1, 2, 1, 1] k, float[2, 1, 1, 1] w1, float[2, 2, 1, 1] w2) => (float y)
+{ a = Mul(x, k)  s = Sin(a)  l = Mul(s, k)  d = Conv <group = 2> (l, w1)  r = Relu(d)  y = Conv(r, w2) })");
+  Graph& g = model.graph;
+  g.initializers[g.find("k")].data = Tensor::of<float>({1, 2, 1, 1}, {1, 2000});
+  g.initializers[g.find("w1")].data = Tensor::of<float>({2, 1, 1, 1}, {1, 0.0005f});
+  g.initializers[g.find("w2")].data = Tensor::of<float>({2, 2, 1, 1}, {1, 0.5f, -0.5f, 1});
+  model = prepare(model);
+  const Sites sites = find_sites(model, find_target("ort-cpu"));
+  const auto source = random_data(16, 1, {{"x", DType::kFloat, {-1, 2, 4, 4}}}, 1);
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  const CalibrationTable table = calibrate(model, names, *source, {});
+  const auto loud = loud_activations(model, sites, uniform_plan(sites, {8, 8}), table, *source, 2);
+  ASSERT_EQ(loud.size(), 1u);
+  EXPECT_EQ(loud[0].name, "l");
+  EXPECT_GT(loud[0].noise, 10 * loud[0].rest);
+
+  Fixture even;
+  EXPECT_TRUE(loud_activations(even.model, even.sites, uniform_plan(even.sites, {8, 8}), even.table,
+                               *even.source, 2)
+                  .empty());
+}
+
+// Means are far larger than what varies: H must still be a matrix of squares.
+TEST(Moments, OfAnInputThatHardlyMovesAreExact) {
+  const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3] x, float[2, 3] w) => (float y) { y = Gemm <transB = 1> (x, w) })");
+  const Tensor weight = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  LayerSite site;
+  site.dense = true;
+  site.channels = 2;
+  const qdq::ColumnReader reader(model.graph.nodes[0], site, weight);
+  Tensor x(DType::kFloat, {512, 3});
+  auto data = x.mutable_data<float>();
+  Rng rng(3);
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = 100.f + static_cast<float>(i % 3) + 0.01f * static_cast<float>(rng.normal());
+  const InputMoments m = qdq::input_moments(reader, 1,
+                                            [&](int64_t) {
+                                              return qdq::LayerValues{x, x, {}, {}};
+                                            },
+                                            {});
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(m.groups[0].h[4 * i], 1e-4, 2e-5);
+  EXPECT_NEAR(m.groups[0].h[1], 0, 2e-5);
 }
 
 }  // namespace

@@ -263,6 +263,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--weights", weights, "candidate widths of weights: 2 to 8, float"));
   shape(app.add_option("--activations", activations,
                        "candidate widths of activations: 4 to 16, float"));
+  shape(app.add_flag("--no-float-activations", no_float_activations,
+                     "uniform plans: quantize activations that make most of the noise, too"));
   shape(app.add_flag("--signed-activations", signed_activations, "s8 symmetric rather than u8"));
   shape(app.add_option("--range", range, "clip range of activations (see `qtool list ranges`)"));
   shape(app.add_option("--score", score, "sensitivity (see `qtool list scores`)"));
@@ -330,6 +332,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.range = range;
   r.target = target;
   r.signed_activations = signed_activations;
+  r.keep_loud = !no_float_activations;
   r.score_samples = score_samples;
   r.threads = global.thread_count();
   return r;

@@ -56,7 +56,7 @@ struct PlanFlags {
               format = "uniform";
   std::string effort = "fast", time, profile, activation_mode = "static", export_style = "qdq";
   int64_t score_samples = 64;
-  bool signed_activations = false;
+  bool signed_activations = false, no_float_activations = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform
   void bind(CLI::App& app);
   qtool::PlanRequest request(const GlobalOptions& global) const;

@@ -1,0 +1,79 @@
+// Activations whose quantizer alone makes half of all the noise at the outputs, found by halving: a
+// raw waveform or a spectrum, whose quiet parts matter as much as the loud ones.
+#include <algorithm>
+#include <cmath>
+
+#include "quantize/internal.hpp"
+
+namespace qtool {
+namespace {
+
+using namespace qdq;
+
+constexpr double kQuiet = 1e-4;  // relative noise power that needs no repair: 40 dB
+
+class Search {
+ public:
+  Search(const Model& model, const Sites& sites, const ActivationParams& params,
+         const SampleSource& source, int threads)
+      : model_(model), sites_(sites), params_(params), source_(source), threads_(threads) {}
+
+  // Of the values `owners` and all that share their parameters.
+  double noise(std::span<const std::string> owners) const {
+    ActivationParams chosen;
+    for (const ActivationSite& site : sites_.activations) {
+      const std::string& owner = site.shares_with.empty() ? site.name : site.shares_with;
+      const auto found = params_.find(site.name);
+      if (found != params_.end() && std::ranges::find(owners, owner) != owners.end())
+        chosen.insert(*found);
+    }
+    return output_distance(model_, insert_qdq(model_, sites_, chosen, {}), source_, 0,
+                           source_.chunk_count(), Distance::kNoise, threads_);
+  }
+
+  // The one of `owners` that makes half of `all`; empty: none does.
+  std::string loudest(std::span<const std::string> owners, double all, double& alone) const {
+    while (owners.size() > 1) {
+      const auto half = owners.size() / 2;
+      const double first = noise(owners.first(half)), second = noise(owners.subspan(half));
+      if (!(std::max(first, second) >= all / 2)) return "";
+      owners = first > second ? owners.first(half) : owners.subspan(half);
+      alone = std::max(first, second);
+    }
+    return owners.front();
+  }
+
+ private:
+  const Model& model_;
+  const Sites& sites_;
+  const ActivationParams& params_;
+  const SampleSource& source_;
+  int threads_;
+};
+
+}  // namespace
+
+std::vector<LoudActivation> loud_activations(const Model& model, const Sites& sites,
+                                             const QuantPlan& plan, const CalibrationTable& table,
+                                             const SampleSource& source, int threads) {
+  const ActivationParams params = activation_params(sites, plan, table);
+  std::vector<std::string> owners;
+  for (const ActivationSite& site : sites.activations)
+    if (site.shares_with.empty() && params.contains(site.name)) owners.push_back(site.name);
+  const Search search(model, sites, params, source, threads);
+  std::vector<LoudActivation> loud;
+  double all = owners.empty() ? 0 : search.noise(owners);
+  while (owners.size() > 1 && all > kQuiet) {
+    LoudActivation found;
+    found.noise = all;
+    found.name = search.loudest(owners, all, found.noise);
+    if (found.name.empty()) break;
+    std::erase(owners, found.name);
+    found.rest = all = search.noise(owners);
+    if (!(found.rest <= found.noise)) break;
+    loud.push_back(std::move(found));
+  }
+  return loud;
+}
+
+}  // namespace qtool
