@@ -1,3 +1,4 @@
+#include "exec/floats/kernels.hpp"
 #include "exec/integer/kernels.hpp"
 #include "exec/onednn/kernels.hpp"
 
@@ -18,6 +19,10 @@ std::span<const KernelDef> fast_kernels() {
       {"Sqrt", "", onednn::make_eltwise},
       {"Exp", "", onednn::make_eltwise},
       {"Clip", "", onednn::make_eltwise},
+      {"Gelu", "", onednn::make_eltwise},
+      {"Erf", "", floats::make_erf},
+      {"LayerNormalization", "", floats::make_layer_normalization},
+      {"RMSNormalization", "", floats::make_layer_normalization},
       {"Add", "", onednn::make_binary},
       {"Sub", "", onednn::make_binary},
       {"Mul", "", onednn::make_binary},

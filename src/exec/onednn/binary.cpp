@@ -1,6 +1,6 @@
 // Add, Sub, Mul, Div of floats: equal shapes in the first input's layout, or the second broadcast.
-#include "exec/onednn/common.hpp"
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/primitive.hpp"
 
 namespace qtool::onednn {
 namespace {
@@ -15,35 +15,40 @@ std::optional<dnnl::algorithm> algorithm_of(const std::string& type) {
 
 class BinaryKernel : public Kernel {
  public:
-  BinaryKernel(const dnnl::binary::primitive_desc& pd, Shape output,
+  BinaryKernel(const dnnl::binary::primitive_desc& pd, const KernelRequest& request,
                std::shared_ptr<const Layout> layout)
-      : pd_(pd), primitive_(pd), output_(std::move(output)), layout_(std::move(layout)) {}
+      : name_(implementation(pd)),
+        output_(request.inputs[0].shape),
+        layout_(std::move(layout)),
+        bytes_(pd.dst_desc().get_size()),
+        primitive_(dnnl::binary(pd), pd.scratchpad_desc(),
+                   {{DNNL_ARG_SRC_0, pd.src0_desc()},
+                    {DNNL_ARG_SRC_1, pd.src1_desc()},
+                    {DNNL_ARG_DST, pd.dst_desc()}}) {
+    if (request.inputs[1].shape == output_) second_.emplace(request.inputs[1], pd.src1_desc());
+  }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
     if (inputs[0].layout && !layout_) inputs[0] = Array(inputs[0].plain());
-    const bool same_shape = inputs[1].shape == output_;
-    const dnnl::memory second = same_shape ? in_layout(inputs[1], pd_.src1_desc(), keep)
-                                           : memory_of(pd_.src1_desc(), inputs[1].tensor.raw());
+    const void* second = second_ ? second_->address(inputs[1], keep) : inputs[1].tensor.raw();
     const Tensor first = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
-    outputs[0] = first.defined()
-                     ? make_array(DType::kFloat, output_, layout_, pd_.dst_desc().get_size())
-                     : std::move(inputs[0]);
+    outputs[0] = first.defined() ? make_array(DType::kFloat, output_, layout_, bytes_)
+                                 : std::move(inputs[0]);
     void* result = outputs[0].tensor.mutable_raw();
-    Arguments arguments{
-        {DNNL_ARG_SRC_0, memory_of(pd_.src0_desc(), first.defined() ? first.raw() : result)},
-        {DNNL_ARG_SRC_1, second},
-        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    const void* const addresses[] = {first.defined() ? first.raw() : result, second, result};
+    primitive_.run(addresses);
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::binary::primitive_desc pd_;
-  dnnl::binary primitive_;
+  std::string name_;
   Shape output_;
   std::shared_ptr<const Layout> layout_;
+  size_t bytes_;
+  std::optional<Source> second_;  // absent: it is broadcast
+  Primitive primitive_;
 };
 
 }  // namespace
@@ -77,7 +82,7 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
                                           engine());
 #endif
     if (std::string_view(pd.impl_info_str()).find("ref") != std::string_view::npos) return nullptr;
-    return std::make_unique<BinaryKernel>(pd, a.shape, layout);
+    return std::make_unique<BinaryKernel>(pd, request, layout);
   } catch (const dnnl::error&) {
     return nullptr;
   }

@@ -1,5 +1,6 @@
 #include "exec/onednn/common.hpp"
 
+#include "exec/onednn/primitive.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::onednn {
@@ -68,10 +69,11 @@ bool BlockedLayout::equals(const Layout& other) const {
 }
 
 Tensor BlockedLayout::to_plain(const Tensor& bytes) const {
+  std::call_once(made_, [&] {
+    to_plain_ = std::make_shared<Reorder>(descriptor_, plain_descriptor(dtype_, shape_));
+  });
   Tensor out = Tensor::uninitialized(dtype_, shape_);
-  dnnl::memory from = memory_of(descriptor_, bytes.raw());
-  dnnl::memory to = memory_of(plain_descriptor(dtype_, shape_), out.mutable_raw());
-  dnnl::reorder(from, to).execute(stream(), from, to);
+  to_plain_->run(bytes.raw(), out.mutable_raw());
   return out;
 }
 
@@ -123,16 +125,6 @@ dnnl::primitive_attr user_scratchpad() {
 }
 
 #if DNNL_VERSION_MAJOR >= 3
-OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int weight_mask)
-    : scales_(std::move(scales)) {
-  attr.set_scales_mask(DNNL_ARG_WEIGHTS, scales_.size() == 1 ? 0 : weight_mask);
-}
-void OutputScale::bind(Arguments& arguments) const {
-  arguments.insert(
-      {DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS,
-       memory_of(plain_descriptor(DType::kFloat, {static_cast<int64_t>(scales_.size())}),
-                 scales_.data())});
-}
 void set_source_zero_point(dnnl::primitive_attr& attr) {
   attr.set_zero_points_mask(DNNL_ARG_SRC, 0);
 }
@@ -140,10 +132,6 @@ void set_result_zero_point(dnnl::primitive_attr& attr) {
   attr.set_zero_points_mask(DNNL_ARG_DST, 0);
 }
 #else
-OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int) {
-  attr.set_output_scales(scales.size() == 1 ? 0 : 2, scales);
-}
-void OutputScale::bind(Arguments&) const {}
 void set_source_zero_point(dnnl::primitive_attr& attr) {
   attr.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
 }
@@ -152,29 +140,41 @@ void set_result_zero_point(dnnl::primitive_attr& attr) {
 }
 #endif
 
-dnnl::memory scalar_memory(const int32_t& value) {
-  return memory_of(plain_descriptor(DType::kInt32, {1}), &value);
-}
-
 bool append_activation(dnnl::post_ops& ops, const Node& node) {
   using A = dnnl::algorithm;
+  struct Known {
+    std::string_view kind;
+    A algorithm;
+  };
+  static constexpr Known kKnown[] = {
+      {"Relu", A::eltwise_relu}, {"LeakyRelu", A::eltwise_relu},
+      {"Clip", A::eltwise_clip}, {"Sigmoid", A::eltwise_logistic},
+      {"Tanh", A::eltwise_tanh}, {"Gelu", A::eltwise_gelu_erf},
+  };
   const std::string kind = attr_string(node, "activation", "");
-  const float alpha = attr_float(node, "activation_alpha", 0),
-              beta = attr_float(node, "activation_beta", 0);
-  A algorithm;
   if (kind.empty()) return true;
-  if (kind == "Relu")
-    algorithm = A::eltwise_relu;
-  else if (kind == "Clip")
-    algorithm = A::eltwise_clip;
-  else
-    return false;
+  const auto append = [&](A algorithm, float alpha, float beta) {
 #if DNNL_VERSION_MAJOR >= 3
-  ops.append_eltwise(algorithm, alpha, beta);
+    ops.append_eltwise(algorithm, alpha, beta);
 #else
-  ops.append_eltwise(1.f, algorithm, alpha, beta);
+    ops.append_eltwise(1.f, algorithm, alpha, beta);
 #endif
-  return true;
+    return true;
+  };
+  if (kind == "HardSwish") {
+#if DNNL_VERSION_MAJOR >= 3
+    return append(A::eltwise_hardswish, 1.f / 6, 0.5f);
+#else
+    return append(A::eltwise_hardswish, 0, 0);
+#endif
+  }
+  for (const Known& known : kKnown) {
+    if (known.kind == kind) {
+      return append(known.algorithm, attr_float(node, "activation_alpha", 0),
+                    attr_float(node, "activation_beta", 0));
+    }
+  }
+  return false;
 }
 
 void execute(const dnnl::primitive& primitive, const Descriptor& scratchpad, Arguments& arguments) {

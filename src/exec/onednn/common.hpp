@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dnnl.hpp>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 
@@ -24,6 +25,8 @@ Descriptor channels_last(DType type, const Shape& shape);
 // Leaves the layout to the primitive.
 Descriptor any_descriptor(DType type, const Shape& shape);
 
+class Reorder;
+
 class BlockedLayout : public Layout {
  public:
   BlockedLayout(Descriptor descriptor, DType dtype, Shape shape)
@@ -36,6 +39,8 @@ class BlockedLayout : public Layout {
   Descriptor descriptor_;
   DType dtype_;
   Shape shape_;
+  mutable std::once_flag made_;
+  mutable std::shared_ptr<const Reorder> to_plain_;
 };
 
 // The descriptor that an array or a future input has.
@@ -56,18 +61,8 @@ Tensor reordered(const void* bytes, const Descriptor& from, const Descriptor& to
 
 // Attributes with a caller-owned scratchpad, which lets threads share a primitive.
 dnnl::primitive_attr user_scratchpad();
-// Result scale per output channel (axis 1) or for all (one entry): real = accumulator × scale.
-class OutputScale {
- public:
-  OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int weight_mask);
-  void bind(Arguments& arguments) const;
-
- private:
-  std::vector<float> scales_;
-};
 void set_source_zero_point(dnnl::primitive_attr& attr);
 void set_result_zero_point(dnnl::primitive_attr& attr);
-dnnl::memory scalar_memory(const int32_t& value);
 
 // Activation of a fused node as a post-operation; false when oneDNN cannot.
 bool append_activation(dnnl::post_ops& ops, const Node& node);

@@ -1,6 +1,8 @@
 // Convolution in float, with bias, residual and activation fused.
-#include "exec/onednn/common.hpp"
+#include <array>
+
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/primitive.hpp"
 #include "exec/onednn/window.hpp"
 #include "qtool/ops.hpp"
 
@@ -10,42 +12,52 @@ namespace {
 class ConvKernel : public Kernel {
  public:
   ConvKernel(const dnnl::convolution_forward::primitive_desc& pd, const KernelRequest& request,
-             Shape output, Descriptor plain_weights)
-      : pd_(pd),
-        primitive_(pd),
+             Shape output, const Descriptor& plain_weights)
+      : name_(implementation(pd)),
         output_(std::move(output)),
-        plain_weights_(std::move(plain_weights)),
         layout_(layout_of(pd.dst_desc(), DType::kFloat, output_)),
-        has_bias_(request.has(2)),
-        has_residual_(request.has(3)) {
+        bytes_(pd.dst_desc().get_size()),
+        source_(request.inputs[0], pd.src_desc()) {
     if (const Tensor* weights = request.constant(1))
-      packed_ = reordered(weights->raw(), plain_weights_, pd_.weights_desc());
+      packed_ = reordered(weights->raw(), plain_weights, pd.weights_desc());
+    else
+      pack_.emplace(plain_weights, pd.weights_desc());
+    if (request.has(3)) residual_.emplace(request.inputs[3], pd.dst_desc());
+    std::vector<Primitive::Argument> arguments{
+        {DNNL_ARG_SRC, pd.src_desc()},
+        {DNNL_ARG_DST, pd.dst_desc()},
+        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.defined() ? packed_.raw() : nullptr}};
+    if (request.has(2)) {
+      has_bias_ = true;
+      if (request.constant(2)) bias_ = *request.constant(2);
+      arguments.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.defined() ? bias_.raw() : nullptr});
+    }
+    primitive_.emplace(dnnl::convolution_forward(pd), pd.scratchpad_desc(), std::move(arguments));
   }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    Tensor keep_source, keep_weights = packed_;
-    Arguments arguments;
-    arguments.insert({DNNL_ARG_SRC, in_layout(inputs[0], pd_.src_desc(), keep_source)});
-    if (!keep_weights.defined())
-      keep_weights = reordered(inputs[1].plain().raw(), plain_weights_, pd_.weights_desc());
-    arguments.insert({DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), keep_weights.raw())});
-    if (has_bias_)
-      arguments.insert({DNNL_ARG_BIAS, memory_of(pd_.bias_desc(), inputs[2].tensor.raw())});
-    outputs[0] = has_residual_
-                     ? accumulate_into(inputs[3])
-                     : make_array(DType::kFloat, output_, layout_, pd_.dst_desc().get_size());
-    arguments.insert({DNNL_ARG_DST, memory_of(pd_.dst_desc(), outputs[0].tensor.mutable_raw())});
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    Tensor keep_source, keep_weights;
+    std::array<const void*, 4> addresses;
+    addresses[0] = source_.address(inputs[0], keep_source);
+    outputs[0] = residual_ ? accumulate_into(inputs[3])
+                           : make_array(DType::kFloat, output_, layout_, bytes_);
+    addresses[1] = outputs[0].tensor.mutable_raw();
+    size_t count = 2;
+    if (pack_) {
+      keep_weights = pack_->run(inputs[1].plain().raw());
+      addresses[count++] = keep_weights.raw();
+    }
+    if (has_bias_ && !bias_.defined()) addresses[count++] = inputs[2].tensor.raw();
+    primitive_->run(std::span(addresses).first(count));
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
   // The residual in the result's layout, in bytes of its own: the sum is made in place.
   Array accumulate_into(Array& residual) const {
-    const Descriptor have = descriptor_of(residual);
-    if (have == pd_.dst_desc()) return std::move(residual);
-    Tensor bytes = reordered(residual.tensor.raw(), have, pd_.dst_desc());
+    Tensor bytes;
+    if (residual_->address(residual, bytes) == residual.tensor.raw()) return std::move(residual);
     if (layout_) return Array(DType::kFloat, output_, std::move(bytes), layout_);
     Tensor plain = Tensor::uninitialized(DType::kFloat, output_);
     std::copy_n(static_cast<const char*>(bytes.raw()), plain.bytes(),
@@ -53,13 +65,16 @@ class ConvKernel : public Kernel {
     return Array(std::move(plain));
   }
 
-  dnnl::convolution_forward::primitive_desc pd_;
-  dnnl::convolution_forward primitive_;
+  std::string name_;
   Shape output_;
-  Descriptor plain_weights_;
   std::shared_ptr<const Layout> layout_;
-  bool has_bias_, has_residual_;
-  Tensor packed_;
+  size_t bytes_;
+  Source source_;
+  std::optional<Source> residual_;
+  std::optional<Reorder> pack_;  // weights that are not constant
+  Tensor packed_, bias_;
+  bool has_bias_ = false;
+  std::optional<Primitive> primitive_;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Element-wise functions in whatever layout the input has.
-#include "exec/onednn/common.hpp"
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/primitive.hpp"
 
 namespace qtool::onednn {
 namespace {
@@ -36,6 +36,8 @@ std::optional<Function> function_of(const KernelRequest& r) {
   if (type == "Abs") return Function{A::eltwise_abs};
   if (type == "Sqrt") return Function{A::eltwise_sqrt};
   if (type == "Exp") return Function{A::eltwise_exp};
+  if (type == "Gelu" && attr_string(r.node, "approximate", "none") == "none")
+    return Function{A::eltwise_gelu_erf};
   if (type == "Clip") return clip(r);
   return std::nullopt;
 }
@@ -43,26 +45,30 @@ std::optional<Function> function_of(const KernelRequest& r) {
 class EltwiseKernel : public Kernel {
  public:
   EltwiseKernel(const dnnl::eltwise_forward::primitive_desc& pd, const InputInfo& input)
-      : pd_(pd), primitive_(pd), input_(input) {}
+      : name_(implementation(pd)),
+        bytes_(pd.dst_desc().get_size()),
+        shape_(input.shape),
+        layout_(input.layout),
+        primitive_(dnnl::eltwise_forward(pd), pd.scratchpad_desc(),
+                   {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_DST, pd.dst_desc()}}) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Tensor source = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
-    outputs[0] = source.defined() ? make_array(DType::kFloat, input_.shape, input_.layout,
-                                               pd_.dst_desc().get_size())
+    outputs[0] = source.defined() ? make_array(DType::kFloat, shape_, layout_, bytes_)
                                   : std::move(inputs[0]);
     void* result = outputs[0].tensor.mutable_raw();
-    Arguments arguments{
-        {DNNL_ARG_SRC, memory_of(pd_.src_desc(), source.defined() ? source.raw() : result)},
-        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), result)}};
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    const void* const addresses[] = {source.defined() ? source.raw() : result, result};
+    primitive_.run(addresses);
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::eltwise_forward::primitive_desc pd_;
-  dnnl::eltwise_forward primitive_;
-  InputInfo input_;
+  std::string name_;
+  size_t bytes_;
+  Shape shape_;
+  std::shared_ptr<const Layout> layout_;
+  Primitive primitive_;
 };
 
 }  // namespace

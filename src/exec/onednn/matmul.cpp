@@ -1,6 +1,8 @@
 // Gemm and MatMul of floats: constant right-hand sides are packed once.
-#include "exec/onednn/common.hpp"
+#include <array>
+
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/rows.hpp"
 
 namespace qtool::onednn {
 namespace {
@@ -14,60 +16,125 @@ struct Problem {
 class MatmulKernel : public Kernel {
  public:
   MatmulKernel(const dnnl::matmul::primitive_desc& pd, const Problem& problem,
-               const Tensor* constant)
-      : pd_(pd), primitive_(pd), problem_(problem) {
-    if (constant) packed_ = reordered(constant->raw(), problem_.right, pd_.weights_desc());
+               const KernelRequest& request)
+      : name_(implementation(pd)), output_(problem.output) {
+    if (const Tensor* constant = request.constant(1))
+      packed_ = reordered(constant->raw(), problem.right, pd.weights_desc());
+    std::vector<Primitive::Argument> arguments{
+        {DNNL_ARG_SRC, problem.left},
+        {DNNL_ARG_DST, problem.result},
+        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.defined() ? packed_.raw() : nullptr}};
+    if (request.has(2)) arguments.push_back({DNNL_ARG_BIAS, problem.bias});
+    primitive_.emplace(dnnl::matmul(pd), pd.scratchpad_desc(), std::move(arguments));
   }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Tensor left = inputs[0].plain();
-    Tensor right = packed_;
-    if (!right.defined()) {
+    Tensor right, bias;
+    outputs[0] = Array(Tensor::uninitialized(DType::kFloat, output_));
+    std::array<const void*, 4> addresses{left.raw(), outputs[0].tensor.mutable_raw()};
+    size_t count = 2;
+    if (!packed_.defined()) {
       right = inputs[1].plain();
-      if (pd_.weights_desc() != problem_.right)
-        right = reordered(right.raw(), problem_.right, pd_.weights_desc());
+      addresses[count++] = right.raw();
     }
-    outputs[0] = Array(Tensor::uninitialized(DType::kFloat, problem_.output));
-    Arguments arguments{
-        {DNNL_ARG_SRC, memory_of(problem_.left, left.raw())},
-        {DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), right.raw())},
-        {DNNL_ARG_DST, memory_of(problem_.result, outputs[0].tensor.mutable_raw())}};
-    Tensor bias;
     if (inputs.size() > 2 && inputs[2].defined()) {
       bias = inputs[2].plain();
-      arguments.insert({DNNL_ARG_BIAS, memory_of(problem_.bias, bias.raw())});
+      addresses[count++] = bias.raw();
     }
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    primitive_->run(std::span(addresses).first(count));
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::matmul::primitive_desc pd_;
-  dnnl::matmul primitive_;
-  Problem problem_;
+  std::string name_;
+  Shape output_;
   Tensor packed_;
+  std::optional<Primitive> primitive_;
 };
+
+// With a constant matrix on the right: rows of all batches are the pixels of one picture.
+class RowsKernel : public Kernel {
+ public:
+  RowsKernel(const dnnl::convolution_forward::primitive_desc& pd, const KernelRequest& request,
+             bool transposed, Shape output)
+      : name_(implementation(pd)),
+        output_(std::move(output)),
+        packed_(packed_rows(*request.constant(1), transposed, pd.weights_desc())) {
+    std::vector<Primitive::Argument> arguments{
+        {DNNL_ARG_SRC, pd.src_desc()},
+        {DNNL_ARG_DST, pd.dst_desc()},
+        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.raw()}};
+    if (request.has(2)) {
+      bias_ = *request.constant(2);
+      arguments.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
+    }
+    primitive_.emplace(dnnl::convolution_forward(pd), pd.scratchpad_desc(), std::move(arguments));
+  }
+
+  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
+    const Tensor rows = inputs[0].plain();
+    outputs[0] = Array(Tensor::uninitialized(DType::kFloat, output_));
+    const void* const addresses[] = {rows.raw(), outputs[0].tensor.mutable_raw()};
+    primitive_->run(addresses);
+  }
+
+  std::string name() const override { return name_; }
+
+ private:
+  std::string name_;
+  Shape output_;
+  Tensor packed_, bias_;
+  std::optional<Primitive> primitive_;
+};
+
+// The post-operations of the node; nothing when oneDNN lacks one.
+std::optional<dnnl::primitive_attr> attributes_of(const Node& node) {
+  dnnl::primitive_attr attr = user_scratchpad();
+  dnnl::post_ops ops;
+  if (!append_activation(ops, node)) return std::nullopt;
+  attr.set_post_ops(ops);
+  return attr;
+}
 
 std::unique_ptr<Kernel> make(const KernelRequest& request, const Problem& p,
                              const Shape& right_shape) {
-  dnnl::primitive_attr attr = user_scratchpad();
-  dnnl::post_ops ops;
-  if (!append_activation(ops, request.node)) return nullptr;
-  attr.set_post_ops(ops);
-  const Tensor* constant = request.constant(1);
-  const Descriptor right = constant ? any_descriptor(DType::kFloat, right_shape) : p.right;
+  const auto attr = attributes_of(request.node);
+  if (!attr) return nullptr;
+  const Descriptor right =
+      request.constant(1) ? any_descriptor(DType::kFloat, right_shape) : p.right;
   try {
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl::matmul::primitive_desc pd(engine(), p.left, right, p.bias, p.result, attr);
+    const dnnl::matmul::primitive_desc pd(engine(), p.left, right, p.bias, p.result, *attr);
 #else
-    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(p.left, right, p.bias, p.result), attr,
-                                          engine());
+    const dnnl::matmul::primitive_desc pd(dnnl::matmul::desc(p.left, right, p.bias, p.result),
+                                          *attr, engine());
 #endif
-    return std::make_unique<MatmulKernel>(pd, p, constant);
+    return std::make_unique<MatmulKernel>(pd, p, request);
   } catch (const dnnl::error&) {
     return nullptr;
   }
+}
+
+// nullptr where the right-hand side is no constant matrix, or the bias no constant row.
+std::unique_ptr<Kernel> make_rows(const KernelRequest& request, bool transposed) {
+  const InputInfo& a = request.inputs[0];
+  const Tensor *matrix = request.constant(1), *bias = request.constant(2);
+  if (!matrix || matrix->rank() != 2 || (request.has(2) && !bias)) return nullptr;
+  const RowsShape shape{element_count(a.shape) / a.shape.back(), a.shape.back(),
+                        matrix->dim(transposed ? 0 : 1)};
+  if (matrix->dim(transposed ? 1 : 0) != shape.depth) return nullptr;
+  if (bias && bias->shape() != Shape{shape.columns}) return nullptr;
+  const auto attr = attributes_of(request.node);
+  if (!attr) return nullptr;
+  const auto pd = rows_descriptor(
+      shape, DType::kFloat, DType::kFloat,
+      bias ? plain_descriptor(DType::kFloat, bias->shape()) : Descriptor(), DType::kFloat, *attr);
+  if (!pd) return nullptr;
+  Shape output = a.shape;
+  output.back() = shape.columns;
+  return std::make_unique<RowsKernel>(*pd, request, transposed, std::move(output));
 }
 
 Descriptor matrix(const Shape& shape, bool transposed) {
@@ -92,9 +159,14 @@ std::unique_ptr<Kernel> make_gemm(const KernelRequest& request) {
       (request.has(2) && attr_float(request.node, "beta", 1) != 1))
     return nullptr;
   if (!all_positive(a.shape) || !all_positive(b.shape)) return nullptr;
+  const bool left_transposed = attr_int(request.node, "transA", 0),
+             right_transposed = attr_int(request.node, "transB", 0);
+  if (!left_transposed) {
+    if (auto kernel = make_rows(request, right_transposed)) return kernel;
+  }
   Problem p;
-  p.left = matrix(a.shape, attr_int(request.node, "transA", 0));
-  p.right = matrix(b.shape, attr_int(request.node, "transB", 0));
+  p.left = matrix(a.shape, left_transposed);
+  p.right = matrix(b.shape, right_transposed);
   const Shape left = p.left.dims(), right = p.right.dims();
   if (left[1] != right[0]) return nullptr;  // the reference reports it
   p.output = {left[0], right[1]};
@@ -116,6 +188,7 @@ std::unique_ptr<Kernel> make_matmul(const KernelRequest& request) {
   if (!all_positive(a.shape) || !all_positive(b.shape) ||
       a.shape.back() != b.shape[b.shape.size() - 2])
     return nullptr;
+  if (auto kernel = make_rows(request, false)) return kernel;
   Problem p;
   const Shape left_batch(a.shape.begin(), a.shape.end() - 2),
       right_batch(b.shape.begin(), b.shape.end() - 2);
@@ -131,6 +204,11 @@ std::unique_ptr<Kernel> make_matmul(const KernelRequest& request) {
   p.left = plain_descriptor(DType::kFloat, left);
   p.right = plain_descriptor(DType::kFloat, right);
   p.result = plain_descriptor(DType::kFloat, result);
+  if (request.has(2)) {  // a row that was added behind the product
+    Shape bias(result.size(), 1);
+    bias.back() = b.shape.back();
+    p.bias = plain_descriptor(DType::kFloat, bias);
+  }
   return make(request, p, right);
 }
 

@@ -1,6 +1,6 @@
 // Max and average pools, local and global, of floats and 8-bit codes.
-#include "exec/onednn/common.hpp"
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/primitive.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::onednn {
@@ -8,29 +8,34 @@ namespace {
 
 class PoolKernel : public Kernel {
  public:
-  PoolKernel(const dnnl::pooling_forward::primitive_desc& pd, DType type, Shape output)
-      : pd_(pd),
-        primitive_(pd),
-        type_(type),
+  PoolKernel(const dnnl::pooling_forward::primitive_desc& pd, const InputInfo& input, Shape output)
+      : name_(implementation(pd)),
+        type_(input.dtype),
         output_(std::move(output)),
-        layout_(layout_of(pd.dst_desc(), type, output_)) {}
+        layout_(layout_of(pd.dst_desc(), type_, output_)),
+        bytes_(pd.dst_desc().get_size()),
+        source_(input, pd.src_desc()),
+        primitive_(dnnl::pooling_forward(pd), pd.scratchpad_desc(),
+                   {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_DST, pd.dst_desc()}}) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
-    outputs[0] = make_array(type_, output_, layout_, pd_.dst_desc().get_size());
-    Arguments arguments{{DNNL_ARG_SRC, in_layout(inputs[0], pd_.src_desc(), keep)},
-                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), outputs[0].tensor.mutable_raw())}};
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    outputs[0] = make_array(type_, output_, layout_, bytes_);
+    const void* const addresses[] = {source_.address(inputs[0], keep),
+                                     outputs[0].tensor.mutable_raw()};
+    primitive_.run(addresses);
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::pooling_forward::primitive_desc pd_;
-  dnnl::pooling_forward primitive_;
+  std::string name_;
   DType type_;
   Shape output_;
   std::shared_ptr<const Layout> layout_;
+  size_t bytes_;
+  Source source_;
+  Primitive primitive_;
 };
 
 // The window of a local or global pool; nothing when oneDNN has no such pool.
@@ -86,7 +91,7 @@ std::unique_ptr<Kernel> make_pool(const KernelRequest& request) {
                                            window->kernel, window->pads_begin, window->pads_end);
     const dnnl::pooling_forward::primitive_desc pd(desc, user_scratchpad(), engine());
 #endif
-    return std::make_unique<PoolKernel>(pd, x.dtype, std::move(output));
+    return std::make_unique<PoolKernel>(pd, x, std::move(output));
   } catch (const dnnl::error&) {
     return nullptr;
   }

@@ -35,40 +35,66 @@ bool fits(const LayerParameters& parameters, const Tensor* bias, int64_t channel
          (!bias || (bias->dtype() == DType::kInt32 && bias->size() == channels));
 }
 
+#if DNNL_VERSION_MAJOR >= 3
+OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int weight_mask)
+    : scales_(std::move(scales)) {
+  attr.set_scales_mask(DNNL_ARG_WEIGHTS, scales_.size() == 1 ? 0 : weight_mask);
+}
+void OutputScale::bind(std::vector<Primitive::Argument>& arguments) const {
+  arguments.push_back({DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS,
+                       plain_descriptor(DType::kFloat, {static_cast<int64_t>(scales_.size())}),
+                       scales_.data()});
+}
+#else
+OutputScale::OutputScale(dnnl::primitive_attr& attr, std::vector<float> scales, int) {
+  attr.set_output_scales(scales.size() == 1 ? 0 : 2, scales);
+}
+void OutputScale::bind(std::vector<Primitive::Argument>&) const {}
+#endif
+
 QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerParameters parameters,
-                                         int weight_mask)
+                                         int weight_mask, const Shape& row)
     : parameters_(std::move(parameters)),
       attr_(user_scratchpad()),
       scale_(attr_, parameters_.scales, weight_mask) {
   if (parameters_.source_zero_point) set_source_zero_point(attr_);
   if (parameters_.result_zero_point) set_result_zero_point(attr_);
-  if (parameters_.result == DType::kFloat) return;
-  const bool u8 = parameters_.result == DType::kUint8;
-  const int64_t lo = attr_int(request.node, "code_min", u8 ? 0 : -128),
-                hi = attr_int(request.node, "code_max", u8 ? 255 : 127);
-  if (lo > (u8 ? 0 : -128) || hi < (u8 ? 255 : 127)) {
-    dnnl::post_ops ops;
-    const float below = static_cast<float>(lo - parameters_.result_zero_point);
-    const float above = static_cast<float>(hi - parameters_.result_zero_point);
-#if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(dnnl::algorithm::eltwise_clip, below, above);
-#else
-    ops.append_eltwise(1.f, dnnl::algorithm::eltwise_clip, below, above);
-#endif
-    attr_.set_post_ops(ops);
+  dnnl::post_ops ops;
+  if (parameters_.result != DType::kFloat) {
+    append_clamp(ops, request.node);
+  } else {
+    if (!row.empty()) {
+      row_ = plain_descriptor(DType::kFloat, row);
+      ops.append_binary(dnnl::algorithm::binary_add, row_);
+    }
+    if (!append_activation(ops, request.node)) throw_internal("an activation without a kernel");
   }
+  attr_.set_post_ops(ops);
 }
 
-void QuantizedAttributes::bind(Arguments& arguments) const {
+void QuantizedAttributes::append_clamp(dnnl::post_ops& ops, const Node& node) const {
+  const bool u8 = parameters_.result == DType::kUint8;
+  const int64_t lo = attr_int(node, "code_min", u8 ? 0 : -128),
+                hi = attr_int(node, "code_max", u8 ? 255 : 127);
+  if (lo <= (u8 ? 0 : -128) && hi >= (u8 ? 255 : 127)) return;
+  const float below = static_cast<float>(lo - parameters_.result_zero_point);
+  const float above = static_cast<float>(hi - parameters_.result_zero_point);
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(dnnl::algorithm::eltwise_clip, below, above);
+#else
+  ops.append_eltwise(1.f, dnnl::algorithm::eltwise_clip, below, above);
+#endif
+}
+
+void QuantizedAttributes::bind(std::vector<Primitive::Argument>& arguments) const {
   scale_.bind(arguments);
-  if (parameters_.source_zero_point) {
-    arguments.insert(
-        {DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC, scalar_memory(parameters_.source_zero_point)});
-  }
-  if (parameters_.result_zero_point) {
-    arguments.insert(
-        {DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_DST, scalar_memory(parameters_.result_zero_point)});
-  }
+  const auto zero_point = [&](int which, const int32_t& value) {
+    if (value == 0) return;
+    arguments.push_back(
+        {DNNL_ARG_ATTR_ZERO_POINTS | which, plain_descriptor(DType::kInt32, {1}), &value});
+  };
+  zero_point(DNNL_ARG_SRC, parameters_.source_zero_point);
+  zero_point(DNNL_ARG_DST, parameters_.result_zero_point);
 }
 
 Descriptor bias_descriptor(int64_t channels, int64_t rank) {

@@ -14,37 +14,43 @@ class QuantizedConvKernel : public Kernel {
   QuantizedConvKernel(const dnnl::convolution_forward::primitive_desc& pd,
                       QuantizedAttributes attributes, const KernelRequest& request,
                       const ConvShape& shape)
-      : pd_(pd),
-        primitive_(pd),
+      : name_(implementation(pd)),
         attributes_(std::move(attributes)),
         output_(shape.output),
-        layout_(layout_of(pd.dst_desc(), attributes_.parameters().result, output_)) {
-    packed_ = reordered(request.constant(kWeights)->raw(),
-                        plain_descriptor(DType::kInt8, shape.weights), pd_.weights_desc());
+        layout_(layout_of(pd.dst_desc(), attributes_.parameters().result, output_)),
+        bytes_(pd.dst_desc().get_size()),
+        source_(request.inputs[0], pd.src_desc()),
+        packed_(reordered(request.constant(kWeights)->raw(),
+                          plain_descriptor(DType::kInt8, shape.weights), pd.weights_desc())) {
     if (request.has(kBias)) bias_ = bias_values(*request.constant(kBias), attributes_.parameters());
+    std::vector<Primitive::Argument> arguments{
+        {DNNL_ARG_SRC, pd.src_desc()},
+        {DNNL_ARG_DST, pd.dst_desc()},
+        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.raw()}};
+    if (bias_.defined()) arguments.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
+    attributes_.bind(arguments);
+    primitive_.emplace(dnnl::convolution_forward(pd), pd.scratchpad_desc(), std::move(arguments));
   }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Tensor keep;
-    outputs[0] =
-        make_array(attributes_.parameters().result, output_, layout_, pd_.dst_desc().get_size());
-    Arguments arguments{{DNNL_ARG_SRC, in_layout(inputs[0], pd_.src_desc(), keep)},
-                        {DNNL_ARG_WEIGHTS, memory_of(pd_.weights_desc(), packed_.raw())},
-                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), outputs[0].tensor.mutable_raw())}};
-    if (bias_.defined()) arguments.insert({DNNL_ARG_BIAS, memory_of(pd_.bias_desc(), bias_.raw())});
-    attributes_.bind(arguments);
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    outputs[0] = make_array(attributes_.parameters().result, output_, layout_, bytes_);
+    const void* const addresses[] = {source_.address(inputs[0], keep),
+                                     outputs[0].tensor.mutable_raw()};
+    primitive_->run(addresses);
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::convolution_forward::primitive_desc pd_;
-  dnnl::convolution_forward primitive_;
+  std::string name_;
   QuantizedAttributes attributes_;
   Shape output_;
   std::shared_ptr<const Layout> layout_;
+  size_t bytes_;
+  Source source_;
   Tensor packed_, bias_;
+  std::optional<Primitive> primitive_;
 };
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Softmax of floats along one axis.
-#include "exec/onednn/common.hpp"
 #include "exec/onednn/kernels.hpp"
+#include "exec/onednn/primitive.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::onednn {
@@ -9,22 +9,25 @@ namespace {
 class SoftmaxKernel : public Kernel {
  public:
   SoftmaxKernel(const dnnl::softmax_forward::primitive_desc& pd, Shape shape)
-      : pd_(pd), primitive_(pd), shape_(std::move(shape)) {}
+      : name_(implementation(pd)),
+        shape_(std::move(shape)),
+        primitive_(dnnl::softmax_forward(pd), pd.scratchpad_desc(),
+                   {{DNNL_ARG_SRC, pd.src_desc()}, {DNNL_ARG_DST, pd.dst_desc()}}) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const Tensor source = inputs[0].plain();
+    inputs[0] = Array();
     outputs[0] = Array(Tensor::uninitialized(DType::kFloat, shape_));
-    Arguments arguments{{DNNL_ARG_SRC, memory_of(pd_.src_desc(), source.raw())},
-                        {DNNL_ARG_DST, memory_of(pd_.dst_desc(), outputs[0].tensor.mutable_raw())}};
-    execute(primitive_, pd_.scratchpad_desc(), arguments);
+    const void* const addresses[] = {source.raw(), outputs[0].tensor.mutable_raw()};
+    primitive_.run(addresses);
   }
 
-  std::string name() const override { return implementation(pd_); }
+  std::string name() const override { return name_; }
 
  private:
-  dnnl::softmax_forward::primitive_desc pd_;
-  dnnl::softmax_forward primitive_;
+  std::string name_;
   Shape shape_;
+  Primitive primitive_;
 };
 
 }  // namespace

@@ -1,0 +1,14 @@
+// Kernels on floats that oneDNN has not, or not as fast; the makers that exec/list.cpp names.
+#pragma once
+
+#include "exec/kernel.hpp"
+
+// Compiled for the baseline and for AVX2. Both give the same bits: no contraction, sums in lanes of their own.
+#define QTOOL_FLOAT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+
+namespace qtool::floats {
+
+std::unique_ptr<Kernel> make_erf(const KernelRequest& request);
+std::unique_ptr<Kernel> make_layer_normalization(const KernelRequest& request);
+
+}  // namespace qtool::floats

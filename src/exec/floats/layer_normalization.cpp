@@ -1,0 +1,98 @@
+// LayerNormalization and RMSNormalization of floats with a scale, and maybe a bias, of the normalised shape.
+#include <array>
+#include <cmath>
+#include <cstdint>
+
+#include "exec/floats/kernels.hpp"
+#include "qtool/ops.hpp"
+
+namespace qtool::floats {
+namespace {
+
+constexpr int64_t kLanes = 8;
+using Lanes = std::array<double, kLanes>;
+
+inline __attribute__((always_inline)) double total(const Lanes& lanes) {
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+         ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
+
+struct Row {
+  int64_t length;
+  bool centered;
+  double epsilon;
+};
+
+QTOOL_FLOAT_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
+                                  int64_t rows, Row row) {
+  const int64_t whole = row.length / kLanes * kLanes;
+  const double count = static_cast<double>(row.length);
+  for (int64_t r = 0; r < rows; ++r, x += row.length, y += row.length) {
+    double mean = 0;
+    if (row.centered) {
+      Lanes sums{};
+      for (int64_t i = 0; i < whole; i += kLanes)
+        for (int64_t k = 0; k < kLanes; ++k) sums[k] += static_cast<double>(x[i + k]);
+      for (int64_t i = whole; i < row.length; ++i) sums[i - whole] += static_cast<double>(x[i]);
+      mean = total(sums) / count;
+    }
+    Lanes squares{};
+    const auto square = [mean](float v) {
+      const double d = static_cast<double>(v) - mean;
+      return d * d;
+    };
+    for (int64_t i = 0; i < whole; i += kLanes)
+      for (int64_t k = 0; k < kLanes; ++k) squares[k] += square(x[i + k]);
+    for (int64_t i = whole; i < row.length; ++i) squares[i - whole] += square(x[i]);
+    const double factor = 1 / std::sqrt(total(squares) / count + row.epsilon);
+    const auto m = static_cast<float>(mean), f = static_cast<float>(factor);
+    if (bias) {
+      for (int64_t i = 0; i < row.length; ++i) y[i] = (x[i] - m) * f * scale[i] + bias[i];
+    } else {
+      for (int64_t i = 0; i < row.length; ++i) y[i] = (x[i] - m) * f * scale[i];
+    }
+  }
+}
+
+class NormalizationKernel : public Kernel {
+ public:
+  NormalizationKernel(int64_t rows, Row row) : rows_(rows), row_(row) {}
+
+  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
+    const Tensor x = inputs[0].plain(), scale = inputs[1].plain();
+    const Tensor bias = inputs.size() > 2 && inputs[2].defined() ? inputs[2].plain() : Tensor();
+    Tensor y = Tensor::uninitialized(DType::kFloat, x.shape());
+    normalize(x.data<float>().data(), scale.data<float>().data(),
+              bias.defined() ? bias.data<float>().data() : nullptr, y.mutable_data<float>().data(),
+              rows_, row_);
+    outputs[0] = Array(std::move(y));
+  }
+  std::string name() const override { return "float:normalization"; }
+
+ private:
+  int64_t rows_;
+  Row row_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_layer_normalization(const KernelRequest& request) {
+  const InputInfo& x = request.inputs[0];
+  if (x.dtype != DType::kFloat || !request.has(1) || element_count(x.shape) == 0) return nullptr;
+  for (size_t i = 1; i < request.node.outputs.size(); ++i)
+    if (request.node.outputs[i] != ValueId::kNone) return nullptr;
+  const int64_t axis = normalize_axis(attr_int(request.node, "axis", -1),
+                                      static_cast<int64_t>(x.shape.size()), request.node);
+  const Shape inner(x.shape.begin() + axis, x.shape.end());
+  for (size_t i = 1; i <= 2; ++i) {
+    if (request.has(i) &&
+        (request.inputs[i].dtype != DType::kFloat || request.inputs[i].shape != inner))
+      return nullptr;
+  }
+  const int64_t length = element_count(inner);
+  const Row row{length, request.node.type == "LayerNormalization",
+                attr_float(request.node, "epsilon", 1e-5f)};
+  return std::make_unique<NormalizationKernel>(element_count(x.shape) / length, row);
+}
+
+}  // namespace qtool::floats

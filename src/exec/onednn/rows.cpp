@@ -1,0 +1,46 @@
+#include "exec/onednn/rows.hpp"
+
+#include <cstring>
+
+#include "exec/onednn/window.hpp"
+
+namespace qtool::onednn {
+
+std::optional<dnnl::convolution_forward::primitive_desc> rows_descriptor(
+    const RowsShape& shape, DType source, DType weights, const Descriptor& bias, DType result,
+    const dnnl::primitive_attr& attr) {
+  const Shape x = {1, shape.depth, shape.count, 1}, y = {1, shape.columns, shape.count, 1};
+  ConvShape conv;
+  conv.output = y;
+  conv.weights = {shape.columns, shape.depth, 1, 1};
+  conv.strides = {1, 1};
+  conv.dilations = conv.pads_begin = conv.pads_end = {0, 0};
+  try {
+    const auto pd = convolution_descriptor(conv, channels_last(source, x),
+                                           any_descriptor(weights, conv.weights), bias,
+                                           channels_last(result, y), attr);
+    const std::string_view name = pd.impl_info_str();
+    const bool compiled = name.starts_with("jit") || name.starts_with("brg");
+    return compiled ? std::optional(pd) : std::nullopt;
+  } catch (const dnnl::error&) {
+    return std::nullopt;
+  }
+}
+
+Tensor packed_rows(const Tensor& matrix, bool transposed, const Descriptor& weights) {
+  const int64_t columns = matrix.dim(transposed ? 0 : 1), depth = matrix.dim(transposed ? 1 : 0);
+  Tensor rows = matrix;
+  if (!transposed) {
+    rows = Tensor::uninitialized(matrix.dtype(), {columns, depth});
+    const int64_t width = dtype_bits(matrix.dtype()) / 8;
+    const auto* from = static_cast<const char*>(matrix.raw());
+    auto* to = static_cast<char*>(rows.mutable_raw());
+    for (int64_t n = 0; n < columns; ++n) {
+      for (int64_t k = 0; k < depth; ++k, to += width)
+        std::memcpy(to, from + (k * columns + n) * width, static_cast<size_t>(width));
+    }
+  }
+  return reordered(rows.raw(), plain_descriptor(matrix.dtype(), {columns, depth, 1, 1}), weights);
+}
+
+}  // namespace qtool::onednn
