@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "exec/kernel.hpp"
 #include "qtool/ops.hpp"
@@ -36,22 +37,27 @@ class ReferenceKernel : public Kernel {
   std::string name() const override { return "reference"; }
 
  private:
-  Tensor apply(std::string type, std::vector<Tensor> inputs) const {
+  Tensor apply(std::string type, std::vector<Tensor> inputs,
+               std::optional<float> alpha = std::nullopt) const {
+    constexpr int64_t kOpset = 20;  // all activations have their present meaning
     Node node;
     node.name = node_.name;
     node.type = std::move(type);
     node.inputs.assign(inputs.size(), ValueId::kNone);
     node.outputs = {node_.outputs[0]};
-    return std::move(eval_node(node, 13, inputs)[0]);
+    if (alpha) set_attribute(node, "alpha", *alpha);
+    return std::move(eval_node(node, kOpset, inputs)[0]);
   }
 
   Tensor activate(Tensor value) const {
     const std::string kind = attr_string(node_, "activation", "");
     if (kind.empty()) return value;
-    if (kind == "Relu") return apply(kind, {value});
-    if (kind != "Clip") throw_internal(cat(node_text(node_), ": unknown fused activation ", kind));
-    return apply(kind, {value, Tensor::scalar(attr_float(node_, "activation_alpha", 0)),
-                        Tensor::scalar(attr_float(node_, "activation_beta", 0))});
+    if (kind == "Clip") {
+      return apply(kind, {value, Tensor::scalar(attr_float(node_, "activation_alpha", 0)),
+                          Tensor::scalar(attr_float(node_, "activation_beta", 0))});
+    }
+    if (kind == "LeakyRelu") return apply(kind, {value}, attr_float(node_, "activation_alpha", 0));
+    return apply(kind, {value});
   }
 
   Tensor clamp_codes(Tensor codes) const {

@@ -123,14 +123,15 @@ bool fold_into(Graph& g, const Uses& uses, Node& layer, const QuantRule& rule, c
 
 }  // namespace
 
-void fold_affine(Model& model) {
+void fold_affine(Model& model, const std::set<std::string>& observe) {
   Graph& g = model.graph;
   const Uses uses = uses_of(g);
   std::vector<int32_t> gone;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const OpDef* op = find_op(g.nodes[i].type, g.nodes[i].domain, model.opset(g.nodes[i].domain));
     if (!op || op->quant.kind != QuantKind::kLinear) continue;
-    for (;;) {  // a layer takes in any number of followers
+    // A layer takes in any number of followers.
+    while (!observe.contains(g.value(g.nodes[i].outputs[0]).name)) {
       const int32_t next = sole_consumer(uses, g.nodes[i].outputs[0]);
       if (next < 0 ||
           !fold_into(g, uses, g.nodes[i], op->quant, g.nodes[static_cast<size_t>(next)]))

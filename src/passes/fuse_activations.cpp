@@ -11,9 +11,8 @@ struct Activation {
   float alpha = 0, beta = 0;
 };
 
-std::optional<Activation> activation_of(const Graph& g, const Node& node) {
-  if (is(node, "Relu")) return Activation{"Relu"};
-  if (!is(node, "Clip")) return std::nullopt;
+// Bounds: attributes before opset 11, constant inputs after.
+std::optional<Activation> clip_of(const Graph& g, const Node& node) {
   Activation clip{"Clip", attr_float(node, "min", std::numeric_limits<float>::lowest()),
                   attr_float(node, "max", std::numeric_limits<float>::max())};
   for (size_t i : {size_t{1}, size_t{2}}) {
@@ -26,6 +25,22 @@ std::optional<Activation> activation_of(const Graph& g, const Node& node) {
   return clip;
 }
 
+std::optional<Activation> activation_of(const Graph& g, const Node& node) {
+  for (const std::string_view plain : {"Relu", "Sigmoid", "Tanh", "HardSwish"})
+    if (is(node, plain)) return Activation{node.type};
+  if (is(node, "LeakyRelu")) return Activation{node.type, attr_float(node, "alpha", 0.01f)};
+  if (is(node, "Gelu") && attr_string(node, "approximate", "none") == "none")
+    return Activation{node.type};
+  return is(node, "Clip") ? clip_of(g, node) : std::nullopt;
+}
+
+// Products whose result is float, whatever their operands are.
+bool is_float_product_of_codes(const Node& node) {
+  constexpr size_t kResultScale = 7;
+  return (is(node, "QMatMul", "qtool") || is(node, "QGemm", "com.microsoft")) &&
+         (node.inputs.size() <= kResultScale || node.inputs[kResultScale] == ValueId::kNone);
+}
+
 class Fusion {
  public:
   Fusion(Graph& graph, const std::set<std::string>& observe)
@@ -35,13 +50,17 @@ class Fusion {
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       const Node& node = g_.nodes[i];
       if (is(node, "Conv") && is_float(node)) absorb_residual(static_cast<int32_t>(i));
+      if (is(node, "MatMul") && is_float(node)) absorb_bias(static_cast<int32_t>(i), 1, 2);
+      if (is(node, "QMatMul", "qtool") && is_float_product_of_codes(node))
+        absorb_bias(static_cast<int32_t>(i), 3, 9);
     }
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       const Node& node = g_.nodes[i];
-      if (!is(node, "Conv") && !is(node, "Gemm") && !is(node, "MatMul") && !is(node, "Add"))
-        continue;
-      if (is_float(node) && !absorbed(static_cast<int32_t>(i)))
-        absorb_activation(static_cast<int32_t>(i));
+      const bool takes =
+          is_float_product_of_codes(node) ||
+          ((is(node, "Conv") || is(node, "Gemm") || is(node, "MatMul") || is(node, "Add")) &&
+           is_float(node));
+      if (takes && !absorbed(static_cast<int32_t>(i))) absorb_activation(static_cast<int32_t>(i));
     }
     // A layer with a residual runs where its Add stood: both operands exist there.
     remove_nodes(g_, gone_);
@@ -89,6 +108,24 @@ class Fusion {
     node.inputs.resize(4, ValueId::kNone);
     node.inputs[3] = other;
     set_attribute(node, "residual_input", int64_t{3});
+    take_over(node, next);
+  }
+
+  // A row that is added to every row of a product with the constant matrix at input `matrix`; it becomes
+  // input `slot`.
+  void absorb_bias(int32_t i, size_t matrix, size_t slot) {
+    Node& node = g_.nodes[static_cast<size_t>(i)];
+    const int32_t next = follower(node);
+    if (next < 0 || absorbed(next) || !is(g_.nodes[static_cast<size_t>(next)], "Add")) return;
+    const Node& add = g_.nodes[static_cast<size_t>(next)];
+    const ValueId row = add.inputs[0] == node.outputs[0] ? add.inputs[1] : add.inputs[0];
+    const Tensor *weights = constant(g_, node.inputs[matrix]), *bias = constant(g_, row);
+    if (!weights || weights->rank() != 2 || !bias || bias->dtype() != DType::kFloat ||
+        bias->shape() != Shape{weights->dim(1)})
+      return;
+    node.inputs.resize(slot, ValueId::kNone);
+    node.inputs.push_back(row);
+    set_attribute(node, "residual_input", static_cast<int64_t>(slot));
     take_over(node, next);
   }
 

@@ -26,15 +26,18 @@ bool inline_branches(Model& model);
 // Calls of the model's own functions, and operators without a record that ONNX defines by others, are
 // replaced by their bodies.
 void expand_functions(Model& model);
-// BatchNormalization and constant Mul/Add behind Conv, ConvTranspose, Gemm fold into weight and bias.
-void fold_affine(Model& model);
+// BatchNormalization and constant Mul/Add behind Conv, ConvTranspose, Gemm fold into weight and bias,
+// unless the value between is to be observed.
+void fold_affine(Model& model, const std::set<std::string>& observe);
 // A constant that is added to what convolutions read moves into their biases.
 void fold_offsets(Model& model);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.
 void matmul_add_to_gemm(Model& model);
 // x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).
 void fuse_hard_swish(Model& model);
-// Relu, Clip and residual Add run inside their producer.
+// x · (1 + erf(x / √2)) / 2 becomes Gelu, unless a value between is to be observed.
+void fuse_gelu(Model& model, const std::set<std::string>& observe);
+// Activations, the bias of a MatMul and residual Add run inside their producer.
 void fuse_activations(Model& model, const std::set<std::string>& observe);
 
 // The constant behind a value, or nullptr; looks at initializers only.

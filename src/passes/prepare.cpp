@@ -41,8 +41,8 @@ Model prepare(const Model& model) {
     infer_shapes(m);
   } while (passes::fold_shapes(m));
   run(m, {passes::remove_identities});
-  run(m, {passes::fuse_hard_swish, passes::fold_affine, passes::matmul_add_to_gemm,
-          passes::fold_affine});
+  const auto fold_affine = [](Model& folded) { passes::fold_affine(folded, {}); };
+  run(m, {passes::fuse_hard_swish, fold_affine, passes::matmul_add_to_gemm, fold_affine});
   infer_shapes(m);
   run(m, {passes::fold_offsets});
   remove_dead(m.graph);
@@ -56,8 +56,12 @@ Model prepare_for_execution(const Model& model, const ExecutionOptions& options)
   run(m, {passes::drop_initializer_inputs, passes::expand_functions,
           passes::constants_to_initializers});
   fold(m, passes::Dequantized::kFold);
-  if (options.fuse) infer_shapes(m);
-  if (options.fuse) passes::fuse_activations(m, options.observe);
+  if (options.fuse) {
+    infer_shapes(m);
+    passes::fold_affine(m, options.observe);
+    passes::fuse_gelu(m, options.observe);
+    passes::fuse_activations(m, options.observe);
+  }
   remove_dead(m.graph);
   verify(m.graph);
   return m;

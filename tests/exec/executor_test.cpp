@@ -119,6 +119,33 @@ constexpr Case kCases[] = {
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[5,4] w) => (float y) { y = MatMul(x, w) })"},
     {"MatMulBatch",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[2,5,4] x2) => (float y) { y = MatMul(x, x2) })"},
+    {"MatMulBiasGelu",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,16] x, float[16,24] w, float[24] b) => (float[2,3,24] y)
+     <float r = {1.41421354}, float one = {1.0}, float half = {0.5}> {
+       m = MatMul(x, w)  s = Add(b, m)  d = Div(s, r)  e = Erf(d)  a = Add(e, one)  p = Mul(s, a)  y = Mul(p, half) })"},
+    {"GemmLeakyRelu",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,5] x, float[4,5] w, float[4] b) => (float[3,4] y) {
+       g = Gemm<transB=1>(x, w, b)  y = LeakyRelu<alpha=0.25>(g) })"},
+    {"ConvNormHardSwish",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,6,6] x, float[8,3,3,3] w, float[8] s, float[8] b, float[8] m) => (float[2,8,4,4] y)
+     <float[8] v = {1.0,2.0,0.5,1.0,1.0,3.0,1.0,1.0}> {
+       c = Conv(x, w)  n = BatchNormalization(c, s, b, m, v)  y = HardSwish(n) })"},
+    {"ConvSigmoid",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,8,5,5] x, float[8,1,3,3] w) => (float[1,8,3,3] y) {
+       c = Conv<group=8>(x, w)  y = Sigmoid(c) })"},
+    {"ConvTanh",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,8,5,5] x, float[8,8,1,1] w) => (float[1,8,5,5] y) {
+       c = Conv(x, w)  y = Tanh(c) })"},
+    {"Gelu",
+     R"(<ir_version: 9, opset_import: ["": 20]> g (float[2,3,5] x) => (float[2,3,5] y) { y = Gelu(x) })"},
+    {"Erf",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,50] x) => (float y) { y = Erf(x) })"},
+    {"LayerNormalization",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,21] x, float[21] w, float[21] b) => (float y) {
+       y = LayerNormalization(x, w, b) })"},
+    {"RMSNormalization",
+     R"(<ir_version: 10, opset_import: ["": 23]> g (float[2,4,9] x, float[4,9] w) => (float y) {
+       y = RMSNormalization<axis=1, epsilon=0.001>(x, w) })"},
     {"MaxPool",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float y) { y = MaxPool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(x) })"},
     {"AveragePool",
@@ -135,6 +162,51 @@ constexpr Case kCases[] = {
     {"SubSameShape",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3] x, float[2,3] x2) => (float y) { y = Sub(x, x2) })"},
 };
+// Codes times a constant matrix, a row and Gelu behind it, as one kernel.
+TEST(Executor, FusesWhatFollowsAProductOfCodes) {
+  Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "qtool": 1]>
+g (uint8[4, 32] x, int8[32, 16] w, float[16] ws, float[16] b) => (float[4, 16] y)
+<float xs = {0.02}, uint8 xz = {120}, int8 wz = {0},
+ float r = {0.70710678}, float one = {1.0}, float half = {0.5}>
+{ m = qtool.QMatMul(x, xs, xz, w, ws, wz, "")  s = Add(m, b)  d = Mul(s, r)  e = Erf(d)
+  a = Add(one, e)  h = Mul(s, half)  y = Mul(h, a) })");
+  for (const auto& [name, type] :
+       {std::pair{"w", DType::kInt8}, {"ws", DType::kFloat}, {"b", DType::kFloat}}) {
+    const ValueId id = model.graph.find(name);
+    Tensor t = random_tensor(type, *model.graph.value(id).shape, 7);
+    for (int64_t i = 0; i < t.size(); ++i)
+      t.set_number(i, type == DType::kInt8 ? t.number(i) / 2 : 0.02 * t.number(i));
+    model.graph.initializers[id].data = t;
+  }
+  const Feed feed{{"x", random_tensor(DType::kUint8, {4, 32}, 3)}};
+  const Executor fused(model);
+  EXPECT_EQ(fused.step_count(), 1);
+  const Tensor have = fused.run(feed)[0],
+               want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed)[0];
+  for (int64_t i = 0; i < want.size(); ++i)
+    EXPECT_NEAR(have.number(i), want.number(i), 1e-5 * (1 + std::abs(want.number(i)))) << i;
+}
+
+TEST(Executor, ObservedValuesAreNotFusedAway) {
+  Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 8] x, float[8, 8] w) => (float[2, 8] y)
+<float r = {1.41421354}, float one = {1.0}, float half = {0.5}>
+{ s = MatMul(x, w)  d = Div(s, r)  e = Erf(d)  a = Add(e, one)  p = Mul(s, a)  y = Mul(p, half) })");
+  model.graph.initializers[model.graph.find("w")].data = random_tensor(DType::kFloat, {8, 8}, 5);
+  struct Seen : Tap {
+    std::vector<std::string> names;
+    void on_value(const std::string& name, Tensor&) override { names.push_back(name); }
+    bool replaces() const override { return false; }
+  };
+  const Feed feed{{"x", random_tensor(DType::kFloat, {2, 8}, 6)}};
+  EXPECT_EQ(Executor(model).step_count(), 1);
+  for (const std::string name : {"s", "e", "p"}) {
+    Seen seen;
+    (void)Executor(model, {.observe = {name}}).run(feed, &seen);
+    EXPECT_EQ(seen.names, std::vector{name});
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Executor, OneDnnMatchesReference, testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });
 
