@@ -42,6 +42,7 @@ struct StepInfo {
   std::string name, type, domain;  // of the node (fused ones keep their main node's name)
   std::string kernel;              // "onednn:jit:avx2", "reference"; of the last signature run
   double milliseconds = 0;         // total over all runs when timing is on
+  int64_t macs = 0;                // multiply-accumulates of the last run when timing is on
 };
 
 // The live values between two steps of one run. Copying is cheap.

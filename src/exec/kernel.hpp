@@ -27,6 +27,8 @@ class Kernel {
   // Inputs that nobody else needs are unique and may be overwritten; `outputs` has one entry a node output.
   virtual void run(std::span<Array> inputs, std::span<Array> outputs) const = 0;
   virtual std::string name() const = 0;
+  // False: it keeps what it needs of the constants it was made for, so `run` may get none.
+  virtual bool reads_constants() const { return true; }
 };
 
 struct KernelRequest {

@@ -12,6 +12,7 @@ namespace {
 constexpr size_t kMostCompiled = 32;
 
 bool matches(const InputInfo& have, const Array& array, const Tensor* constant) {
+  if (constant) return have.constant == constant;
   if (have.dtype != array.dtype || have.constant != constant || have.shape != array.shape)
     return false;
   if (have.layout == array.layout) return true;
@@ -25,6 +26,7 @@ Program::Program(const Model& model, const ExecOptions& options)
   index_values();
   index_nodes();
   find_deaths();
+  find_releases();
 }
 
 void Program::index_values() {
@@ -34,6 +36,8 @@ void Program::index_values() {
   for (const std::string& name : options_.observe) {
     if (const ValueId id = find(name); id != ValueId::kNone) observed_[index(id)] = true;
   }
+  constants_.assign(g.values.size(), nullptr);
+  for (const auto& [id, initializer] : g.initializers) constants_[index(id)] = &initializer.data;
   for (ValueId v : g.inputs)
     if (!g.constant(v)) feeds_[g.value(v).name] = v;
 }
@@ -67,6 +71,20 @@ void Program::find_deaths() {
     int32_t last = uses.producer[v];
     for (const int32_t user : uses.consumers[v]) last = std::max(last, user);
     if (last >= 0) steps_[static_cast<size_t>(last)].dies.push_back(static_cast<ValueId>(v));
+  }
+}
+
+void Program::find_releases() {
+  for (size_t n = 0; n < steps_.size(); ++n) {
+    const Node& node = graph().nodes[n];
+    Step& step = steps_[n];
+    step.releases.assign(node.inputs.size(), false);
+    if (!step.bodies.empty()) continue;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const ValueId v = node.inputs[i];
+      step.releases[i] = std::count(node.inputs.begin(), node.inputs.end(), v) == 1 &&
+                         std::count(step.dies.begin(), step.dies.end(), v) > 0;
+    }
   }
 }
 
@@ -118,8 +136,8 @@ int Program::step_of(const std::string& node) const {
 Array Program::array(const Run& run, ValueId id) const {
   const Array& live = run.arrays[index(id)];
   if (live.defined()) return live;
-  const Tensor* constant = graph().constant(id);
-  return constant ? Array(*constant) : Array();
+  const Tensor* untouched = constants_[index(id)];
+  return untouched ? Array(*untouched) : Array();
 }
 
 std::unique_ptr<Kernel> Program::make_kernel(const Node& node,
@@ -154,8 +172,10 @@ std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Arra
   if (auto kernel = find_compiled()) return kernel;
   Compiled compiled;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    compiled.signature.push_back(
-        {inputs[i].dtype, inputs[i].shape, inputs[i].layout, constants[i]});
+    if (const Tensor* t = constants[i])
+      compiled.signature.push_back({t->dtype(), t->shape(), nullptr, t});
+    else
+      compiled.signature.push_back({inputs[i].dtype, inputs[i].shape, inputs[i].layout, nullptr});
   }
   compiled.kernel = make_kernel(graph().nodes[static_cast<size_t>(step)], compiled.signature);
   s.kernel_name = compiled.kernel->name();
@@ -169,8 +189,8 @@ std::vector<StepInfo> Program::steps() const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Node& node = graph().nodes[i];
     std::shared_lock lock(steps_[i].mutex);
-    infos.push_back(
-        {node.name, node.type, node.domain, steps_[i].kernel_name, steps_[i].milliseconds});
+    infos.push_back({node.name, node.type, node.domain, steps_[i].kernel_name,
+                     steps_[i].milliseconds, steps_[i].macs});
   }
   return infos;
 }

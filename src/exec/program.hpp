@@ -60,7 +60,9 @@ class Program {
     mutable std::vector<Compiled> compiled;
     mutable std::string kernel_name;
     mutable double milliseconds = 0;
-    std::vector<ValueId> dies;  // values that no later step reads
+    mutable int64_t macs = 0;
+    std::vector<ValueId> dies;   // values that no later step reads
+    std::vector<bool> releases;  // by input: the value dies here, and no other input or body has it
     std::vector<Body> bodies;
   };
 
@@ -70,9 +72,16 @@ class Program {
   void index_values();
   void index_nodes();
   void find_deaths();
+  void find_releases();
+  // The untouched constant behind a value; nullptr when there is none.
+  const Tensor* constant(const Run& run, ValueId id) const {
+    return run.arrays[index(id)].defined() ? nullptr : constants_[index(id)];
+  }
   Body make_body(const Graph& source) const;
   Captured captured(const Run& run, const Body& body) const;
   void run_step(Run& run, int step, Tap* tap) const;
+  void run_node(Run& run, int step, std::vector<Array>& outputs) const;
+  void count_macs(int step, std::span<const Shape> inputs, std::span<const Array> outputs) const;
   void store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const;
   std::vector<Array> run_bodies(int step, std::span<Array> inputs,
                                 const std::vector<Captured>& captured) const;
@@ -88,6 +97,7 @@ class Program {
   std::unordered_map<std::string, ValueId> by_name_;
   std::unordered_map<std::string, int> step_of_node_;
   std::vector<bool> observed_, read_;
+  std::vector<const Tensor*> constants_;  // by value; nullptr: none
   std::map<std::string, ValueId> feeds_;
   mutable std::atomic<bool> timing_{false};
 };

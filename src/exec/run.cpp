@@ -15,25 +15,9 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
   const double begin = timing_ ? now_seconds() : 0;
-  std::vector<Array> inputs(node.inputs.size()), outputs(node.outputs.size());
-  std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const ValueId v = node.inputs[i];
-    if (v == ValueId::kNone) continue;
-    inputs[i] = array(run, v);
-    if (!inputs[i].defined())
-      throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
-    if (!run.arrays[index(v)].defined()) constants[i] = graph().constant(v);
-  }
-  std::vector<Captured> around;
-  for (const Body& body : s.bodies) around.push_back(captured(run, body));
-  // Released first, so that a kernel may overwrite what it alone holds.
-  for (ValueId v : s.dies) run.arrays[index(v)] = Array();
+  std::vector<Array> outputs(node.outputs.size());
   try {
-    if (s.bodies.empty())
-      kernel_for(step, inputs, constants)->run(inputs, outputs);
-    else
-      outputs = run_bodies(step, inputs, around);
+    run_node(run, step, outputs);
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;
@@ -44,6 +28,52 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
     std::unique_lock lock(s.mutex);
     s.milliseconds += spent;
   }
+}
+
+void Program::run_node(Run& run, int step, std::vector<Array>& outputs) const {
+  const Node& node = graph().nodes[static_cast<size_t>(step)];
+  const Step& s = steps_[static_cast<size_t>(step)];
+  std::vector<Array> inputs(node.inputs.size());
+  std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueId v = node.inputs[i];
+    if (v == ValueId::kNone || (constants[i] = constant(run, v))) continue;
+    Array& live = run.arrays[index(v)];
+    if (!live.defined())
+      throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
+    // Moved at the end of its life, so that a kernel may overwrite what it alone holds.
+    inputs[i] = s.releases[i] ? std::move(live) : live;
+  }
+  std::vector<Captured> around;
+  for (const Body& body : s.bodies) around.push_back(captured(run, body));
+  for (ValueId v : s.dies) run.arrays[index(v)] = Array();
+  std::shared_ptr<const Kernel> kernel;
+  if (s.bodies.empty()) kernel = kernel_for(step, inputs, constants);
+  if (!kernel || kernel->reads_constants()) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (constants[i]) inputs[i] = Array(*constants[i]);
+  }
+  std::vector<Shape> shapes;  // a kernel may take its inputs
+  for (size_t i = 0; timing_ && i < inputs.size(); ++i)
+    shapes.push_back(constants[i] ? constants[i]->shape() : inputs[i].shape);
+  if (kernel)
+    kernel->run(inputs, outputs);
+  else
+    outputs = run_bodies(step, inputs, around);
+  if (!shapes.empty()) count_macs(step, shapes, outputs);
+}
+
+void Program::count_macs(int step, std::span<const Shape> inputs,
+                         std::span<const Array> outputs) const {
+  const Node& node = graph().nodes[static_cast<size_t>(step)];
+  const Step& s = steps_[static_cast<size_t>(step)];
+  const OpDef* op = find_op(node.type, node.domain, model_.opset(node.domain));
+  if (!op->macs) return;
+  std::vector<Shape> shapes;
+  for (const Array& output : outputs) shapes.push_back(output.shape);
+  const int64_t macs = op->macs(node, inputs, shapes);
+  std::unique_lock lock(s.mutex);
+  s.macs = macs;
 }
 
 void Program::store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const {
@@ -66,7 +96,7 @@ Program::Captured Program::captured(const Run& run, const Body& body) const {
   Captured arrays;
   for (const auto& [around, inside] : body.captures) {
     arrays.push_back(run.arrays[index(around)]);
-    if (!arrays.back().defined() && !graph().constant(around))
+    if (!arrays.back().defined() && !constants_[index(around)])
       throw_internal(cat("value '", printable(graph().value(around).name), "' is not live"));
   }
   return arrays;

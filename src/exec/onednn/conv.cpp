@@ -17,7 +17,8 @@ class ConvKernel : public Kernel {
         output_(std::move(output)),
         layout_(layout_of(pd.dst_desc(), DType::kFloat, output_)),
         bytes_(pd.dst_desc().get_size()),
-        source_(request.inputs[0], pd.src_desc()) {
+        source_(request.inputs[0], pd.src_desc()),
+        reads_constants_(request.constant(0) || request.constant(3)) {
     if (const Tensor* weights = request.constant(1))
       packed_ = reordered(weights->raw(), plain_weights, pd.weights_desc());
     else
@@ -52,6 +53,7 @@ class ConvKernel : public Kernel {
   }
 
   std::string name() const override { return name_; }
+  bool reads_constants() const override { return reads_constants_; }
 
  private:
   // The residual in the result's layout, in bytes of its own: the sum is made in place.
@@ -73,7 +75,7 @@ class ConvKernel : public Kernel {
   std::optional<Source> residual_;
   std::optional<Reorder> pack_;  // weights that are not constant
   Tensor packed_, bias_;
-  bool has_bias_ = false;
+  bool has_bias_ = false, reads_constants_;
   std::optional<Primitive> primitive_;
 };
 

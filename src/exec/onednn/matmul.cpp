@@ -61,7 +61,8 @@ class RowsKernel : public Kernel {
              bool transposed, Shape output)
       : name_(implementation(pd)),
         output_(std::move(output)),
-        packed_(packed_rows(*request.constant(1), transposed, pd.weights_desc())) {
+        packed_(packed_rows(*request.constant(1), transposed, pd.weights_desc())),
+        reads_constants_(request.constant(0) != nullptr) {
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
         {DNNL_ARG_DST, pd.dst_desc()},
@@ -81,11 +82,13 @@ class RowsKernel : public Kernel {
   }
 
   std::string name() const override { return name_; }
+  bool reads_constants() const override { return reads_constants_; }
 
  private:
   std::string name_;
   Shape output_;
   Tensor packed_, bias_;
+  bool reads_constants_;
   std::optional<Primitive> primitive_;
 };
 

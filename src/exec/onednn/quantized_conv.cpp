@@ -21,7 +21,8 @@ class QuantizedConvKernel : public Kernel {
         bytes_(pd.dst_desc().get_size()),
         source_(request.inputs[0], pd.src_desc()),
         packed_(reordered(request.constant(kWeights)->raw(),
-                          plain_descriptor(DType::kInt8, shape.weights), pd.weights_desc())) {
+                          plain_descriptor(DType::kInt8, shape.weights), pd.weights_desc())),
+        reads_constants_(request.constant(0) != nullptr) {
     if (request.has(kBias)) bias_ = bias_values(*request.constant(kBias), attributes_.parameters());
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
@@ -41,6 +42,7 @@ class QuantizedConvKernel : public Kernel {
   }
 
   std::string name() const override { return name_; }
+  bool reads_constants() const override { return reads_constants_; }
 
  private:
   std::string name_;
@@ -50,6 +52,7 @@ class QuantizedConvKernel : public Kernel {
   size_t bytes_;
   Source source_;
   Tensor packed_, bias_;
+  bool reads_constants_;
   std::optional<Primitive> primitive_;
 };
 

@@ -20,7 +20,8 @@ class QuantizedGemmKernel : public Kernel {
       : name_(implementation(pd)),
         attributes_(std::move(attributes)),
         output_(std::move(output)),
-        packed_(std::move(packed)) {
+        packed_(std::move(packed)),
+        reads_constants_(request.constant(0) != nullptr) {
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
         {DNNL_ARG_DST, pd.dst_desc()},
@@ -45,12 +46,14 @@ class QuantizedGemmKernel : public Kernel {
   }
 
   std::string name() const override { return name_; }
+  bool reads_constants() const override { return reads_constants_; }
 
  private:
   std::string name_;
   QuantizedAttributes attributes_;
   Shape output_;
   Tensor packed_, bias_, row_;
+  bool reads_constants_;
   std::optional<Primitive> primitive_;
 };
 

@@ -101,7 +101,16 @@ extern const OpDef kQLinearAveragePool = {
     .type = "QLinearAveragePool", .domain = kMicrosoft, .eval = pool};
 extern const OpDef kQLinearGlobalAveragePool = {
     .type = "QLinearGlobalAveragePool", .domain = kMicrosoft, .eval = pool};
-extern const OpDef kQGemm = {.type = "QGemm", .domain = kMicrosoft, .eval = gemm};
+extern const OpDef kQGemm = {.type = "QGemm",
+                             .domain = kMicrosoft,
+                             .eval = gemm,
+                             .macs = [](const Node& node, std::span<const Shape> inputs,
+                                        std::span<const Shape> outputs) -> int64_t {
+                               if (inputs.empty() || inputs[0].size() != 2 || outputs.empty())
+                                 return 0;
+                               return element_count(outputs[0]) *
+                                      inputs[0][attr_int(node, "transA", 0) ? 0 : 1];
+                             }};
 extern const OpDef kLookup = {.type = "Lookup", .domain = "qtool", .eval = lookup};
 
 }  // namespace qtool

@@ -32,6 +32,12 @@ std::vector<Tensor> eval_qmatmul(const Call& call) {
 
 }  // namespace
 
-extern const OpDef kQMatMul = {.type = "QMatMul", .domain = "qtool", .eval = eval_qmatmul};
+extern const OpDef kQMatMul = {
+    .type = "QMatMul",
+    .domain = "qtool",
+    .eval = eval_qmatmul,
+    .macs = [](const Node&, std::span<const Shape> inputs, std::span<const Shape> outputs) {
+      return matmul_macs(inputs, outputs, 0);
+    }};
 
 }  // namespace qtool
