@@ -33,6 +33,7 @@ void remove_identities(Model& model) {
   Graph& g = model.graph;
   const Uses uses = uses_of(g);
   std::vector<int32_t> gone;
+  std::map<ValueId, ValueId> becomes;
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& node = g.nodes[i];
     const bool dropout = is(node, "Dropout") &&
@@ -42,9 +43,10 @@ void remove_identities(Model& model) {
     if (!is(node, "Identity") && !dropout) continue;
     // A graph output keeps its name, so the node that makes it stays.
     if (uses.is_output[index(node.outputs[0])]) continue;
-    replace_uses(g, node.outputs[0], node.inputs[0]);
+    becomes[node.outputs[0]] = node.inputs[0];
     gone.push_back(static_cast<int32_t>(i));
   }
+  replace_uses(g, becomes);
   remove_nodes(g, gone);
 }
 
