@@ -62,6 +62,14 @@ function(qtool_command_line)
   install(TARGETS qtool_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
+# Micro-benchmarks: another client of the public headers.
+function(qtool_benchmarks)
+  find_package(benchmark REQUIRED)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/bench/*.cpp)
+  add_executable(qtool_bench ${sources})
+  target_link_libraries(qtool_bench PRIVATE qtool benchmark::benchmark)
+endfunction()
+
 # One executable of tests/<layer>/; suites whose name starts with "Slow" are labelled slow, all others fast.
 function(qtool_layer_tests layer)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${layer}/*.cpp)

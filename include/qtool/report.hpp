@@ -117,13 +117,30 @@ std::string kernels_name(Kernels kernels);
 std::string verify_text(const std::vector<CaseResult>& cases);
 std::string verify_json(const std::vector<CaseResult>& cases, double seconds);
 
+// Wall times of whole batches, in milliseconds.
+struct Latency {
+  double fastest = 0, median = 0, p90 = 0, p95 = 0, p99 = 0;
+};
+Latency latency_of(std::vector<double> milliseconds);  // nearest ranks; at least one time
+
 struct BenchResult {
   std::string model, kernels;
   int64_t batch = 1, runs = 0;
   int threads = 1;
   bool random_data = false;
-  double samples_per_second = 0, median_ms = 0, p95_ms = 0;
-  std::vector<StepInfo> layers;  // milliseconds of one run of one thread's share of the batch
+  double samples_per_second = 0;
+  double cpu_ms = 0;  // processor time of a batch, all threads
+  Latency latency;
+  MachinePeak peak;  // of `threads` threads
+  std::vector<StepInfo>
+      layers;  // milliseconds and work of one run of one thread's share of the batch
+  // The same file and data in another engine.
+  struct Rival {
+    std::string name;
+    double samples_per_second = 0;
+    Latency latency;
+  };
+  std::optional<Rival> rival;
 };
 std::string bench_text(const BenchResult& result);
 std::string bench_json(const BenchResult& result);

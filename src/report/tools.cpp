@@ -7,30 +7,78 @@ namespace qtool {
 
 using namespace report;
 
-std::string bench_text(const BenchResult& r) {
+Latency latency_of(std::vector<double> milliseconds) {
+  std::sort(milliseconds.begin(), milliseconds.end());
+  const auto rank = [&](size_t percent) {
+    const size_t n = milliseconds.size();
+    return milliseconds[std::max<size_t>(1, (n * percent + 99) / 100) - 1];
+  };
+  return {milliseconds.front(), rank(50), rank(90), rank(95), rank(99)};
+}
+
+namespace {
+
+// Multiply-accumulates in some milliseconds as billions of operations a second.
+double gops(int64_t macs, double milliseconds) {
+  return milliseconds > 0 ? 2e-6 * static_cast<double>(macs) / milliseconds : 0;
+}
+
+std::string latency_text(const Latency& l) {
+  return cat("median ", fixed(l.median, 3), " ms, fastest ", fixed(l.fastest, 3), ", 90 % below ",
+             fixed(l.p90, 3), ", 95 % ", fixed(l.p95, 3), ", 99 % ", fixed(l.p99, 3));
+}
+
+template <typename Get>
+auto sum_of(const std::vector<StepInfo>& layers, Get get) {
+  return std::accumulate(layers.begin(), layers.end(), decltype(get(layers[0])){},
+                         [&](auto sum, const StepInfo& s) { return sum + get(s); });
+}
+
+Facts bench_facts(const BenchResult& r, double total_ms) {
   Facts facts = {{"model", printable(r.model)},
                  {"setting", cat("batch ", r.batch, ", ", r.threads,
                                  r.threads == 1 ? " thread, " : " threads, ",
                                  printable(r.kernels, 40), " kernels, ", cpu_isa())},
                  {"speed", cat(fixed(r.samples_per_second, 1), " samples/s")},
-                 {"latency", cat("median ", fixed(r.median_ms, 3), " ms, 95 % below ",
-                                 fixed(r.p95_ms, 3), " ms, ", r.runs, " runs")}};
+                 {"latency", cat(latency_text(r.latency), ", ", r.runs, " runs")},
+                 {"processor", cat(fixed(r.cpu_ms, 3), " ms a batch, all threads")},
+                 {"memory", cat("peak ", human_bytes(static_cast<double>(peak_rss_bytes())))}};
+  const int64_t macs = sum_of(r.layers, [](const StepInfo& s) { return s.macs; });
+  if (macs > 0) {
+    facts.emplace_back("layers", cat(fixed(gops(macs, total_ms), 1),
+                                     " billion operations/s a thread; this machine's peak with ",
+                                     r.threads, ": float ", fixed(r.peak.float_gflops, 0),
+                                     ", integer ", fixed(r.peak.int8_gops, 0)));
+  }
   if (r.random_data) facts.emplace_back("data", "random input of the model's shapes");
+  if (r.rival) {
+    facts.emplace_back(
+        printable(r.rival->name, 40),
+        cat(fixed(r.rival->samples_per_second, 1), " samples/s, ", latency_text(r.rival->latency)));
+    facts.emplace_back("ratio", cat(fixed(r.samples_per_second / r.rival->samples_per_second, 2),
+                                    " times as fast as ", printable(r.rival->name, 40)));
+  }
+  return facts;
+}
+
+}  // namespace
+
+std::string bench_text(const BenchResult& r) {
   std::vector<StepInfo> layers = r.layers;
   std::stable_sort(layers.begin(), layers.end(), [](const StepInfo& a, const StepInfo& b) {
     return a.milliseconds > b.milliseconds;
   });
-  const double total =
-      std::accumulate(layers.begin(), layers.end(), 0.0,
-                      [](double sum, const StepInfo& s) { return sum + s.milliseconds; });
+  const double total = sum_of(layers, [](const StepInfo& s) { return s.milliseconds; });
   constexpr size_t kShown = 20;
-  Rows rows = {{"slowest steps", "op", "ms", "share", "kernel"}};
+  Rows rows = {{"slowest steps", "op", "ms", "share", "G/s", "kernel"}};
   for (size_t i = 0; i < std::min(kShown, layers.size()); ++i) {
     const StepInfo& s = layers[i];
     rows.push_back({printable(s.name, 60), printable(s.type, 40), fixed(s.milliseconds, 3),
-                    percent(total > 0 ? s.milliseconds / total : 0, 1), printable(s.kernel, 60)});
+                    percent(total > 0 ? s.milliseconds / total : 0, 1),
+                    s.macs > 0 ? fixed(gops(s.macs, s.milliseconds), 1) : "",
+                    printable(s.kernel, 60)});
   }
-  return facts_text(facts) + "\n" + format_table(rows);
+  return facts_text(bench_facts(r, total)) + "\n" + format_table(rows);
 }
 
 const Comparison::Row* Comparison::first_divergence() const {

@@ -8,23 +8,40 @@ namespace qtool {
 using namespace report;
 using Json = nlohmann::ordered_json;
 
+static Json latency_json(const Latency& l) {
+  return {
+      {"fastest", l.fastest}, {"median", l.median}, {"p90", l.p90}, {"p95", l.p95}, {"p99", l.p99}};
+}
+
 std::string bench_json(const BenchResult& r) {
   Json layers = Json::array();
-  for (const StepInfo& s : r.layers)
-    layers.push_back(
-        {{"name", s.name}, {"op", s.type}, {"ms", s.milliseconds}, {"kernel", s.kernel}});
-  const Json json = {{"schema", "qtool.bench/1"},
-                     {"model", r.model},
-                     {"isa", cpu_isa()},
-                     {"random_data", r.random_data},
-                     {"batch", r.batch},
-                     {"threads", r.threads},
-                     {"kernels", r.kernels},
-                     {"runs", r.runs},
-                     {"samples_per_second", r.samples_per_second},
-                     {"latency_ms", {{"median", r.median_ms}, {"p95", r.p95_ms}}},
-                     {"layers", layers},
-                     {"peak_rss_bytes", peak_rss_bytes()}};
+  for (const StepInfo& s : r.layers) {
+    layers.push_back({{"name", s.name},
+                      {"op", s.type},
+                      {"ms", s.milliseconds},
+                      {"macs", s.macs},
+                      {"kernel", s.kernel}});
+  }
+  Json json = {{"schema", "qtool.bench/1"},
+               {"model", r.model},
+               {"isa", cpu_isa()},
+               {"random_data", r.random_data},
+               {"batch", r.batch},
+               {"threads", r.threads},
+               {"kernels", r.kernels},
+               {"runs", r.runs},
+               {"samples_per_second", r.samples_per_second},
+               {"cpu_ms", r.cpu_ms},
+               {"latency_ms", latency_json(r.latency)},
+               {"peak", {{"float_gflops", r.peak.float_gflops}, {"int8_gops", r.peak.int8_gops}}},
+               {"layers", layers},
+               {"peak_rss_bytes", peak_rss_bytes()}};
+  if (r.rival) {
+    json["rival"] = {{"name", r.rival->name},
+                     {"samples_per_second", r.rival->samples_per_second},
+                     {"latency_ms", latency_json(r.rival->latency)},
+                     {"ratio", r.samples_per_second / r.rival->samples_per_second}};
+  }
   return json_text(json);
 }
 

@@ -256,6 +256,8 @@ class Stages(Case):
             self.assertIn(key, result['layers'][0])
         self.assertGreater(result['latency_ms']['median'], 0)
         self.assertIn('samples/s', self.ok('bench', MODEL, CALIB, '--seconds', '0.05').stdout)
+        self.fails(2, 'bench', MODEL, '--seconds', '0.05', '--compare', 'onnxruntime', says='QTOOL_PYTHON', env=clean_environment(QTOOL_PYTHON='/bin/false'))
+        self.fails(2, 'bench', MODEL, '--compare', 'tensorflow', says='--compare')
 
     def test_compare(self):
         same = self.json('compare', MODEL, MODEL, CALIB, '--limit', '4', keys=['tensors', 'first_divergence'])

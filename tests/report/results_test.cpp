@@ -207,12 +207,25 @@ TEST(Results, OfVerifyCount) {
   EXPECT_TRUE(verify_text(cases).ends_with("1 passed, 1 failed, 1 unsupported\n"));
 }
 
+TEST(Results, LatencyIsTakenAtNearestRanks) {
+  std::vector<double> times;
+  for (int i = 200; i >= 1; --i) times.push_back(i);
+  const Latency l = latency_of(times);
+  EXPECT_EQ(l.fastest, 1);
+  EXPECT_EQ(l.median, 100);
+  EXPECT_EQ(l.p90, 180);
+  EXPECT_EQ(l.p99, 198);
+  EXPECT_EQ(latency_of({3}).p95, 3);
+}
+
 TEST(Results, OfBenchCompareListAndErrorsAreHarmless) {
   BenchResult bench;
   bench.model = bench.kernels = kHostile;
   bench.layers = {{kHostile, kHostile, "", kHostile, 1}};
-  expect_result(bench_text(bench), bench_json(bench), "qtool.bench/1",
-                {"batch", "threads", "kernels", "samples_per_second", "latency_ms", "layers"});
+  bench.rival = BenchResult::Rival{kHostile, 2, {}};
+  expect_result(
+      bench_text(bench), bench_json(bench), "qtool.bench/1",
+      {"batch", "threads", "kernels", "samples_per_second", "latency_ms", "layers", "rival"});
   Comparison c;
   c.a = c.b = c.data = kHostile;
   c.threshold_db = 30;

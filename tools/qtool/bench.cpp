@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <barrier>
+#include <ctime>
 #include <exception>
+#include <numeric>
 #include <qtool/onnx.hpp>
 #include <qtool/passes.hpp>
 #include <thread>
 
 #include "qtool/command.hpp"
 #include "qtool/feed.hpp"
+#include "qtool/rival.hpp"
 #include "qtool/stages.hpp"
 
 namespace cli {
@@ -19,11 +22,16 @@ struct Options {
   std::string model, kernels = "integer";
   DataFlags data;
   double seconds = 1.0;
+  std::string compare;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "an .onnx file")->required();
     data.bind_positional(app, false);
     app.add_option("--kernels", kernels, "integer, simulated or float");
     app.add_option("--seconds", seconds, "how long to measure")->check(CLI::Range(0.01, 3600.0));
+    app.add_option("--compare", compare,
+                   "measure this engine too, on the same file and data; needs a Python with it "
+                   "($QTOOL_PYTHON or python3)")
+        ->check(CLI::IsMember({"onnxruntime"}));
     data.bind(app);
   }
 };
@@ -40,12 +48,27 @@ qtool::Model runnable(const Options& o, std::string& kernels) {
   return any ? std::move(lowered.model) : model;
 }
 
-// One batch, cut into one part a thread where that keeps every thread busy.
+// One batch, cut into one part a thread where that keeps every thread busy, and each part into slices
+// whose activations stay in cache.
 struct Work {
-  std::vector<Feed> parts;
+  Feed all;
+  std::vector<std::vector<Feed>> parts;
   int64_t batch = 1;
   bool random_data = false;
 };
+
+// Samples [begin, end) in slices of about this much input, 32 samples at most.
+std::vector<Feed> slices(const Feed& all, int64_t begin, int64_t end) {
+  constexpr int64_t kSliceBytes = 2 << 20, kMostSamples = 32;
+  int64_t bytes = 0;
+  for (const auto& [name, value] : all) bytes += value.bytes();
+  const int64_t sample_bytes = std::max<int64_t>(1, bytes / all.begin()->second.dim(0));
+  const int64_t step = std::clamp<int64_t>(kSliceBytes / sample_bytes, 1, kMostSamples);
+  std::vector<Feed> cut;
+  for (int64_t at = begin; at < end; at += step)
+    cut.push_back(slice(all, at, std::min(step, end - at)));
+  return cut;
+}
 
 Work make_work(const Options& o, const qtool::Model& model, const GlobalOptions& global) {
   Work work;
@@ -65,37 +88,53 @@ Work make_work(const Options& o, const qtool::Model& model, const GlobalOptions&
           .hint("leave --batch out");
     }
     work.batch = chunk.samples;
-    work.parts = {chunk.feed};
+    work.all = chunk.feed;
+    work.parts = {{work.all}};
     return work;
   }
-  const Feed all = glue(*source, work.batch);
+  work.all = glue(*source, work.batch);
   const int64_t threads = global.thread_count();
   const int64_t parts = work.batch >= 2 * threads ? threads : 1;
   for (int64_t p = 0; p < parts; ++p) {
     const int64_t begin = work.batch * p / parts;
-    work.parts.push_back(slice(all, begin, work.batch * (p + 1) / parts - begin));
+    work.parts.push_back(slices(work.all, begin, work.batch * (p + 1) / parts));
   }
   return work;
 }
 
-// Wall times of whole batches, in seconds. Every part has its own thread for the whole measurement.
-std::vector<double> measure(const Executor& executor, const Work& work, double seconds) {
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+struct Times {
+  std::vector<double> wall;  // of whole batches, in seconds
+  double cpu = 0;            // of all of them
+};
+
+// Every part has its own thread for the whole measurement.
+Times measure(const Executor& executor, const Work& work, double seconds) {
   constexpr int kWarmups = 2, kLeastRuns = 3;
   const auto parts = static_cast<std::ptrdiff_t>(work.parts.size());
-  std::vector<double> times;
+  Times times;
   std::vector<std::exception_ptr> errors(work.parts.size());
   bool stop = false;
   int runs = 0;
-  double begin = 0, started = 0;
+  double begin = 0, started = 0, cpu_started = 0;
   // Runs on one thread between two batches.
   const auto between = [&]() noexcept {
     const double now = qtool::now_seconds();
-    if (runs > kWarmups) times.push_back(now - begin);
-    if (runs == kWarmups) started = now;
+    if (runs > kWarmups) times.wall.push_back(now - begin);
+    if (runs == kWarmups) {
+      started = now;
+      cpu_started = cpu_seconds();
+    }
     ++runs;
     stop = std::any_of(errors.begin(), errors.end(),
                        [](const std::exception_ptr& e) { return e != nullptr; }) ||
-           (static_cast<int>(times.size()) >= kLeastRuns && now - started >= seconds);
+           (static_cast<int>(times.wall.size()) >= kLeastRuns && now - started >= seconds);
+    times.cpu = cpu_seconds() - cpu_started;
     begin = qtool::now_seconds();
   };
   std::barrier barrier(parts, between);
@@ -105,7 +144,7 @@ std::vector<double> measure(const Executor& executor, const Work& work, double s
       if (stop) return;
       try {
         qtool::check_interrupted();
-        (void)executor.run(work.parts[part]);
+        for (const Feed& feed : work.parts[part]) (void)executor.run(feed);
       } catch (const std::exception&) {
         errors[part] = std::current_exception();
       }
@@ -131,11 +170,18 @@ std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& 
                                          int intra_threads) {
   constexpr int kRuns = 5;
   const Executor executor(model, with_threads(intra_threads));
-  (void)executor.run(work.parts[0]);  // kernels are made in the first run
+  const auto run = [&] {
+    for (const Feed& feed : work.parts[0]) (void)executor.run(feed);
+  };
+  run();  // kernels are made in the first run
   executor.enable_timing();
-  for (int i = 0; i < kRuns; ++i) (void)executor.run(work.parts[0]);
+  for (int i = 0; i < kRuns; ++i) run();
   std::vector<qtool::StepInfo> steps = executor.steps();
-  for (qtool::StepInfo& step : steps) step.milliseconds /= kRuns;
+  const auto slices = static_cast<int64_t>(work.parts[0].size());
+  for (qtool::StepInfo& step : steps) {
+    step.milliseconds /= kRuns;
+    step.macs *= slices;  // of one slice, the last; they are nearly equal
+  }
   return steps;
 }
 
@@ -145,19 +191,22 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   const Work work = make_work(o, model, global);
   const int intra_threads = work.parts.size() > 1 ? 1 : global.thread_count();
   const Executor executor(model, with_threads(intra_threads));
-  std::vector<double> times = measure(executor, work, o.seconds);
-  double total = 0;
-  for (double t : times) total += t;
-  std::sort(times.begin(), times.end());
+  const Times times = measure(executor, work, o.seconds);
+  std::vector<double> milliseconds;
+  for (double t : times.wall) milliseconds.push_back(1e3 * t);
+  const double total = std::accumulate(milliseconds.begin(), milliseconds.end(), 0.0);
   result.model = o.model;
   result.batch = work.batch;
   result.threads = global.thread_count();
   result.random_data = work.random_data;
-  result.runs = static_cast<int64_t>(times.size());
-  result.samples_per_second = static_cast<double>(work.batch * result.runs) / total;
-  result.median_ms = 1e3 * times[times.size() / 2];
-  result.p95_ms = 1e3 * times[std::min(times.size() - 1, times.size() * 95 / 100)];
+  result.runs = static_cast<int64_t>(milliseconds.size());
+  result.samples_per_second = 1e3 * static_cast<double>(work.batch * result.runs) / total;
+  result.cpu_ms = 1e3 * times.cpu / static_cast<double>(result.runs);
+  result.latency = qtool::latency_of(std::move(milliseconds));
+  result.peak = qtool::measure_peak(global.thread_count());
   result.layers = layer_times(model, work, intra_threads);
+  if (!o.compare.empty())
+    result.rival = measure_onnxruntime(o.model, work.all, global.thread_count(), o.seconds);
   return {global.json ? qtool::bench_json(result) : qtool::bench_text(result)};
 }
 
