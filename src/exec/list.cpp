@@ -19,7 +19,7 @@ std::span<const KernelDef> fast_kernels() {
       {"Sqrt", "", onednn::make_eltwise},
       {"Exp", "", onednn::make_eltwise},
       {"Clip", "", onednn::make_eltwise},
-      {"Gelu", "", onednn::make_eltwise},
+      {"Gelu", "", floats::make_gelu},
       {"Erf", "", floats::make_erf},
       {"LayerNormalization", "", floats::make_layer_normalization},
       {"RMSNormalization", "", floats::make_layer_normalization},

@@ -140,6 +140,8 @@ void set_result_zero_point(dnnl::primitive_attr& attr) {
 }
 #endif
 
+bool has_gelu(const Node& node) { return attr_string(node, "activation", "") == "Gelu"; }
+
 bool append_activation(dnnl::post_ops& ops, const Node& node) {
   using A = dnnl::algorithm;
   struct Known {

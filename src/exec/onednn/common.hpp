@@ -66,6 +66,8 @@ void set_result_zero_point(dnnl::primitive_attr& attr);
 
 // Activation of a fused node as a post-operation; false when oneDNN cannot.
 bool append_activation(dnnl::post_ops& ops, const Node& node);
+// The activation is Gelu, which kernels of whole rows apply themselves: oneDNN's takes twice the time.
+bool has_gelu(const Node& node);
 
 // Runs with scratch memory of its own.
 void execute(const dnnl::primitive& primitive, const Descriptor& scratchpad, Arguments& arguments);

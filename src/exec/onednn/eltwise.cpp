@@ -36,8 +36,6 @@ std::optional<Function> function_of(const KernelRequest& r) {
   if (type == "Abs") return Function{A::eltwise_abs};
   if (type == "Sqrt") return Function{A::eltwise_sqrt};
   if (type == "Exp") return Function{A::eltwise_exp};
-  if (type == "Gelu" && attr_string(r.node, "approximate", "none") == "none")
-    return Function{A::eltwise_gelu_erf};
   if (type == "Clip") return clip(r);
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 // Gemm and MatMul of floats: constant right-hand sides are packed once.
 #include <array>
 
+#include "exec/floats/erf.hpp"
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/rows.hpp"
 
@@ -62,6 +63,7 @@ class RowsKernel : public Kernel {
       : name_(implementation(pd)),
         output_(std::move(output)),
         packed_(packed_rows(*request.constant(1), transposed, pd.weights_desc())),
+        gelu_(has_gelu(request.node)),
         reads_constants_(request.constant(0) != nullptr) {
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
@@ -79,6 +81,9 @@ class RowsKernel : public Kernel {
     outputs[0] = Array(Tensor::uninitialized(DType::kFloat, output_));
     const void* const addresses[] = {rows.raw(), outputs[0].tensor.mutable_raw()};
     primitive_->run(addresses);
+    if (gelu_)
+      floats::gelu_in_place(outputs[0].tensor.mutable_data<float>().data(),
+                            outputs[0].tensor.size());
   }
 
   std::string name() const override { return name_; }
@@ -88,7 +93,7 @@ class RowsKernel : public Kernel {
   std::string name_;
   Shape output_;
   Tensor packed_, bias_;
-  bool reads_constants_;
+  bool gelu_, reads_constants_;
   std::optional<Primitive> primitive_;
 };
 
@@ -129,7 +134,8 @@ std::unique_ptr<Kernel> make_rows(const KernelRequest& request, bool transposed)
                         matrix->dim(transposed ? 0 : 1)};
   if (matrix->dim(transposed ? 1 : 0) != shape.depth) return nullptr;
   if (bias && bias->shape() != Shape{shape.columns}) return nullptr;
-  const auto attr = attributes_of(request.node);
+  const auto attr =
+      has_gelu(request.node) ? std::optional(user_scratchpad()) : attributes_of(request.node);
   if (!attr) return nullptr;
   const auto pd = rows_descriptor(
       shape, DType::kFloat, DType::kFloat,

@@ -67,7 +67,8 @@ QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerPara
       row_ = plain_descriptor(DType::kFloat, row);
       ops.append_binary(dnnl::algorithm::binary_add, row_);
     }
-    if (!append_activation(ops, request.node)) throw_internal("an activation without a kernel");
+    if (!has_gelu(request.node) && !append_activation(ops, request.node))
+      throw_internal("an activation without a kernel");
   }
   attr_.set_post_ops(ops);
 }

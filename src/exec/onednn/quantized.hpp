@@ -29,7 +29,7 @@ class OutputScale {
 };
 
 // Attributes: user scratchpad, scales, zero points, the clamp of "code_min"/"code_max"; for float results
-// a row of floats of shape `row` (empty: none) that is added, then the node's activation.
+// a row of floats of shape `row` (empty: none) that is added, then the node's activation but for Gelu.
 class QuantizedAttributes {
  public:
   QuantizedAttributes(const KernelRequest& request, LayerParameters parameters, int weight_mask,

@@ -1,4 +1,5 @@
 // QGemm (com.microsoft) and QMatMul (qtool): u8 or s8 rows times a constant symmetric s8 matrix.
+#include "exec/floats/erf.hpp"
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/quantized.hpp"
 #include "exec/onednn/rows.hpp"
@@ -21,6 +22,7 @@ class QuantizedGemmKernel : public Kernel {
         attributes_(std::move(attributes)),
         output_(std::move(output)),
         packed_(std::move(packed)),
+        gelu_(has_gelu(request.node)),
         reads_constants_(request.constant(0) != nullptr) {
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
@@ -43,6 +45,9 @@ class QuantizedGemmKernel : public Kernel {
     outputs[0] = Array(Tensor::uninitialized(attributes_.parameters().result, output_));
     const void* const addresses[] = {source.raw(), outputs[0].tensor.mutable_raw()};
     primitive_->run(addresses);
+    if (gelu_)
+      floats::gelu_in_place(outputs[0].tensor.mutable_data<float>().data(),
+                            outputs[0].tensor.size());
   }
 
   std::string name() const override { return name_; }
@@ -53,7 +58,7 @@ class QuantizedGemmKernel : public Kernel {
   QuantizedAttributes attributes_;
   Shape output_;
   Tensor packed_, bias_, row_;
-  bool reads_constants_;
+  bool gelu_, reads_constants_;
   std::optional<Primitive> primitive_;
 };
 
