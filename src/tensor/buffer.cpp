@@ -18,10 +18,10 @@ constexpr size_t kAlignment = 64;
 #ifdef __SANITIZE_ADDRESS__
 constexpr size_t kRecycledBytes = SIZE_MAX;  // every block of its own, so that overruns are seen
 #else
-constexpr size_t kRecycledBytes = size_t{256} << 10;
+constexpr size_t kRecycledBytes = size_t{32} << 10;
 #endif
 constexpr size_t kMaxIdleBytes = size_t{256} << 20;
-constexpr size_t kMaxIdleBlocks = 64;
+constexpr size_t kMaxIdleBlocks = 256;
 
 struct Block {
   void* address;
