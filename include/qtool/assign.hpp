@@ -22,6 +22,8 @@ struct AssignOptions {
   bool per_filter = false;     // every output channel its own width
   std::string method = "rtn";  // weight optimiser written into the plan
   std::string source;          // for the plan: "search 4.5bits"
+  // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
+  std::function<double(const QuantPlan&)> quality = {};
 };
 
 struct Assignment {

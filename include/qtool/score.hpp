@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qtool/calibrate.hpp"
+#include "qtool/candidates.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
@@ -21,6 +22,9 @@ struct GroupScore {
   std::vector<double> noise;  // relative noise power at the network's outputs, one per candidate
   // [output channel][candidate], adding up to `noise`; empty: the method prices whole groups.
   std::vector<std::vector<double>> filter_noise = {};
+  // [output channel]: what a filter matters whatever its width, more is more; empty: the method ranks
+  // choices by `noise` alone. For solvers that assign widths by rank.
+  std::vector<double> importance = {};
 };
 struct ScoreTable {
   std::string model_fingerprint, method;
@@ -36,6 +40,8 @@ struct ScoreOptions {
   std::string range_method = "mse";
   int64_t samples = 64;  // of the calibration data
   int threads = 1;
+  // Made by score() where it is needed and nullptr; its widths are `weight_bits`.
+  const WeightCandidates* candidates = nullptr;
 };
 ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
                  const SampleSource& source, const ScoreOptions& options);
@@ -45,6 +51,7 @@ ScoreTable load_scores(const std::filesystem::path& path);
 
 struct ScoreMethod {
   std::string_view name, summary;
+  bool needs_candidates = true;  // ScoreOptions::candidates is set when it runs
   ScoreTable (*run)(const Model&, const Sites&, const CalibrationTable&, const SampleSource&,
                     const ScoreOptions&);
 };

@@ -28,6 +28,11 @@ struct Problem {
   std::vector<std::vector<double>> loss;                // [group][choice]
   std::vector<std::vector<std::vector<int64_t>>> cost;  // [limit][group][choice]
   std::vector<int64_t> limit;                           // [limit]: sum of costs ≤ limit
+  // For solvers that assign by rank: what a group matters whatever its choice; empty: the loss of its
+  // first permitted choice.
+  std::vector<double> importance = {};
+  // For solvers that look: the measured quality of an assignment, 0 to 1; empty: cannot be measured.
+  std::function<double(const std::vector<int>&)> quality = {};
 };
 
 struct Solution {

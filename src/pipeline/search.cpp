@@ -8,6 +8,9 @@ namespace {
 
 using namespace pipeline;
 
+// Looked at by what measures plans.
+constexpr int64_t kProbedChunks = 4;
+
 std::vector<Keep> parse_keeps(const std::vector<std::string>& texts) {
   std::vector<Keep> keeps;
   for (const std::string& text : texts) {
@@ -104,9 +107,18 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   const auto source = source_of(w, p.model);
   Searched s;
   const CalibrationTable table = load_table(w);
+  const WeightCandidates candidates = weight_candidates(
+      p.model, p.sites, table, *source,
+      {request.weight_bits, request.optimizer, request.score_samples, request.threads});
+  scoring.candidates = &candidates;
   s.scores = score(p.model, p.sites, table, *source, scoring);
   s.scores.model_fingerprint = w.fingerprint;
   save_scores(s.scores, w.file(kScores));
+  // Samples that scores do not look at, where there are any.
+  const int64_t chunks = source->chunk_count(), probed = std::min<int64_t>(chunks, kProbedChunks);
+  const PlanProbe probe(p.model, p.sites, table, candidates, *source, chunks - probed, probed,
+                        request.threads);
+  options.quality = [&](const QuantPlan& plan) { return probe.measure(plan).agreement; };
   if (std::any_of(options.limits.begin(), options.limits.end(), is_quality_floor)) {
     QuantizeOptions quantizing;
     quantizing.threads = request.threads;

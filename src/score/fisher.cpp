@@ -6,7 +6,6 @@
 
 #include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
-#include "score/weight_changes.hpp"
 
 namespace qtool {
 namespace {
@@ -54,24 +53,34 @@ GroupScore weight_group(const LayerSite& site, std::vector<std::vector<double>> 
   return group;
 }
 
+// Quantized − float weight; undefined where the width is float.
+Tensor change_of(const Model& model, const LayerSite& site, const WeightCandidates& candidates,
+                 size_t width) {
+  const WeightCodes& codes = candidates.layers.at(site.name).codes[width];
+  if (!codes.codes.defined()) return {};
+  Tensor change = dequantized(codes, site.channel_axis);
+  const auto wanted = model.graph.constant(model.graph.find(site.weight))->data<float>();
+  auto values = change.mutable_data<float>();
+  for (size_t i = 0; i < values.size(); ++i) values[i] -= wanted[i];
+  return change;
+}
+
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
-  std::vector<const LayerSite*> layers;
-  for (const LayerSite& site : sites.layers)
-    if (site.reason.empty()) layers.push_back(&site);
+  const std::vector<const LayerSite*> layers = quantizable_layers(sites);
   std::vector<std::string> activations;
   for (const ActivationSite& site : sites.activations) {
     if (options.activation_bits.size() > 1 && site.shares_with.empty())
       activations.push_back(site.name);
   }
   fisher::require_gradients(model, layers, activations);
-  int64_t chunks = 0, samples = 0;
-  while (chunks < source.chunk_count() && samples < options.samples)
-    samples += source.chunk(chunks++).samples;
-  auto changes = fisher::weight_changes(model, layers, table, source, chunks,
-                                        {options.weight_bits, options.optimizer, options.threads});
+  const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;
-  for (size_t i = 0; i < layers.size(); ++i) priced.push_back({layers[i], std::move(changes[i])});
+  for (const LayerSite* site : layers) {
+    priced.push_back({site, options.weight_bits.size(), [&model, &options, site](size_t width) {
+                        return change_of(model, *site, *options.candidates, width);
+                      }});
+  }
   fisher::OutputNoise noise =
       fisher::output_noise(model, priced, activations, source, chunks, options.threads);
   ScoreTable scores{table.model_fingerprint, "fisher", samples, {}};

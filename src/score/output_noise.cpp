@@ -206,14 +206,14 @@ class Chunks {
   LayerSums layer(size_t l, const Gradient::Tape& tape,
                   const std::vector<std::map<std::string, Tensor>>& gradients,
                   int64_t samples) const {
-    LayerSums sums(layers_[l].changes.size());
+    LayerSums sums(layers_[l].count);
     const auto first = gradients[0].find(alone_[l].output());
     if (first == gradients[0].end()) return sums;
     const ChannelView view(first->second, samples, layers_[l].site->dense);
     const Tensor x = gradient_->value(tape, alone_[l].input());
     std::vector<Tensor> errors;
-    for (size_t c = 0; c < layers_[l].changes.size(); ++c) {
-      const Tensor& change = layers_[l].changes[c];
+    for (size_t c = 0; c < layers_[l].count; ++c) {
+      const Tensor change = layers_[l].change(c);
       errors.push_back(change.defined() ? alone_[l].run(x, change) : Tensor());
       if (!change.defined()) continue;
       const float* e = errors.back().data<float>().data();
@@ -241,7 +241,7 @@ class Chunks {
 void require_gradients(const Model& model, const std::vector<const LayerSite*>& layers,
                        const std::vector<std::string>& activations) {
   std::vector<LayerChanges> none;
-  for (const LayerSite* site : layers) none.push_back({site, {}});
+  for (const LayerSite* site : layers) none.push_back({site});
   (void)Chunks(model, none, activations);
 }
 
@@ -250,7 +250,7 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& la
                          int64_t chunks, int threads) {
   const Chunks work(model, layers, activations);
   ChunkSums all;
-  for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.changes.size());
+  for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.count);
   all.activations.resize(activations.size(), 0.0);
   double samples = 0;
   Progress progress("gradients", chunks, "chunks");

@@ -1,15 +1,18 @@
 // What changes of weights and noise of activations make at the network's outputs, to first order.
 #pragma once
 
+#include <functional>
+
 #include "qtool/data.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool::fisher {
 
-// A layer and the weights that it would have instead, as differences; undefined: none.
+// A layer and the weights that it would have instead.
 struct LayerChanges {
   const LayerSite* site = nullptr;
-  std::vector<Tensor> changes;
+  size_t count = 0;
+  std::function<Tensor(size_t)> change = {};  // new − old weight; undefined: none
 };
 
 // All as relative noise power, Σ over float outputs of ‖error‖² / ‖output‖², mean over samples.

@@ -4,8 +4,29 @@
 
 namespace qtool {
 
+std::vector<const LayerSite*> quantizable_layers(const Sites& sites) {
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites.layers)
+    if (site.reason.empty()) layers.push_back(&site);
+  return layers;
+}
+
+ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
+  ScoredChunks scored;
+  while (scored.chunks < source.chunk_count() && scored.samples < samples)
+    scored.samples += source.chunk(scored.chunks++).samples;
+  return scored;
+}
+
+void require_fixed_activations(std::string_view method, const ScoreOptions& options) {
+  if (options.activation_bits.size() < 2) return;
+  throw Error(ErrorKind::kUsage, "QT-E139",
+              cat("the score '", method, "' prices weights, not activations"))
+      .hint("give --activations one width, or take --score fisher or sqnr");
+}
+
 std::span<const ScoreMethod* const> score_methods() {
-  static const ScoreMethod* const kList[] = {&kAuto, &kSqnr, &kFisher};
+  static const ScoreMethod* const kList[] = {&kAuto, &kSqnr, &kFisher, &kClass};
   return kList;
 }
 
@@ -13,8 +34,16 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
                  const SampleSource& source, const ScoreOptions& options) {
   std::vector<std::string> names;
   for (const ScoreMethod* m : score_methods()) {
-    if (m->name == options.method) return m->run(model, sites, table, source, options);
     names.emplace_back(m->name);
+    if (m->name != options.method) continue;
+    if (options.candidates || !m->needs_candidates)
+      return m->run(model, sites, table, source, options);
+    const WeightCandidates candidates = weight_candidates(
+        model, sites, table, source,
+        {options.weight_bits, options.optimizer, options.samples, options.threads});
+    ScoreOptions with = options;
+    with.candidates = &candidates;
+    return m->run(model, sites, table, source, with);
   }
   const std::string near = nearest(options.method, names);
   throw Error(ErrorKind::kUsage, "QT-E123", cat("unknown score '", printable(options.method), "'"))

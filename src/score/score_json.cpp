@@ -14,6 +14,7 @@ void save_scores(const ScoreTable& scores, const std::filesystem::path& path) {
                       {"bits", g.bits},
                       {"noise", g.noise}});
     if (!g.filter_noise.empty()) groups.back()["filter_noise"] = g.filter_noise;
+    if (!g.importance.empty()) groups.back()["importance"] = g.importance;
   }
   const Json json = {{"schema", "qtool.scores/1"},
                      {"model_fingerprint", scores.model_fingerprint},
@@ -30,8 +31,8 @@ ScoreTable load_scores(const std::filesystem::path& path) {
     for (const Json& g : json.at("groups")) {
       scores.groups.push_back(
           {g.at("kind") == "weights" ? GroupKind::kWeights : GroupKind::kActivation, g.at("name"),
-           g.at("bits"), g.at("noise"),
-           g.value("filter_noise", std::vector<std::vector<double>>{})});
+           g.at("bits"), g.at("noise"), g.value("filter_noise", std::vector<std::vector<double>>{}),
+           g.value("importance", std::vector<double>{})});
     }
     return scores;
   } catch (const Json::exception& e) {

@@ -1,8 +1,22 @@
-// Score methods, one file each.
+// Score methods, one file each, and what they share.
 #pragma once
 
 #include "qtool/score.hpp"
 
 namespace qtool {
-extern const ScoreMethod kAuto, kFisher, kSqnr;
+
+extern const ScoreMethod kAuto, kClass, kFisher, kSqnr;
+
+std::vector<const LayerSite*> quantizable_layers(const Sites& sites);
+
+// The first chunks of the data that hold at least the wanted number of samples.
+struct ScoredChunks {
+  int64_t chunks = 0, samples = 0;
+};
+ScoredChunks scored_chunks(const SampleSource& source, int64_t samples);
+
+// For methods that say nothing of activations. Throws Error{kUsage, QT-E139} when widths of
+// activations are searched.
+void require_fixed_activations(std::string_view method, const ScoreOptions& options);
+
 }  // namespace qtool

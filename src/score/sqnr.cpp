@@ -5,20 +5,23 @@
 
 #include "qtool/exec.hpp"
 #include "qtool/quantize.hpp"
+#include "score/output_error.hpp"
 #include "score/score_methods.hpp"
 
 namespace qtool {
 namespace {
 
 struct Candidate {
-  WeightCodes weight;  // kWeights
-  QParams activation;  // kActivation
+  const WeightCodes* weight = nullptr;  // kWeights
+  std::vector<float> bias = {};         // kWeights: what the bias becomes; empty: stays
+  QParams activation = {};              // kActivation
 };
 
 struct Group {
   GroupScore score;
   int step = 0;       // where a run resumes
   std::string value;  // the initializer or activation that changes
+  std::string bias;   // the initializer that changes with it, or empty
   int64_t channel_axis = 0;
   std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
   // Each filter's part of a candidate's noise, [candidate][output channel]: by its own output error.
@@ -54,18 +57,24 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   group.score.noise.assign(options.weight_bits.size(), 0);
   group.step = executor.step_of(site.name);
   group.value = site.weight;
+  group.bias = site.bias;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-  for (int bits : options.weight_bits) {
-    if (bits == kFloatBits) {
+  const LayerCandidates& layer = options.candidates->layers.at(site.name);
+  for (size_t c = 0; c < options.weight_bits.size(); ++c) {
+    if (options.weight_bits[c] == kFloatBits) {
       group.candidates.emplace_back();
       group.shares.emplace_back();
       continue;
     }
-    Candidate candidate;
-    candidate.weight = optimize_layer(
-        weight, site, {.name = site.name, .weight_bits = bits, .method = options.optimizer}, table);
-    group.shares.push_back(shares_of(row_errors(weight, site, candidate.weight, table)));
+    Candidate candidate{&layer.codes[c]};
+    if (!site.bias.empty() && !layer.bias_shift.empty()) {
+      const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
+      candidate.bias.assign(bias.begin(), bias.end());
+      for (size_t r = 0; r < candidate.bias.size(); ++r)
+        candidate.bias[r] += layer.bias_shift[c][r];
+    }
+    group.shares.push_back(shares_of(row_errors(weight, site, layer.codes[c], table)));
     group.candidates.push_back(std::move(candidate));
   }
   return group;
@@ -88,7 +97,7 @@ Group activation_group(const ActivationSite& site, int step, const CalibrationTa
     QuantSpec spec;
     spec.bits = bits;
     const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
-    group.candidates.push_back(Candidate{{}, affine_params(range.lo, range.hi, spec)});
+    group.candidates.push_back(Candidate{nullptr, {}, affine_params(range.lo, range.hi, spec)});
   }
   return group;
 }
@@ -96,9 +105,7 @@ Group activation_group(const ActivationSite& site, int step, const CalibrationTa
 std::vector<Group> make_groups(const Model& model, const Sites& sites, const Executor& executor,
                                const CalibrationTable& table, const ScoreOptions& options) {
   std::vector<Group> groups;
-  std::vector<const LayerSite*> layers;
-  for (const LayerSite& site : sites.layers)
-    if (site.reason.empty()) layers.push_back(&site);
+  const std::vector<const LayerSite*> layers = quantizable_layers(sites);
   groups.resize(layers.size());
   parallel_for(options.threads, static_cast<int64_t>(layers.size()), [&](int64_t i, int) {
     groups[static_cast<size_t>(i)] =
@@ -122,28 +129,17 @@ std::vector<Group> make_groups(const Model& model, const Sites& sites, const Exe
   return groups;
 }
 
-// Σ over float outputs of ‖have − want‖² / ‖want‖².
-double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
-  double total = 0;
-  for (size_t o = 0; o < want.size(); ++o) {
-    if (want[o].dtype() != DType::kFloat) continue;
-    double signal = 0, noise = 0;
-    for (int64_t i = 0; i < want[o].size(); ++i) {
-      const auto k = static_cast<size_t>(i);
-      const double w = want[o].data<float>()[k], e = have[o].data<float>()[k] - w;
-      signal += w * w;
-      noise += e * e;
-    }
-    total += noise / std::max(signal, 1e-30);
+void apply(const Executor& executor, const Group& group, const Candidate& candidate, State& state) {
+  if (group.score.kind == GroupKind::kActivation) {
+    executor.set(state, group.value,
+                 fake_quantize(executor.get(state, group.value), candidate.activation));
+    return;
   }
-  return total;
-}
-
-Tensor changed(const Executor& executor, const State& state, const Group& group,
-               const Candidate& candidate) {
-  if (group.score.kind == GroupKind::kActivation)
-    return fake_quantize(executor.get(state, group.value), candidate.activation);
-  return dequantized(candidate.weight, group.channel_axis);
+  executor.set(state, group.value, dequantized(*candidate.weight, group.channel_axis));
+  if (candidate.bias.empty()) return;
+  Tensor bias = executor.get(state, group.bias);
+  std::copy(candidate.bias.begin(), candidate.bias.end(), bias.mutable_data<float>().begin());
+  executor.set(state, group.bias, std::move(bias));
 }
 
 // Noise of every candidate of every group on one chunk, weighted by its samples.
@@ -158,8 +154,9 @@ std::vector<std::vector<double>> score_chunk(const Executor& executor,
     for (size_t c = 0; c < group.candidates.size(); ++c) {
       if (!group.candidates[c]) continue;
       State branch = state;
-      executor.set(branch, group.value, changed(executor, state, group, *group.candidates[c]));
-      row[c] = relative_noise(want, executor.finish(branch)) * static_cast<double>(batch.samples);
+      apply(executor, group, *group.candidates[c], branch);
+      row[c] = scoring::relative_noise(want, executor.finish(branch)) *
+               static_cast<double>(batch.samples);
     }
   }
   return noise;
@@ -173,9 +170,8 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   }
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
-  int64_t chunks = 0, samples = 0;
-  while (chunks < source.chunk_count() && samples < options.samples)
-    samples += source.chunk(chunks++).samples;
+  const ScoredChunks scored = scored_chunks(source, options.samples);
+  const int64_t chunks = scored.chunks, samples = scored.samples;
   Progress progress("scoring", samples, "samples");
   std::vector<std::vector<std::vector<double>>> noise(static_cast<size_t>(chunks));
   parallel_for(options.threads, chunks, [&](int64_t c, int) {

@@ -14,7 +14,17 @@ struct Item {
   std::vector<int> bits;
   std::vector<double> loss;
   int64_t filter = -1;  // of the layers' output channels; −1: all of them
+  double importance = std::numeric_limits<double>::quiet_NaN();  // not a number: unknown
 };
+
+double importance_of(const GroupScore& group, int64_t filter) {
+  const std::vector<double>& all = group.importance;
+  if (all.empty()) return std::numeric_limits<double>::quiet_NaN();
+  if (filter >= 0) return all[static_cast<size_t>(filter)];
+  double sum = 0;
+  for (double i : all) sum += i;
+  return sum / static_cast<double>(all.size());
+}
 
 int64_t scale_bits(const LayerSite& site, int bits) {
   return bits == kFloatBits ? 0 : 32 * site.channels;
@@ -31,6 +41,15 @@ class Builder {
         plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)) {
     for (const GroupScore& group : scores.groups) add(group);
     for (const Item& item : items_) problem_.loss.push_back(item.loss);
+    if (std::none_of(items_.begin(), items_.end(),
+                     [](const Item& item) { return std::isnan(item.importance); })) {
+      for (const Item& item : items_) problem_.importance.push_back(item.importance);
+    }
+    if (options.quality) {
+      problem_.quality = [this](const std::vector<int>& choice) {
+        return options_.quality(plan(choice));
+      };
+    }
     for (const Limit& limit : options.limits) add_limit(limit);
   }
 
@@ -101,11 +120,13 @@ class Builder {
     const auto [first, fresh] = first_item_.emplace(site->weight, items_.size());
     for (size_t f = 0; f < losses.size(); ++f) {
       if (fresh) {
+        const int64_t filter = options_.per_filter ? static_cast<int64_t>(f) : -1;
         items_.push_back({group.kind,
                           {group.name},
                           group.bits,
                           losses[f],
-                          options_.per_filter ? static_cast<int64_t>(f) : -1});
+                          filter,
+                          importance_of(group, filter)});
         continue;
       }
       Item& item = items_[first->second + f];  // one weight, one width

@@ -5,6 +5,6 @@
 
 namespace qtool::search {
 
-extern const SolverDef kAmp, kBranchAndBound, kBruteForce, kDp, kLagrange;
+extern const SolverDef kAmp, kBranchAndBound, kBruteForce, kCq, kDp, kLagrange;
 
 }  // namespace qtool::search

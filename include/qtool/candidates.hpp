@@ -1,0 +1,77 @@
+// What a search chooses from, and what its choices do together (layer score).
+//
+//   WeightCandidates c = weight_candidates(prepared, sites, table, *source, {.bits = {2, 3, 4}});
+//   PlanProbe probe(prepared, sites, table, c, *source, 0, 4, threads);
+//   double noise = probe.measure(plan).noise;      // of the whole network under the plan
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "qtool/quantize.hpp"
+
+namespace qtool {
+
+// A layer's weight at every width, as the optimiser leaves it in the float network.
+struct LayerCandidates {
+  std::vector<WeightCodes> codes;  // one a width; without codes where the width is float
+  // [width][output channel]: what the bias takes over so that the float network's mean output stays;
+  // empty where the operator has no bias input or the optimiser no moments.
+  std::vector<std::vector<float>> bias_shift;
+};
+struct WeightCandidates {
+  std::vector<int> bits;
+  std::map<std::string, LayerCandidates> layers;  // by name; layers that can be quantized
+};
+
+struct CandidateOptions {
+  std::vector<int> bits;
+  std::string optimizer = "rtn";
+  int64_t samples = 64;  // of the calibration data, for optimisers that need moments
+  int threads = 1;
+};
+// All widths of a layer are solved on one Gram matrix and one factor. Optimisers that need moments are
+// stood in for by rounding where the layer is no column product.
+WeightCandidates weight_candidates(const Model& model, const Sites& sites,
+                                   const CalibrationTable& table, const SampleSource& source,
+                                   const CandidateOptions& options);
+
+// The weight of a layer at one width a filter (`bits` of one entry: all filters), put together from
+// candidates, and the shift of its bias. Throws Error{kUsage, QT-E131} for a width without candidate.
+struct ChosenWeight {
+  WeightCodes codes;
+  std::vector<float> bias_shift;  // one an output channel, or empty
+};
+ChosenWeight chosen_weight(const WeightCandidates& candidates, const LayerSite& site,
+                           std::span<const int> bits);
+
+// Whole plans on some chunks of data: candidates' weights and the plan's activation quantizers in the
+// exported form, against the float network. An estimate of what quantize makes of the plan, for the
+// price of one run: there layers are fitted again, one after another.
+class PlanProbe {
+ public:
+  struct Result {
+    double noise = 0;      // relative noise power of the outputs, as scores have it
+    double agreement = 0;  // share of samples with the float network's largest output
+    int64_t samples = 0;
+  };
+  // Runs the float network over chunks [first, first + chunks). Keeps references to its arguments.
+  PlanProbe(const Model& model, const Sites& sites, const CalibrationTable& table,
+            const WeightCandidates& candidates, const SampleSource& source, int64_t first,
+            int64_t chunks, int threads);
+  // Does not depend on `threads`.
+  Result measure(const QuantPlan& plan) const;
+
+ private:
+  const Model& model_;
+  const Sites& sites_;
+  const CalibrationTable& table_;
+  const WeightCandidates& candidates_;
+  const SampleSource& source_;
+  int64_t first_;
+  int threads_;
+  std::vector<std::vector<Tensor>> wanted_;  // [chunk][output]
+};
+
+}  // namespace qtool

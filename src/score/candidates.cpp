@@ -1,0 +1,307 @@
+#include "qtool/candidates.hpp"
+
+#include <algorithm>
+
+#include "qtool/exec.hpp"
+#include "quantize/internal.hpp"
+#include "quantize/moments.hpp"
+
+namespace qtool {
+namespace {
+
+// Fewer than the optimising walk takes: prices are averages over many rows and columns.
+constexpr int64_t kPositions = 4096, kGroupedPositions = 1024;
+// For the values of the float network over all chunks.
+constexpr int64_t kMemory = int64_t{384} << 20;
+
+const Node& node_of(const Model& model, const LayerSite& site) {
+  return *std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
+                       [&](const Node& n) { return n.name == site.name; });
+}
+
+// The float network over chunks of data, run up to one layer after another.
+class Walk {
+ public:
+  Walk(const Model& model, const std::vector<const LayerSite*>& layers, const SampleSource& source,
+       int64_t chunks, int threads)
+      : threads_(threads) {
+    ExecOptions observed;
+    for (const LayerSite* site : layers) {
+      inputs_[site->name] = model.graph.value(node_of(model, *site).inputs[0]).name;
+      observed.observe.insert(inputs_[site->name]);
+    }
+    executor_.emplace(model, observed);
+    const int64_t each = std::max<int64_t>(peak_bytes(source.chunk(0).feed), 1);
+    states_.resize(static_cast<size_t>(std::clamp<int64_t>(kMemory / each, 1, chunks)));
+    parallel_for(threads, chunks_held(), [&](int64_t c, int) {
+      states_[static_cast<size_t>(c)] = executor_->start(source.chunk(c).feed);
+    });
+  }
+
+  int64_t chunks_held() const { return static_cast<int64_t>(states_.size()); }
+  int step_of(const LayerSite& site) const { return executor_->step_of(site.name); }
+  const std::string& input(const LayerSite& site) const { return inputs_.at(site.name); }
+  void advance_to(const LayerSite& site) {
+    parallel_for(threads_, chunks_held(), [&](int64_t c, int) {
+      executor_->advance(states_[static_cast<size_t>(c)], step_of(site));
+    });
+  }
+  Tensor value(const LayerSite& site, int64_t chunk) const {
+    return executor_->get(states_[static_cast<size_t>(chunk)], input(site));
+  }
+
+ private:
+  int64_t peak_bytes(const Feed& feed) const {
+    State state = executor_->start(feed);
+    int64_t most = 0;
+    for (int step = 1; step <= executor_->step_count(); ++step) {
+      executor_->advance(state, step);
+      most = std::max(most, live_bytes(state));
+    }
+    return most;
+  }
+
+  int threads_;
+  std::map<std::string, std::string> inputs_;  // by layer
+  std::optional<Executor> executor_;
+  std::vector<State> states_;
+};
+
+// Mean of every column of a layer's input, [group][column], over evenly spaced positions.
+std::vector<std::vector<float>> column_means(const qdq::ColumnReader& reader, const Walk& walk,
+                                             const LayerSite& site, int threads) {
+  const auto columns = static_cast<size_t>(reader.columns());
+  const auto groups = static_cast<size_t>(reader.groups());
+  const int64_t chunks = walk.chunks_held();
+  const int64_t each = std::max<int64_t>(1, kPositions / chunks);
+  std::vector<std::vector<double>> sums(static_cast<size_t>(chunks));
+  std::vector<int64_t> counts(sums.size());
+  parallel_for(threads, chunks, [&](int64_t c, int) {
+    const Tensor x = walk.value(site, c);
+    const int64_t all = reader.positions(x.shape());
+    std::vector<int64_t> positions;
+    for (int64_t i = 0, n = std::min(each, all); i < n; ++i)
+      positions.push_back((2 * i + 1) * all / (2 * n));
+    auto& sum = sums[static_cast<size_t>(c)];
+    sum.assign(groups * columns, 0);
+    counts[static_cast<size_t>(c)] = static_cast<int64_t>(positions.size());
+    std::vector<float> rows(positions.size() * columns);
+    for (size_t g = 0; g < groups; ++g) {
+      reader.read(x, positions, static_cast<int64_t>(g), rows.data());
+      for (size_t i = 0; i < rows.size(); ++i) sum[g * columns + i % columns] += rows[i];
+    }
+  });
+  std::vector<std::vector<float>> means(groups, std::vector<float>(columns));
+  int64_t count = 0;
+  for (int64_t n : counts) count += n;
+  for (size_t i = 0; i < groups * columns; ++i) {
+    double total = 0;
+    for (const auto& sum : sums) total += sum[i];
+    means[i / columns][i % columns] =
+        static_cast<float>(total / static_cast<double>(std::max<int64_t>(count, 1)));
+  }
+  return means;
+}
+
+class Optimized {
+ public:
+  Optimized(const Model& model, const CalibrationTable& table, const CandidateOptions& options)
+      : model_(model), table_(table), options_(options) {}
+
+  LayerCandidates candidates(const LayerSite& site, const Walk* walk) {
+    const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
+    LayerCandidates found;
+    found.codes.resize(options_.bits.size());
+    if (walk && site.column_product) {
+      solve_together(site, weight, *walk, found);
+    } else {
+      for (size_t i = 0; i < options_.bits.size(); ++i) {
+        if (options_.bits[i] == kFloatBits) continue;
+        found.codes[i] = optimize_layer(
+            weight, site,
+            {.name = site.name, .weight_bits = options_.bits[i], .method = options_.optimizer},
+            table_);
+      }
+    }
+    return found;
+  }
+
+ private:
+  // The rows of all widths as one layer: [group][width][row], so that they share what is made of the
+  // Gram matrix.
+  void solve_together(const LayerSite& site, const Tensor& weight, const Walk& walk,
+                      LayerCandidates& found) {
+    const qdq::ColumnReader reader(node_of(model_, site), site, weight);
+    const InputMoments& moments = moments_of(site, reader, walk);
+    std::vector<size_t> widths;
+    for (size_t i = 0; i < options_.bits.size(); ++i)
+      if (options_.bits[i] != kFloatBits) widths.push_back(i);
+    if (widths.empty()) return;
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+    const std::vector<float> rows = qdq::rows_of(weight, site.channel_axis);
+    const auto groups = static_cast<int64_t>(moments.groups.size());
+    const int64_t each = layout.rows / groups, k = layout.columns();
+    const auto copies = static_cast<int64_t>(widths.size());
+    // As [rows][channels][positions], which the optimiser takes apart again.
+    Tensor stacked(DType::kFloat, {layout.rows * copies, layout.channels, layout.positions});
+    std::vector<int> row_bits;
+    auto out = stacked.mutable_data<float>();
+    for (int64_t at = 0; at < layout.rows * copies; ++at) {
+      const int64_t g = at / (each * copies), copy = at / each % copies, r = at % each;
+      row_bits.push_back(options_.bits[widths[static_cast<size_t>(copy)]]);
+      for (int64_t c = 0; c < k; ++c) {
+        out[static_cast<size_t>(at * k + c % layout.channels * layout.positions +
+                                c / layout.channels)] =
+            rows[static_cast<size_t>((g * each + r) * k + c)];
+      }
+    }
+    const WeightCodes all = find_optimizer(options_.optimizer)
+                                .optimize({.weight = stacked,
+                                           .channel_axis = 0,
+                                           .bits = 8,
+                                           .input_mean_square = {},
+                                           .row_bits = row_bits,
+                                           .moments = &moments,
+                                           .threads = options_.threads});
+    take_apart(site, weight, all, each, widths, found);
+    if (site.takes_bias)
+      found.bias_shift =
+          shifts(site, weight, found, column_means(reader, walk, site, options_.threads));
+  }
+
+  void take_apart(const LayerSite& site, const Tensor& weight, const WeightCodes& all, int64_t each,
+                  const std::vector<size_t>& widths, LayerCandidates& found) const {
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+    const int64_t k = layout.columns(), copies = static_cast<int64_t>(widths.size());
+    const auto codes = all.codes.data<int8_t>();
+    for (int64_t copy = 0; copy < copies; ++copy) {
+      WeightCodes& width = found.codes[widths[static_cast<size_t>(copy)]];
+      std::vector<int8_t> rows(static_cast<size_t>(layout.rows * k));
+      for (int64_t r = 0; r < layout.rows; ++r) {
+        const int64_t at = (r / each * copies + copy) * each + r % each;
+        width.scales.push_back(all.scales[static_cast<size_t>(at)]);
+        for (int64_t c = 0; c < k; ++c) {
+          rows[static_cast<size_t>(r * k + c)] = codes[static_cast<size_t>(
+              at * k + c % layout.channels * layout.positions + c / layout.channels)];
+        }
+      }
+      width.codes = qdq::from_rows(rows, weight.shape(), site.channel_axis);
+      width.method = options_.optimizer;
+    }
+  }
+
+  // −(ŵ − w) · E[x] of every row.
+  std::vector<std::vector<float>> shifts(const LayerSite& site, const Tensor& weight,
+                                         const LayerCandidates& found,
+                                         const std::vector<std::vector<float>>& means) const {
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+    const int64_t each = layout.rows / static_cast<int64_t>(means.size());
+    const auto want = weight.data<float>();
+    std::vector<std::vector<float>> all;
+    for (const WeightCodes& codes : found.codes) {
+      std::vector<double> shift(static_cast<size_t>(layout.rows), 0);
+      if (codes.codes.defined()) {
+        const Tensor real = dequantized(codes, site.channel_axis);
+        const auto have = real.data<float>();
+        layout.for_each([&](int64_t r, int64_t c, int64_t i) {
+          const auto at = static_cast<size_t>(i);
+          shift[static_cast<size_t>(r)] +=
+              (double{want[at]} - have[at]) *
+              means[static_cast<size_t>(r / each)][static_cast<size_t>(c)];
+        });
+      }
+      all.emplace_back(shift.begin(), shift.end());
+    }
+    return all;
+  }
+
+  // Dense layers that read one value share its moments.
+  const InputMoments& moments_of(const LayerSite& site, const qdq::ColumnReader& reader,
+                                 const Walk& walk) {
+    const std::string key = site.dense ? cat(walk.input(site), '\n', site.takes_bias) : "";
+    if (site.dense && key == key_) return moments_;
+    qdq::MomentOptions options;
+    options.positions = kPositions;
+    options.grouped_positions = kGroupedPositions;
+    options.centred = site.takes_bias;
+    options.threads = options_.threads;
+    moments_ = qdq::input_moments(
+        reader, walk.chunks_held(),
+        [&](int64_t chunk) {
+          const Tensor x = walk.value(site, chunk);
+          return qdq::LayerValues{x, x, {}, {}};
+        },
+        options);
+    key_ = key;
+    return moments_;
+  }
+
+  const Model& model_;
+  const CalibrationTable& table_;
+  const CandidateOptions& options_;
+  std::string key_;
+  InputMoments moments_;
+};
+
+}  // namespace
+
+WeightCandidates weight_candidates(const Model& model, const Sites& sites,
+                                   const CalibrationTable& table, const SampleSource& source,
+                                   const CandidateOptions& options) {
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites.layers)
+    if (site.reason.empty()) layers.push_back(&site);
+  WeightCandidates all{options.bits, {}};
+  Optimized optimized(model, table, options);
+  if (layers.empty() || !find_optimizer(options.optimizer).needs_moments) {
+    for (const LayerSite* site : layers)
+      all.layers[site->name] = optimized.candidates(*site, nullptr);
+    return all;
+  }
+  int64_t chunks = 0, samples = 0;
+  while (chunks < source.chunk_count() && samples < options.samples)
+    samples += source.chunk(chunks++).samples;
+  Walk walk(model, layers, source, chunks, options.threads);
+  std::stable_sort(layers.begin(), layers.end(), [&](const LayerSite* a, const LayerSite* b) {
+    return walk.step_of(*a) < walk.step_of(*b);
+  });
+  Progress progress("pricing", static_cast<int64_t>(layers.size()), "layers");
+  for (const LayerSite* site : layers) {
+    walk.advance_to(*site);
+    all.layers[site->name] = optimized.candidates(*site, &walk);
+    progress.advance(1);
+  }
+  return all;
+}
+
+ChosenWeight chosen_weight(const WeightCandidates& candidates, const LayerSite& site,
+                           std::span<const int> bits) {
+  const LayerCandidates& layer = candidates.layers.at(site.name);
+  const auto index_of = [&](int width) {
+    const auto at = std::find(candidates.bits.begin(), candidates.bits.end(), width);
+    if (at == candidates.bits.end() || width == kFloatBits) {
+      throw Error(ErrorKind::kUsage, "QT-E131",
+                  cat("layer '", printable(site.name), "': ", width, " bits are no candidate"))
+          .hint("name the width with --weights");
+    }
+    return static_cast<size_t>(at - candidates.bits.begin());
+  };
+  ChosenWeight chosen;
+  chosen.codes = layer.codes[index_of(bits[0])];
+  if (!layer.bias_shift.empty()) chosen.bias_shift = layer.bias_shift[index_of(bits[0])];
+  if (bits.size() == 1) return chosen;
+  auto codes = chosen.codes.codes.mutable_data<int8_t>();
+  qdq::row_layout(chosen.codes.codes.shape(), site.channel_axis)
+      .for_each([&](int64_t r, int64_t c, int64_t i) {
+        const size_t from = index_of(bits[static_cast<size_t>(r)]), row = static_cast<size_t>(r);
+        if (c == 0) {
+          chosen.codes.scales[row] = layer.codes[from].scales[row];
+          if (!chosen.bias_shift.empty()) chosen.bias_shift[row] = layer.bias_shift[from][row];
+        }
+        codes[static_cast<size_t>(i)] =
+            layer.codes[from].codes.data<int8_t>()[static_cast<size_t>(i)];
+      });
+  return chosen;
+}
+
+}  // namespace qtool

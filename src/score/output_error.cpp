@@ -1,0 +1,79 @@
+#include "score/output_error.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qtool::scoring {
+namespace {
+
+// Logarithms of a row's probabilities.
+std::vector<double> log_probabilities(const float* row, int64_t n) {
+  double sum = 0, least = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    sum += row[i];
+    least = std::min<double>(least, row[i]);
+  }
+  std::vector<double> logs(static_cast<size_t>(n));
+  if (least >= 0 && std::abs(sum - 1) < 1e-4) {
+    for (int64_t i = 0; i < n; ++i)
+      logs[static_cast<size_t>(i)] = std::log(std::max<double>(row[i], 1e-12));
+    return logs;
+  }
+  const double top = *std::max_element(row, row + n);
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) total += std::exp(row[i] - top);
+  for (int64_t i = 0; i < n; ++i) logs[static_cast<size_t>(i)] = row[i] - top - std::log(total);
+  return logs;
+}
+
+}  // namespace
+
+double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
+  double total = 0;
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat) continue;
+    double signal = 0, noise = 0;
+    for (int64_t i = 0; i < want[o].size(); ++i) {
+      const auto k = static_cast<size_t>(i);
+      const double w = want[o].data<float>()[k], e = have[o].data<float>()[k] - w;
+      signal += w * w;
+      noise += e * e;
+    }
+    total += noise / std::max(signal, 1e-30);
+  }
+  return total;
+}
+
+int64_t agreeing(const std::vector<Tensor>& want, const std::vector<Tensor>& have,
+                 int64_t samples) {
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat || want[o].size() == 0) continue;
+    const bool batched = want[o].rank() > 0 && samples > 0 && want[o].dim(0) % samples == 0;
+    const int64_t rows = batched ? samples : 1, each = want[o].size() / rows;
+    const float *w = want[o].data<float>().data(), *h = have[o].data<float>().data();
+    int64_t same = 0;
+    for (int64_t r = 0; r < rows; ++r, w += each, h += each)
+      same += std::max_element(w, w + each) - w == std::max_element(h, h + each) - h;
+    return batched ? same : same * samples;
+  }
+  return samples;
+}
+
+double divergence(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
+  double all = 0;
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat || want[o].size() == 0) continue;
+    const int64_t n = want[o].rank() > 0 ? want[o].dim(want[o].rank() - 1) : 1;
+    const int64_t rows = want[o].size() / n;
+    double sum = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      const auto p = log_probabilities(want[o].data<float>().data() + r * n, n),
+                 q = log_probabilities(have[o].data<float>().data() + r * n, n);
+      for (size_t i = 0; i < p.size(); ++i) sum += std::exp(p[i]) * (p[i] - q[i]);
+    }
+    all += sum / static_cast<double>(rows);
+  }
+  return std::max(all, 0.0);
+}
+
+}  // namespace qtool::scoring

@@ -1,0 +1,71 @@
+#include <gtest/gtest.h>
+
+#include "score/fixture.hpp"
+
+namespace qtool {
+namespace {
+
+using test::Fixture;
+
+WeightCandidates candidates_of(const Fixture& f, std::vector<int> bits, int threads = 1) {
+  return weight_candidates(f.model, f.sites, f.table, *f.source,
+                           {std::move(bits), "cd", 256, threads});
+}
+
+// Solved together or alone, with other widths or threads: the same codes, but for ties that the order of
+// a sum decides.
+TEST(Candidates, AWidthDoesNotDependOnTheOthers) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all = candidates_of(f, {2, 3, 4, kFloatBits}, 2),
+                         one = candidates_of(f, {3});
+  for (const LayerSite& site : f.sites.layers) {
+    const LayerCandidates &a = all.layers.at(site.name), &b = one.layers.at(site.name);
+    const auto x = a.codes[1].codes.data<int8_t>(), y = b.codes[0].codes.data<int8_t>();
+    size_t other = 0;
+    for (size_t i = 0; i < x.size(); ++i) other += x[i] != y[i];
+    EXPECT_LE(other, x.size() / 50) << site.name;
+    for (size_t r = 0; r < a.codes[1].scales.size(); ++r)
+      EXPECT_NEAR(a.codes[1].scales[r], b.codes[0].scales[r], 0.02) << site.name;
+    EXPECT_FALSE(a.codes[3].codes.defined());
+    for (int8_t code : a.codes[0].codes.data<int8_t>()) EXPECT_TRUE(code >= -2 && code <= 1);
+  }
+}
+
+TEST(Candidates, FiltersArePutTogether) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all = candidates_of(f, {2, 8});
+  const LayerSite& site = f.sites.layers[0];
+  const std::vector<int> bits = {2, 8, 2, 8, 2, 8, 2, 8};
+  const ChosenWeight chosen = chosen_weight(all, site, bits);
+  const LayerCandidates& layer = all.layers.at(site.name);
+  for (size_t r = 0; r < bits.size(); ++r) {
+    const size_t width = bits[r] == 2 ? 0 : 1;
+    EXPECT_EQ(chosen.codes.scales[r], layer.codes[width].scales[r]);
+    EXPECT_EQ(chosen.bias_shift[r], layer.bias_shift[width][r]);
+    for (size_t i = r * 27; i < r * 27 + 27; ++i) {
+      EXPECT_EQ(chosen.codes.codes.data<int8_t>()[i], layer.codes[width].codes.data<int8_t>()[i]);
+    }
+  }
+  const int missing[] = {5};
+  EXPECT_THROW(chosen_weight(all, site, missing), Error);
+}
+
+TEST(Probe, MoreBitsLeaveLessNoise) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all = candidates_of(f, {2, 4, 8});
+  const PlanProbe one(f.model, f.sites, f.table, all, *f.source, 0, 2, 1),
+      two(f.model, f.sites, f.table, all, *f.source, 0, 2, 2);
+  double before = 1e9;
+  for (int bits : {2, 4, 8}) {
+    const QuantPlan plan = uniform_plan(f.sites, {bits, 8});
+    const PlanProbe::Result result = one.measure(plan);
+    EXPECT_LT(result.noise, before);
+    EXPECT_EQ(result.noise, two.measure(plan).noise);
+    before = result.noise;
+  }
+  EXPECT_LT(before, 1e-2);
+  EXPECT_GT(one.measure(uniform_plan(f.sites, {8, 8})).agreement, 0.9);
+}
+
+}  // namespace
+}  // namespace qtool
