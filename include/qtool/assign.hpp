@@ -24,6 +24,8 @@ struct AssignOptions {
   std::string source;          // for the plan: "search 4.5bits"
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
+  double price_exponent =
+      1;  // prices are raised to this power first: other plans from the same scores
 };
 
 struct Assignment {
@@ -31,11 +33,27 @@ struct Assignment {
   PlanCost cost;
   double loss = 0, bound = 0, gap = 0;  // relative noise power at the outputs, summed over groups
   std::string status, solver;           // "optimal" or "feasible"
+  // The frontier of the first limit's cost against loss, least cost first; by solvers that walk it.
+  struct Point {
+    PlanCost cost;
+    double loss = 0;
+  };
+  std::vector<Point> frontier = {};
 };
 
 // Throws Error{kInfeasible, QT-E501} that names the smallest reachable value of a limit, and
 // Error{kUsage, QT-E125} for limits that this search does not price.
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options);
+
+// What the scores predict of a plan of theirs: the sum of its choices' prices.
+double predicted_loss(const QuantPlan& plan, const ScoreTable& scores);
+
+// Seeded plans with random widths among the scores' candidates, kept layers as kept; with what the scores
+// predict of each.
+std::vector<std::pair<QuantPlan, double>> random_plans(const Model& model, const Sites& sites,
+                                                       const ScoreTable& scores,
+                                                       const AssignOptions& options, int64_t count,
+                                                       uint64_t seed);
 
 }  // namespace qtool

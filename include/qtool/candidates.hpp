@@ -37,6 +37,9 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
                                    const CalibrationTable& table, const SampleSource& source,
                                    const CandidateOptions& options);
 
+// The candidates of some of the widths, in this order.
+WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<int>& bits);
+
 // The weight of a layer at one width a filter (`bits` of one entry: all filters), put together from
 // candidates, and the shift of its bias. Throws Error{kUsage, QT-E131} for a width without candidate.
 struct ChosenWeight {

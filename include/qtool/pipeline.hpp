@@ -82,18 +82,32 @@ struct PlanRequest {
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
   std::vector<int> activation_bits = {8};
   std::vector<std::string> keep;
-  std::string score = "sqnr", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
+  std::string score = "auto", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
   std::string weight_scale = "channel", granularity = "layer";
   bool signed_activations = false;
   bool keep_loud = true;  // uniform plans: what loud_activations finds stays in float
-  int64_t score_samples = 64;
+  int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
+  // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
+  // samples that scores did not see; best: those plans are quantized for real.
+  std::string effort = "balanced";
+  std::string profile;       // of a device: name or file; "" for none
+  int64_t verify_plans = 0;  // random plans to compare predicted with measured noise on
   int threads = 1;
+};
+// Predicted against measured noise of random plans.
+struct Verification {
+  int64_t plans = 0, samples = 0;
+  double spearman = 0;      // rank correlation
+  double pearson_log = 0;   // correlation of logarithms
+  double median_ratio = 0;  // measured / predicted
 };
 struct Searched {
   Assignment assignment;
-  // Of the plan, on calibration samples that its weights were not fitted to; by searches for a
-  // quality floor.
+  // Of the plan, on calibration samples that its weights were not fitted to.
   std::optional<Evaluation> measured;
+  std::string measured_how;  // "" or what stands in for the quantized model
+  int64_t plans_tried = 1;
+  std::optional<Verification> verification;
   ScoreTable scores;  // empty groups for a uniform plan
   bool uniform = false;
   double seconds = 0;

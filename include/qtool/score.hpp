@@ -25,11 +25,16 @@ struct GroupScore {
   // [output channel]: what a filter matters whatever its width, more is more; empty: the method ranks
   // choices by `noise` alone. For solvers that assign widths by rank.
   std::vector<double> importance = {};
+  // [candidate]: the outputs' error over all samples, projected to a few dimensions that all groups
+  // share, scaled so that its square is about `noise`; empty: the method does not keep it.
+  std::vector<std::vector<float>> error = {};
 };
 struct ScoreTable {
   std::string model_fingerprint, method;
   int64_t samples = 0;
   std::vector<GroupScore> groups;
+  // What the prices depend on besides model, calibration and widths; tables of one key can be joined.
+  std::string key = {};
 };
 
 struct ScoreOptions {
@@ -49,12 +54,22 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
+// Of `bits`, the widths of weights that a table does not price.
+std::vector<int> missing_widths(const ScoreTable& scores, const std::vector<int>& bits);
+// The prices of `bits` in that order, each from the first of two tables of one key that has it. Groups and
+// everything but widths are the first one's; a table without groups gives nothing.
+ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
+                         const std::vector<int>& bits);
+
 struct ScoreMethod {
   std::string_view name, summary;
   bool needs_candidates = true;  // ScoreOptions::candidates is set when it runs
+  bool in_noise = false;         // prices are relative noise power, and not of a unit of their own
   ScoreTable (*run)(const Model&, const Sites&, const CalibrationTable&, const SampleSource&,
                     const ScoreOptions&);
 };
 std::span<const ScoreMethod* const> score_methods();
+// Whether a table's prices are relative noise power.
+bool prices_noise(const ScoreTable& scores);
 
 }  // namespace qtool

@@ -33,6 +33,9 @@ struct Problem {
   std::vector<double> importance = {};
   // For solvers that look: the measured quality of an assignment, 0 to 1; empty: cannot be measured.
   std::function<double(const std::vector<int>&)> quality = {};
+  // [group][choice]: the error that the choice makes, as a vector that all groups share; empty: unknown,
+  // or a group without. Solvers that know interactions minimise Σ loss + 2 Σ_{g<h} ⟨error_g, error_h⟩.
+  std::vector<std::vector<std::vector<float>>> error = {};
 };
 
 struct Solution {
@@ -53,6 +56,9 @@ struct Solution {
   std::vector<int64_t> smallest;
   int blocked_group = -1;  // infeasible because this group has no permitted choice
   std::string solver;      // name of the solver that ran
+  // Other assignments that the solver met on its way, least cost of the first limit first: the
+  // frontier of loss and cost. Empty for most solvers.
+  std::vector<std::vector<int>> frontier = {};
   bool found() const { return status == kOptimal || status == kFeasible; }
 };
 

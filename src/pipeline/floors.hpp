@@ -19,10 +19,11 @@ struct FloorSearch {
   // data and measured on the rest. Throws Error{kInfeasible, QT-E503} that names what the widest plan
   // reaches when that is not enough, Error{kUsage, QT-E138} for a floor that the outputs do not have.
   Assignment cheapest(std::optional<Evaluation>& measured) const;
+  // Of a plan, quantized and run as above.
+  Evaluation measure(const QuantPlan& plan) const;
 
  private:
   Assignment plan_of(double bits) const;
-  Evaluation measure(const QuantPlan& plan) const;
   bool keeps_floors(const Evaluation& measured) const;
 };
 

@@ -1,6 +1,7 @@
+#include <algorithm>
 #include <cmath>
 
-#include "pipeline/floors.hpp"
+#include "pipeline/contest.hpp"
 #include "pipeline/stages.hpp"
 
 namespace qtool {
@@ -85,6 +86,60 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   return s;
 }
 
+// A quarter of the data is never scored on: plans are measured there.
+int64_t samples_scored(const Sites& sites, const SampleSource& source, const PlanRequest& request) {
+  if (request.score_samples > 0) return request.score_samples;
+  constexpr int64_t kWork = 10'000'000'000;  // MACs of a forward pass over the samples
+  int64_t macs = 0;
+  for (const LayerSite& site : sites.layers) macs += site.macs;
+  const int64_t wanted = macs > 0 ? std::clamp<int64_t>(kWork / macs, 64, 256) : 64;
+  return std::min(wanted, std::max<int64_t>(1, source.samples() - source.samples() / 4));
+}
+
+// From the workspace where they were made before under the same conditions; only widths that are not
+// there are priced.
+ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTable& table,
+                     const WeightCandidates& candidates, const SampleSource& source,
+                     const PlanRequest& request) {
+  ScoreOptions scoring;
+  scoring.method = request.score;
+  scoring.activation_bits = request.activation_bits;
+  scoring.optimizer = request.optimizer;
+  scoring.range_method = request.range;
+  scoring.samples = samples_scored(p.sites, source, request);
+  scoring.threads = request.threads;
+  std::string activations;
+  for (int bits : request.activation_bits) activations += cat(" a", bits);
+  const std::string key =
+      cat(kVersion, " ", request.score, " ", request.optimizer, " ", request.range, " ",
+          scoring.samples, " ", request.target, activations);
+  ScoreTable known;
+  if (std::filesystem::exists(w.file(kScores))) {
+    ScoreTable old = load_scores(w.file(kScores));
+    if (old.key == key && old.model_fingerprint == w.fingerprint) known = std::move(old);
+  }
+  scoring.weight_bits = missing_widths(known, request.weight_bits);
+  ScoreTable added;
+  if (!scoring.weight_bits.empty()) {
+    const WeightCandidates missing = some_widths(candidates, scoring.weight_bits);
+    scoring.candidates = &missing;
+    added = score(p.model, p.sites, table, source, scoring);
+    added.model_fingerprint = w.fingerprint;
+    added.key = key;
+  } else {
+    log(LogLevel::kInfo, "scores are known from before");
+  }
+  std::vector<int> all = request.weight_bits;
+  if (!known.groups.empty()) {
+    for (int bits : known.groups[0].bits)
+      if (known.groups[0].kind == GroupKind::kWeights &&
+          std::find(all.begin(), all.end(), bits) == all.end())
+        all.push_back(bits);
+  }
+  save_scores(joined_scores(known, added, all), w.file(kScores));
+  return joined_scores(known, added, request.weight_bits);
+}
+
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
   check_widths(request.weight_bits, 2, 8, "weights");
   check_widths(request.activation_bits, 2, 16, "activations");
@@ -96,38 +151,33 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   options.method = request.optimizer;
   options.per_filter = request.granularity == "filter";
   options.source = "search " + joined(request.budgets);
-  ScoreOptions scoring;
-  scoring.method = request.score;
-  scoring.weight_bits = request.weight_bits;
-  scoring.activation_bits = request.activation_bits;
-  scoring.optimizer = request.optimizer;
-  scoring.range_method = request.range;
-  scoring.samples = request.score_samples;
-  scoring.threads = request.threads;
   const auto source = source_of(w, p.model);
   Searched s;
   const CalibrationTable table = load_table(w);
-  const WeightCandidates candidates = weight_candidates(
-      p.model, p.sites, table, *source,
-      {request.weight_bits, request.optimizer, request.score_samples, request.threads});
-  scoring.candidates = &candidates;
-  s.scores = score(p.model, p.sites, table, *source, scoring);
-  s.scores.model_fingerprint = w.fingerprint;
-  save_scores(s.scores, w.file(kScores));
+  const WeightCandidates candidates =
+      weight_candidates(p.model, p.sites, table, *source,
+                        {request.weight_bits, request.optimizer,
+                         samples_scored(p.sites, *source, request), request.threads});
+  s.scores = scores_of(p, w, table, candidates, *source, request);
   // Samples that scores do not look at, where there are any.
   const int64_t chunks = source->chunk_count(), probed = std::min<int64_t>(chunks, kProbedChunks);
   const PlanProbe probe(p.model, p.sites, table, candidates, *source, chunks - probed, probed,
                         request.threads);
-  options.quality = [&](const QuantPlan& plan) { return probe.measure(plan).agreement; };
-  if (std::any_of(options.limits.begin(), options.limits.end(), is_quality_floor)) {
-    QuantizeOptions quantizing;
-    quantizing.threads = request.threads;
-    quantizing.target = request.target;
-    const FloorSearch floors{p, table, s.scores, *source, options, request, quantizing};
+  options.quality = [&](QuantPlan plan) {
+    plan.range_method = request.range;
+    plan.signed_activations = request.signed_activations;
+    return probe.measure(plan).agreement;
+  };
+  QuantizeOptions quantizing;
+  quantizing.threads = request.threads;
+  quantizing.target = request.target;
+  const FloorSearch floors{p, table, s.scores, *source, options, request, quantizing};
+  const Contest contest{p, s.scores, options, request, probe, floors};
+  if (std::any_of(options.limits.begin(), options.limits.end(), is_quality_floor))
     s.assignment = floors.cheapest(s.measured);
-  } else {
-    s.assignment = assign(p.model, p.sites, s.scores, options);
-  }
+  else
+    s.assignment = contest.winner(s);
+  if (request.verify_plans > 0) s.verification = contest.verify(request.verify_plans);
   return s;
 }
 

@@ -113,20 +113,32 @@ std::string search_text(const SearchSummary& s) {
                  {"weights", human_bytes(static_cast<double>(a.cost.size_bytes))},
                  {"work", human_count(a.cost.bops) + " bit operations a sample"}};
   if (!s.scores.groups.empty()) {
-    facts.emplace_back("predicted", cat("loss ", number_text(a.loss), " (SQNR about ",
-                                        decibels(relative_noise_db(a.loss)), ")"));
+    facts.emplace_back(
+        "predicted",
+        cat("loss ", number_text(a.loss),
+            prices_noise(s.scores) ? cat(" (SQNR about ", decibels(relative_noise_db(a.loss)), ")")
+                                   : std::string(" in the score's own unit")));
     facts.emplace_back("bound", cat(number_text(a.bound), ", gap ", percent(a.gap, 3), ", ",
                                     a.status, " by ", a.solver));
     facts.emplace_back("scores", cat(s.scores.method, " on ", s.scores.samples, " samples"));
   }
   if (s.measured) {
     const Evaluation& e = *s.measured;
-    facts.emplace_back("measured",
-                       cat("SQNR ", decibels(e.sqnr_db),
-                           e.classifier ? cat(", agreement ", percent(e.agreement, 2),
-                                              ", expected drop ", percent(e.expected_drop, 2))
-                                        : std::string(),
-                           " on ", e.samples, " held-out samples"));
+    facts.emplace_back(
+        "measured",
+        cat("SQNR ", decibels(e.sqnr_db),
+            e.classifier ? cat(", agreement ", percent(e.agreement, 2), ", expected drop ",
+                               percent(e.expected_drop, 2))
+                         : std::string(),
+            " on ", e.samples, " samples",
+            s.measured_how.empty() ? std::string() : cat(" (", s.measured_how, ")"),
+            s.plans_tried > 1 ? cat(", best of ", s.plans_tried, " plans") : std::string()));
+  }
+  if (s.verified_plans > 0) {
+    facts.emplace_back("prediction", cat("rank correlation ", fixed(s.spearman, 3),
+                                         " with measured noise over ", s.verified_plans,
+                                         " random plans, of logarithms ", fixed(s.pearson_log, 3),
+                                         ", measured / predicted ", fixed(s.median_ratio, 2)));
   }
   facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ",
                                  human_bytes(static_cast<double>(peak_rss_bytes()))));

@@ -153,12 +153,30 @@ std::string search_json(const SearchSummary& s) {
                {"solver", a.solver},
                {"predicted", Json::object()},
                {"measured", measured_json(s.measured)},
+               {"measured_how", s.measured_how},
+               {"plans_tried", s.plans_tried},
                {"pareto", Json::array()}};
+  for (const Assignment::Point& point : a.frontier) {
+    json["pareto"].push_back({{"mean_weight_bits", point.cost.mean_weight_bits},
+                              {"mean_activation_bits", point.cost.mean_activation_bits},
+                              {"bpw", point.cost.bits_per_weight},
+                              {"size_bytes", point.cost.size_bytes},
+                              {"bops", point.cost.bops},
+                              {"loss", point.loss}});
+    if (prices_noise(s.scores)) json["pareto"].back()["sqnr_db"] = relative_noise_db(point.loss);
+  }
+  if (s.verified_plans > 0) {
+    json["verification"] = {{"plans", s.verified_plans},
+                            {"spearman", s.spearman},
+                            {"pearson_log", s.pearson_log},
+                            {"median_ratio", s.median_ratio}};
+  }
   if (scored)
-    json["predicted"] = {{"relative_noise", a.loss},
-                         {"sqnr_db", relative_noise_db(a.loss)},
-                         {"score", s.scores.method},
-                         {"samples", s.scores.samples}};
+    json["predicted"] = {
+        {"relative_noise", prices_noise(s.scores) ? Json(a.loss) : Json()},
+        {"sqnr_db", prices_noise(s.scores) ? Json(relative_noise_db(a.loss)) : Json()},
+        {"score", s.scores.method},
+        {"samples", s.scores.samples}};
   json["seconds"] = s.seconds;
   json["peak_rss_bytes"] = peak_rss_bytes();
   return json_text(json);

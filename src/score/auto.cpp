@@ -17,7 +17,10 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
 
 }  // namespace
 
-extern const ScoreMethod kAuto = {
-    .name = "auto", .summary = "fisher, or sqnr where an operator has no gradient", .run = run};
+extern const ScoreMethod kAuto = {.name = "auto",
+                                  .summary = "fisher, or sqnr where an operator has no gradient",
+                                  .needs_candidates = true,
+                                  .in_noise = true,
+                                  .run = run};
 
 }  // namespace qtool

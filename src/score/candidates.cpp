@@ -11,6 +11,9 @@ namespace {
 
 // Fewer than the optimising walk takes: prices are averages over many rows and columns.
 constexpr int64_t kPositions = 4096, kGroupedPositions = 1024;
+// Coordinate descent over wide layers takes longer than all else and changes their prices by about as much
+// as everybody's: from this many rows · columns² on, what it starts from is priced.
+constexpr int64_t kWide = int64_t{1} << 25;
 // For the values of the float network over all chunks.
 constexpr int64_t kMemory = int64_t{384} << 20;
 
@@ -155,7 +158,8 @@ class Optimized {
             rows[static_cast<size_t>((g * each + r) * k + c)];
       }
     }
-    const WeightCodes all = find_optimizer(options_.optimizer)
+    const bool wide = layout.rows * k * k > kWide && options_.optimizer == "cd";
+    const WeightCodes all = find_optimizer(wide ? "gptq" : options_.optimizer)
                                 .optimize({.weight = stacked,
                                            .channel_axis = 0,
                                            .bits = 8,
@@ -272,6 +276,21 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
     progress.advance(1);
   }
   return all;
+}
+
+WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<int>& bits) {
+  WeightCandidates some{bits, {}};
+  for (const auto& [name, layer] : candidates.layers) {
+    LayerCandidates& to = some.layers[name];
+    for (int width : bits) {
+      const auto at =
+          static_cast<size_t>(std::find(candidates.bits.begin(), candidates.bits.end(), width) -
+                              candidates.bits.begin());
+      to.codes.push_back(layer.codes.at(at));
+      if (!layer.bias_shift.empty()) to.bias_shift.push_back(layer.bias_shift.at(at));
+    }
+  }
+  return some;
 }
 
 ChosenWeight chosen_weight(const WeightCandidates& candidates, const LayerSite& site,

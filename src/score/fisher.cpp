@@ -98,6 +98,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
 extern const ScoreMethod kFisher = {
     .name = "fisher",
     .summary = "gradients of the outputs times the optimiser's errors; prices filters too",
+    .in_noise = true,
     .run = run};
 
 }  // namespace qtool

@@ -26,6 +26,14 @@ std::vector<double> log_probabilities(const float* row, int64_t n) {
   return logs;
 }
 
+// SplitMix64's output function.
+uint64_t mixed(uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
 }  // namespace
 
 double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
@@ -74,6 +82,30 @@ double divergence(const std::vector<Tensor>& want, const std::vector<Tensor>& ha
     all += sum / static_cast<double>(rows);
   }
   return std::max(all, 0.0);
+}
+
+std::vector<float> projected_error(const std::vector<Tensor>& want, const std::vector<Tensor>& have,
+                                   const Batch& batch, int64_t samples, int64_t size) {
+  std::vector<double> sums(static_cast<size_t>(size), 0);
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat || want[o].size() == 0) continue;
+    const auto w = want[o].data<float>(), h = have[o].data<float>();
+    double signal = 0;
+    for (float v : w) signal += double{v} * v;
+    const double scale =
+        std::sqrt(static_cast<double>(batch.samples) /
+                  static_cast<double>(std::max<int64_t>(samples, 1)) / std::max(signal, 1e-30));
+    const bool batched =
+        want[o].rank() > 0 && batch.samples > 0 && want[o].dim(0) % batch.samples == 0;
+    const size_t each = w.size() / static_cast<size_t>(batched ? batch.samples : 1);
+    for (size_t i = 0; i < w.size(); ++i) {
+      const auto sample = static_cast<uint64_t>(batch.first_sample) + i / each;
+      const uint64_t at = mixed(mixed(sample * 64 + o) ^ (i % each));
+      const double error = (double{h[i]} - w[i]) * scale;
+      sums[(at >> 1) % static_cast<uint64_t>(size)] += at & 1 ? error : -error;
+    }
+  }
+  return {sums.begin(), sums.end()};
 }
 
 }  // namespace qtool::scoring

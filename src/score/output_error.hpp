@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "qtool/tensor.hpp"
+#include "qtool/data.hpp"
 
 namespace qtool::scoring {
 
@@ -17,5 +17,11 @@ int64_t agreeing(const std::vector<Tensor>& want, const std::vector<Tensor>& hav
 // KL(softmax(want) ‖ softmax(have)) along the last axis of the float outputs, mean over rows, summed
 // over outputs. Outputs that are probabilities already (every row sums to one) are taken as they are.
 double divergence(const std::vector<Tensor>& want, const std::vector<Tensor>& have);
+
+// have − want of a batch, relative as relative_noise has it and weighted by the batch's part of `samples`,
+// as a sum of random signs in `size` dimensions (a count sketch: Charikar et al. 2002), which keeps inner
+// products between errors. What lands where depends on the sample and the element alone.
+std::vector<float> projected_error(const std::vector<Tensor>& want, const std::vector<Tensor>& have,
+                                   const Batch& batch, int64_t samples, int64_t size);
 
 }  // namespace qtool::scoring

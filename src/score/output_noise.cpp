@@ -12,32 +12,6 @@ namespace {
 // Random directions a sample; the outputs have tens to thousands of elements, and samples average too.
 constexpr int kDirections = 2;
 
-// Normal numbers that depend on the sample alone, divided by the outputs' norms over the chunk.
-std::vector<Tensor> seeds_for(const std::vector<Tensor>& outputs, const Batch& batch,
-                              int direction) {
-  std::vector<Tensor> seeds;
-  for (size_t o = 0; o < outputs.size(); ++o) {
-    seeds.emplace_back();
-    const Tensor& y = outputs[o];
-    if (y.dtype() != DType::kFloat || y.size() == 0) continue;
-    double signal = 0;
-    for (float v : y.data<float>()) signal += double{v} * v;
-    const double scale = 1 / std::sqrt(std::max(signal, 1e-30));
-    seeds.back() = Tensor(DType::kFloat, y.shape());
-    auto seed = seeds.back().mutable_data<float>();
-    const bool batched = y.rank() > 0 && y.dim(0) % std::max<int64_t>(batch.samples, 1) == 0;
-    const int64_t samples = batched ? std::max<int64_t>(batch.samples, 1) : 1;
-    const size_t each = seed.size() / static_cast<size_t>(samples);
-    for (int64_t s = 0; s < samples; ++s) {
-      const auto sample = static_cast<uint64_t>(batch.first_sample + s);
-      Rng rng((sample * 64 + o) * kDirections + static_cast<uint64_t>(direction));
-      for (size_t i = 0; i < each; ++i)
-        seed[static_cast<size_t>(s) * each + i] = static_cast<float>(rng.normal() * scale);
-    }
-  }
-  return seeds;
-}
-
 // A layer alone, without bias, with weights from outside.
 class Layer {
  public:
@@ -187,7 +161,7 @@ class Chunks {
     const Gradient::Tape tape = gradient_->forward(batch.feed);
     std::vector<std::map<std::string, Tensor>> gradients;
     for (int direction = 0; direction < kDirections; ++direction)
-      gradients.push_back(gradient_->backward(tape, seeds_for(tape.outputs, batch, direction)));
+      gradients.push_back(gradient_->backward(tape, random_seeds(tape.outputs, batch, direction)));
     ChunkSums sums;
     for (size_t l = 0; l < layers_.size(); ++l)
       sums.layers.push_back(layer(l, tape, gradients, batch.samples));
@@ -237,6 +211,31 @@ class Chunks {
 };
 
 }  // namespace
+
+std::vector<Tensor> random_seeds(const std::vector<Tensor>& outputs, const Batch& batch,
+                                 int direction) {
+  std::vector<Tensor> seeds;
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    seeds.emplace_back();
+    const Tensor& y = outputs[o];
+    if (y.dtype() != DType::kFloat || y.size() == 0) continue;
+    double signal = 0;
+    for (float v : y.data<float>()) signal += double{v} * v;
+    const double scale = 1 / std::sqrt(std::max(signal, 1e-30));
+    seeds.back() = Tensor(DType::kFloat, y.shape());
+    auto seed = seeds.back().mutable_data<float>();
+    const bool batched = y.rank() > 0 && y.dim(0) % std::max<int64_t>(batch.samples, 1) == 0;
+    const int64_t samples = batched ? std::max<int64_t>(batch.samples, 1) : 1;
+    const size_t each = seed.size() / static_cast<size_t>(samples);
+    for (int64_t s = 0; s < samples; ++s) {
+      const auto sample = static_cast<uint64_t>(batch.first_sample + s);
+      Rng rng((sample * 64 + o) * kDirections + static_cast<uint64_t>(direction));
+      for (size_t i = 0; i < each; ++i)
+        seed[static_cast<size_t>(s) * each + i] = static_cast<float>(rng.normal() * scale);
+    }
+  }
+  return seeds;
+}
 
 void require_gradients(const Model& model, const std::vector<const LayerSite*>& layers,
                        const std::vector<std::string>& activations) {

@@ -32,6 +32,11 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& la
                          const std::vector<std::string>& activations, const SampleSource& source,
                          int64_t chunks, int threads);
 
+// Seeds of a backward pass along a random direction of the outputs: normal numbers that depend on the sample
+// and `direction` < 2 alone, divided by the outputs' norms over the chunk.
+std::vector<Tensor> random_seeds(const std::vector<Tensor>& outputs, const Batch& batch,
+                                 int direction);
+
 // Throws Unsupported as output_noise would, without running anything.
 void require_gradients(const Model& model, const std::vector<const LayerSite*>& layers,
                        const std::vector<std::string>& activations);

@@ -26,8 +26,16 @@ void require_fixed_activations(std::string_view method, const ScoreOptions& opti
 }
 
 std::span<const ScoreMethod* const> score_methods() {
-  static const ScoreMethod* const kList[] = {&kAuto, &kSqnr, &kFisher, &kClass};
+  static const ScoreMethod* const kList[] = {&kAuto,    &kSqnr,          &kFisher,
+                                             &kKl,      &kClass,         &kInteraction,
+                                             &kHessian, &kOrthogonality, &kWeightNorm};
   return kList;
+}
+
+bool prices_noise(const ScoreTable& scores) {
+  for (const ScoreMethod* m : score_methods())
+    if (m->name == scores.method) return m->in_noise;
+  return false;
 }
 
 ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,

@@ -5,7 +5,8 @@
 
 namespace qtool {
 
-extern const ScoreMethod kAuto, kClass, kFisher, kSqnr;
+extern const ScoreMethod kAuto, kClass, kFisher, kHessian, kInteraction, kKl, kOrthogonality, kSqnr,
+    kWeightNorm;
 
 std::vector<const LayerSite*> quantizable_layers(const Sites& sites);
 

@@ -123,6 +123,7 @@ TEST(Results, OfSearchShareTheLossAmongLayers) {
   a.plan.activation_bits["x"] = 8;
   a.loss = 0.01;
   ScoreTable scores;
+  scores.method = "sqnr";
   scores.groups = {{GroupKind::kWeights, kHostile, {2, 4}, {9, 3}},
                    {GroupKind::kActivation, "x", {8}, {1}}};
   const Sites sites = hostile_sites();

@@ -268,8 +268,9 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_flag("--signed-activations", signed_activations, "s8 symmetric rather than u8"));
   shape(app.add_option("--range", range, "clip range of activations (see `qtool list ranges`)"));
   shape(app.add_option("--score", score, "sensitivity (see `qtool list scores`)"));
-  shape(app.add_option("--score-samples", score_samples, "samples that scores look at")
-            ->check(CLI::Range(1, 1 << 30)));
+  shape(app.add_option("--score-samples", score_samples,
+                       "samples that scores look at (0: by the network's size)")
+            ->check(CLI::Range(0, 1 << 30)));
   shape(app.add_option("--solver", solver, "see `qtool list solvers`"));
   shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
   shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
@@ -277,7 +278,12 @@ void PlanFlags::bind(CLI::App& app) {
                        "what gets its own scale: channel, tensor, block:N"));
   shape(app.add_option("--formats", formats, "number formats: uniform"));
   shape(app.add_option("--format", format, "the one number format: uniform"));
-  shape(app.add_option("--effort", effort, "fast"));
+  shape(app.add_option("--effort", effort,
+                       "plans to try: fast (one), balanced (a few, on fitted layers), best (a few, "
+                       "quantized for real)"));
+  shape(app.add_option("--verify-prediction", verify_plans,
+                       "compare predicted with measured noise on N random plans")
+            ->check(CLI::Range(2, 100'000)));
   shape(app.add_option("--time", time, "time limit"));
   shape(app.add_option("--profile", profile, "device profile"));
   shape(app.add_option("--activation-mode", activation_mode, "static"));
@@ -298,7 +304,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   (void)qtool::parse_weight_scale(weight_scale);
   check_choice("--formats", formats, {"uniform"});
   check_choice("--format", format, {"uniform"});
-  check_choice("--effort", effort, {"fast"});
+  check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static"});
   check_choice("--export", export_style, {"qdq"});
   check_choice("--score", score, names_of(qtool::score_methods()));
@@ -334,6 +340,8 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.signed_activations = signed_activations;
   r.keep_loud = !no_float_activations;
   r.score_samples = score_samples;
+  r.effort = effort;
+  r.verify_plans = verify_plans;
   r.threads = global.thread_count();
   return r;
 }

@@ -50,12 +50,12 @@ struct DataFlags {
 struct PlanFlags {
   std::vector<std::string> budgets, keep;
   std::string uniform, weights = "2,3,4,5,6,8", activations = "8";
-  std::string score = "sqnr", solver = "auto", optimizer = "auto", range = "mse",
+  std::string score = "auto", solver = "auto", optimizer = "auto", range = "mse",
               target = "ort-cpu";
   std::string granularity = "layer", weight_scale = "channel", formats = "uniform",
               format = "uniform";
-  std::string effort = "fast", time, profile, activation_mode = "static", export_style = "qdq";
-  int64_t score_samples = 64;
+  std::string effort = "balanced", time, profile, activation_mode = "static", export_style = "qdq";
+  int64_t score_samples = 0, verify_plans = 0;
   bool signed_activations = false, no_float_activations = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform
   void bind(CLI::App& app);

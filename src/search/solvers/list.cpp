@@ -5,7 +5,7 @@ namespace qtool {
 const std::vector<const SolverDef*>& all_solvers() {
   using namespace search;
   static const std::vector<const SolverDef*> solvers = {
-      &kAmp, &kBranchAndBound, &kBruteForce, &kCq, &kDp, &kLagrange,
+      &kAmp, &kBranchAndBound, &kBruteForce, &kCq, &kDp, &kLagrange, &kPareto, &kQuadratic,
   };
   return solvers;
 }

@@ -5,6 +5,6 @@
 
 namespace qtool::search {
 
-extern const SolverDef kAmp, kBranchAndBound, kBruteForce, kCq, kDp, kLagrange;
+extern const SolverDef kAmp, kBranchAndBound, kBruteForce, kCq, kDp, kLagrange, kPareto, kQuadratic;
 
 }  // namespace qtool::search

@@ -1,0 +1,29 @@
+// The best few plans that one score table leads to, tried; and what its predictions are worth.
+#pragma once
+
+#include "pipeline/floors.hpp"
+
+namespace qtool::pipeline {
+
+struct Contest {
+  const Prepared& prepared;
+  const ScoreTable& scores;
+  const AssignOptions& options;
+  const PlanRequest& request;
+  const PlanProbe& probe;
+  const FloorSearch& real;
+
+  // The plan with the least measured noise among those for the prices as they are and bent: sums of
+  // prices rank plans well, but where noises add up to more or less than their sum, dear choices are
+  // worth avoiding more or less than the sum says. A solver asked for by name has its own plan alone.
+  Assignment winner(Searched& searched) const;
+  // Predicted against measured noise of random plans.
+  Verification verify(int64_t plans) const;
+
+ private:
+  std::vector<Assignment> plans() const;
+  Assignment by_probe(std::vector<Assignment> plans, Searched& searched) const;
+  Assignment for_real(std::vector<Assignment> plans, Searched& searched) const;
+};
+
+}  // namespace qtool::pipeline

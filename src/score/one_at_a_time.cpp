@@ -1,0 +1,213 @@
+#include "score/one_at_a_time.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "qtool/exec.hpp"
+#include "qtool/quantize.hpp"
+#include "score/output_error.hpp"
+
+namespace qtool::scoring {
+namespace {
+
+struct Candidate {
+  const WeightCodes* weight = nullptr;  // kWeights
+  std::vector<float> bias = {};         // kWeights: what the bias becomes; empty: stays
+  QParams activation = {};              // kActivation
+};
+
+struct Group {
+  GroupScore score;
+  int step = 0;       // where a run resumes
+  std::string value;  // the initializer or activation that changes
+  std::string bias;   // the initializer that changes with it, or empty
+  int64_t channel_axis = 0;
+  std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
+  // Each filter's part of a candidate's noise, [candidate][output channel]: by its own output error.
+  std::vector<std::vector<double>> shares;
+};
+
+// Parts of one; all equal where there is no error.
+std::vector<double> shares_of(std::vector<double> errors) {
+  double sum = 0;
+  for (double e : errors) sum += e;
+  for (double& e : errors) e = sum > 0 ? e / sum : 1.0 / static_cast<double>(errors.size());
+  return errors;
+}
+
+// What every filter adds to the noise of every candidate, [output channel][candidate].
+std::vector<std::vector<double>> filter_noise(const Group& group) {
+  if (group.score.kind != GroupKind::kWeights) return {};
+  size_t filters = 0;
+  for (const auto& shares : group.shares) filters = std::max(filters, shares.size());
+  std::vector<std::vector<double>> noise(filters, std::vector<double>(group.shares.size(), 0));
+  for (size_t c = 0; c < group.shares.size(); ++c) {
+    for (size_t f = 0; f < group.shares[c].size(); ++f)
+      noise[f][c] = group.score.noise[c] * group.shares[c][f];
+  }
+  return noise;
+}
+
+Group weight_group(const Model& model, const LayerSite& site, const Executor& executor,
+                   const CalibrationTable& table, const ScoreOptions& options) {
+  Group group;
+  group.score.name = site.name;
+  group.score.bits = options.weight_bits;
+  group.score.noise.assign(options.weight_bits.size(), 0);
+  group.step = executor.step_of(site.name);
+  group.value = site.weight;
+  group.bias = site.bias;
+  group.channel_axis = site.channel_axis;
+  const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+  const LayerCandidates& layer = options.candidates->layers.at(site.name);
+  for (size_t c = 0; c < options.weight_bits.size(); ++c) {
+    if (options.weight_bits[c] == kFloatBits) {
+      group.candidates.emplace_back();
+      group.shares.emplace_back();
+      continue;
+    }
+    Candidate candidate{&layer.codes[c]};
+    if (!site.bias.empty() && !layer.bias_shift.empty()) {
+      const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
+      candidate.bias.assign(bias.begin(), bias.end());
+      for (size_t r = 0; r < candidate.bias.size(); ++r)
+        candidate.bias[r] += layer.bias_shift[c][r];
+    }
+    group.shares.push_back(shares_of(row_errors(weight, site, layer.codes[c], table)));
+    group.candidates.push_back(std::move(candidate));
+  }
+  return group;
+}
+
+Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table,
+                       const ScoreOptions& options) {
+  Group group;
+  group.score.kind = GroupKind::kActivation;
+  group.score.name = site.name;
+  group.score.bits = options.activation_bits;
+  group.score.noise.assign(options.activation_bits.size(), 0);
+  group.step = step;
+  group.value = site.name;
+  for (int bits : options.activation_bits) {
+    if (bits == kFloatBits) {
+      group.candidates.emplace_back();
+      continue;
+    }
+    QuantSpec spec;
+    spec.bits = bits;
+    const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
+    group.candidates.push_back(Candidate{nullptr, {}, affine_params(range.lo, range.hi, spec)});
+  }
+  return group;
+}
+
+std::vector<Group> make_groups(const Model& model, const Sites& sites, const Executor& executor,
+                               const CalibrationTable& table, const ScoreOptions& options) {
+  std::vector<Group> groups;
+  const std::vector<const LayerSite*> layers = quantizable_layers(sites);
+  groups.resize(layers.size());
+  parallel_for(options.threads, static_cast<int64_t>(layers.size()), [&](int64_t i, int) {
+    groups[static_cast<size_t>(i)] =
+        weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
+  });
+  if (options.activation_bits.size() > 1) {
+    const Uses uses = uses_of(model.graph);
+    for (const ActivationSite& site : sites.activations) {
+      if (!site.shares_with.empty()) continue;
+      const int32_t producer = uses.producer[index(model.graph.find(site.name))];
+      const int step =
+          producer < 0
+              ? 0
+              : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
+      groups.push_back(activation_group(site, step, table, options));
+    }
+  }
+  // Resumed in graph order; where two share a step, weights first.
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.step < b.step; });
+  return groups;
+}
+
+void apply(const Executor& executor, const Group& group, const Candidate& candidate, State& state) {
+  if (group.score.kind == GroupKind::kActivation) {
+    executor.set(state, group.value,
+                 fake_quantize(executor.get(state, group.value), candidate.activation));
+    return;
+  }
+  executor.set(state, group.value, dequantized(*candidate.weight, group.channel_axis));
+  if (candidate.bias.empty()) return;
+  Tensor bias = executor.get(state, group.bias);
+  std::copy(candidate.bias.begin(), candidate.bias.end(), bias.mutable_data<float>().begin());
+  executor.set(state, group.bias, std::move(bias));
+}
+
+// What one chunk says of every candidate of every group.
+struct ChunkScores {
+  std::vector<std::vector<double>> distance;           // weighted by samples
+  std::vector<std::vector<std::vector<float>>> error;  // see GroupScore::error
+};
+
+ChunkScores score_chunk(const Executor& executor, const std::vector<Group>& groups,
+                        const Batch& batch, const OneAtATime& method, int64_t samples) {
+  const std::vector<Tensor> want = executor.run(batch.feed);
+  State state = executor.start(batch.feed);
+  ChunkScores scores;
+  for (const Group& group : groups) {
+    executor.advance(state, group.step);
+    auto& row = scores.distance.emplace_back(group.candidates.size(), 0.0);
+    auto& errors = scores.error.emplace_back(group.candidates.size());
+    for (size_t c = 0; c < group.candidates.size(); ++c) {
+      if (method.keeps_error) errors[c].assign(kErrorSize, 0.f);
+      if (!group.candidates[c]) continue;
+      State branch = state;
+      apply(executor, group, *group.candidates[c], branch);
+      const std::vector<Tensor> have = executor.finish(branch);
+      row[c] = method.distance(want, have) * static_cast<double>(batch.samples);
+      if (method.keeps_error) errors[c] = projected_error(want, have, batch, samples, kErrorSize);
+    }
+  }
+  return scores;
+}
+
+}  // namespace
+
+ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sites& sites,
+                         const CalibrationTable& table, const SampleSource& source,
+                         const ScoreOptions& options) {
+  ExecOptions exec;
+  if (options.activation_bits.size() > 1) {
+    for (const ActivationSite& site : sites.activations) exec.observe.insert(site.name);
+  }
+  const Executor executor(model, exec);
+  std::vector<Group> groups = make_groups(model, sites, executor, table, options);
+  const ScoredChunks scored = scored_chunks(source, options.samples);
+  Progress progress("scoring", scored.samples, "samples");
+  for (Group& group : groups) {
+    if (method.keeps_error)
+      group.score.error.assign(group.candidates.size(), std::vector<float>(kErrorSize, 0.f));
+  }
+  parallel_ordered(options.threads, scored.chunks, [&](int64_t c, int) -> std::function<void()> {
+    const Batch batch = source.chunk(c);
+    auto chunk =
+        std::make_shared<ChunkScores>(score_chunk(executor, groups, batch, method, scored.samples));
+    return [&, chunk, n = batch.samples] {
+      for (size_t g = 0; g < groups.size(); ++g) {
+        GroupScore& score = groups[g].score;
+        for (size_t k = 0; k < score.noise.size(); ++k) {
+          score.noise[k] += chunk->distance[g][k] / static_cast<double>(scored.samples);
+          for (size_t d = 0; d < chunk->error[g][k].size(); ++d)
+            score.error[k][d] += chunk->error[g][k][d];
+        }
+      }
+      progress.advance(n);
+    };
+  });
+  ScoreTable scores{table.model_fingerprint, std::string(method.name), scored.samples, {}};
+  for (Group& group : groups) {
+    group.score.filter_noise = filter_noise(group);
+    scores.groups.push_back(std::move(group.score));
+  }
+  return scores;
+}
+
+}  // namespace qtool::scoring

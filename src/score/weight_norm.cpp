@@ -1,0 +1,42 @@
+// ‖W − Q(W)‖² of plain rounding: what many tools rank layers by. A baseline: it does not look at data.
+#include "score/score_methods.hpp"
+
+namespace qtool {
+namespace {
+
+ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
+               const SampleSource&, const ScoreOptions& options) {
+  require_fixed_activations("weight-norm", options);
+  const CalibrationTable no_data;
+  ScoreTable scores{table.model_fingerprint, "weight-norm", 0, {}};
+  for (const LayerSite* site : quantizable_layers(sites)) {
+    GroupScore& group =
+        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site->name, options.weight_bits,
+                                              std::vector<double>(options.weight_bits.size(), 0)});
+    group.filter_noise.assign(static_cast<size_t>(site->channels),
+                              std::vector<double>(group.bits.size(), 0));
+    const Tensor& weight = *model.graph.constant(model.graph.find(site->weight));
+    for (size_t c = 0; c < group.bits.size(); ++c) {
+      if (group.bits[c] == kFloatBits) continue;
+      const WeightCodes codes = optimize_layer(
+          weight, *site, {.name = site->name, .weight_bits = group.bits[c], .method = "rtn"},
+          no_data);
+      const std::vector<double> errors = row_errors(weight, *site, codes, no_data);
+      for (size_t f = 0; f < errors.size(); ++f) {
+        group.filter_noise[f][c] = errors[f];
+        group.noise[c] += errors[f];
+      }
+    }
+  }
+  return scores;
+}
+
+}  // namespace
+
+extern const ScoreMethod kWeightNorm = {
+    .name = "weight-norm",
+    .summary = "squared change of the weights by plain rounding, a baseline; weights only",
+    .needs_candidates = false,
+    .run = run};
+
+}  // namespace qtool

@@ -1,0 +1,161 @@
+// Limits of a budget as rows of integer costs.
+#include <algorithm>
+#include <cmath>
+
+#include "search/problem_builder.hpp"
+
+namespace qtool::search {
+namespace {
+
+int64_t scale_bits(const LayerSite& site, int bits) {
+  return bits == kFloatBits ? 0 : 32 * site.channels;
+}
+
+}  // namespace
+
+void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
+                              const ActivationCost& activation_cost) {
+  std::set<std::string> free_weights, free_activations;
+  std::vector<std::vector<int64_t>> rows;
+  for (const Item& item : items_) {
+    std::vector<int64_t> row;
+    for (int bits : item.bits) {
+      if (item.kind == GroupKind::kWeights) {
+        const LayerSite& site = *sites_.layer(item.names[0]);
+        // Filters are equally large, so that a layer's cost divides.
+        row.push_back(weight_cost(site, bits) / (item.filter < 0 ? 1 : site.channels));
+      } else
+        row.push_back(activation_cost(item.names[0], bits));
+    }
+    rows.push_back(std::move(row));
+    if (item.kind == GroupKind::kWeights)
+      free_weights.insert(sites_.layer(item.names[0])->weight);
+    else
+      free_activations.insert(item.names[0]);
+  }
+  std::set<std::string> counted = free_weights;
+  for (const LayerSite& site : sites_.layers) {
+    const LayerChoice* choice = plan_.layer(site.name);
+    if (choice && counted.insert(site.weight).second)
+      limit -= weight_cost(site, choice->weight_bits);
+  }
+  for (const ActivationSite& site : sites_.activations) {
+    if (site.shares_with.empty() && !free_activations.contains(site.name))
+      limit -= activation_cost(site.name, plan_.activation_bits.at(site.name));
+  }
+  problem_.cost.push_back(std::move(rows));
+  problem_.limit.push_back(limit);
+  limit_names_.push_back(std::move(name));
+}
+
+// What every layer costs by itself, also where several share a weight.
+void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WeightCost& cost) {
+  std::vector<std::vector<int64_t>> rows;
+  std::set<std::string> free;
+  for (const Item& item : items_) {
+    std::vector<int64_t> row(item.bits.size(), 0);
+    for (size_t c = 0; c < row.size() && item.kind == GroupKind::kWeights; ++c) {
+      for (const std::string& layer : item.names) {
+        const LayerSite& site = *sites_.layer(layer);
+        row[c] += cost(site, item.bits[c]) / (item.filter < 0 ? 1 : site.channels);
+        free.insert(layer);
+      }
+    }
+    rows.push_back(std::move(row));
+  }
+  for (const LayerSite& site : sites_.layers) {
+    const LayerChoice* choice = plan_.layer(site.name);
+    if (choice && !free.contains(site.name)) limit -= cost(site, choice->weight_bits);
+  }
+  problem_.cost.push_back(std::move(rows));
+  problem_.limit.push_back(limit);
+  limit_names_.push_back(std::move(name));
+}
+
+// Elements of an activation and of those that share its parameters.
+int64_t ProblemBuilder::elements(const std::string& name) const {
+  int64_t total = 0;
+  for (const ActivationSite& site : sites_.activations) {
+    if (site.name == name || site.shares_with == name) total += std::max<int64_t>(site.elements, 1);
+  }
+  return total;
+}
+
+int64_t ProblemBuilder::weights() const {
+  int64_t total = 0;
+  std::set<std::string> seen;
+  for (const LayerSite& site : sites_.layers)
+    if (plan_.layer(site.name) && seen.insert(site.weight).second) total += site.weights;
+  return total;
+}
+
+// Bytes of everything that no layer's width changes, and of the whole float model.
+int64_t ProblemBuilder::other_bytes(bool with_weights) const {
+  std::set<std::string> layered;
+  for (const LayerSite& site : sites_.layers)
+    if (!with_weights && plan_.layer(site.name)) layered.insert(site.weight);
+  int64_t total = 0;
+  for (const auto& [id, initializer] : model_.graph.initializers) {
+    if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
+  }
+  return total;
+}
+
+void ProblemBuilder::add_limit(const Limit& limit) {
+  const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
+  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  const auto stored = [](const LayerSite& s, int bits) {
+    return s.weights * bits + scale_bits(s, bits);
+  };
+  const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
+  switch (limit.kind) {
+    case Limit::kBits:
+      return add_rows(
+          floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
+          [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
+    case Limit::kBpw:
+      return add_rows(floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
+                      stored, none);
+    case Limit::kSize:
+      return add_rows(floor64(limit.value * 8) - 8 * other_bytes(false), limit_text(limit), stored,
+                      none);
+    case Limit::kSizeFraction:
+      return add_rows(floor64(limit.value * 8 * static_cast<double>(other_bytes(true))) -
+                          8 * other_bytes(false),
+                      limit_text(limit), stored, none);
+    case Limit::kActivationBits: {
+      int64_t total = 0;
+      for (const ActivationSite& site : sites_.activations)
+        total += std::max<int64_t>(site.elements, 1);
+      return add_rows(floor64(limit.value * static_cast<double>(total)), limit_text(limit),
+                      no_weights,
+                      [&](const std::string& name, int bits) { return elements(name) * bits; });
+    }
+    case Limit::kBops:
+      return add_bops(floor64(limit.value), limit_text(limit));
+    case Limit::kBopsFraction: {
+      double whole = 0;
+      for (const LayerSite& site : sites_.layers)
+        if (plan_.layer(site.name)) whole += 1024.0 * static_cast<double>(site.macs);
+      return add_bops(floor64(limit.value * whole), limit_text(limit));
+    }
+    default:
+      throw Error(ErrorKind::kUsage, "QT-E125",
+                  cat("this search does not price the limit ", limit_text(limit)))
+          .hint("it takes bits, bpw, size, bops and act= limits");
+  }
+}
+
+// A product of two widths is a sum of costs only while one of them is fixed.
+void ProblemBuilder::add_bops(int64_t limit, std::string name) {
+  for (const Item& item : items_) {
+    if (item.kind == GroupKind::kActivation) {
+      throw Error(ErrorKind::kUsage, "QT-E125", "a bops limit needs fixed activation widths")
+          .hint("give --activations one width");
+    }
+  }
+  add_work_rows(limit, std::move(name),
+                [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.input_bits(s); });
+}
+
+}  // namespace qtool::search
