@@ -83,7 +83,7 @@ struct PlanRequest {
   std::vector<int> activation_bits = {8};
   std::vector<std::string> keep;
   std::string score = "auto", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
-  std::string weight_scale = "channel", granularity = "layer";
+  std::string weight_scale = "channel", granularity = "layer", format = "uniform";
   bool signed_activations = false;
   bool keep_loud = true;  // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows

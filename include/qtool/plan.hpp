@@ -14,6 +14,7 @@
 
 #include "qtool/format.hpp"
 #include "qtool/graph.hpp"
+#include "qtool/number_format.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool {
@@ -92,11 +93,12 @@ inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
-  int weight_bits = 8;      // 2 to 8, or kFloatBits
+  int weight_bits = 8;      // 1 to 8, or kFloatBits
   int activation_bits = 8;  // of its input: 4 to 16, or kFloatBits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};
   int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
+  std::string format = "uniform";       // number format of the weights, as parse_format() reads it
   std::string method = "rtn";           // weight optimiser
   std::string reason = {};              // why float, or "kept by --keep …"
 };
@@ -110,6 +112,7 @@ struct QuantPlan {
   std::vector<LayerChoice> layers;
   std::map<std::string, int> activation_bits;  // by value; layers' inputs and all other activations
   bool signed_activations = false;             // s8 symmetric rather than u8
+  bool power_of_two_scales = false;            // of activations
   std::string range_method = "mse";
   LayerChoice* layer(const std::string& name);
   const LayerChoice* layer(const std::string& name) const;
@@ -128,6 +131,11 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
 // one scale a channel where blocks are asked for: no integer kernel takes blocks. Throws
 // Error{kUsage, QT-E129} when none could take a block.
 void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
+
+// Gives every layer of a plan that is not kept by a rule this number format, and activations scales
+// that are powers of two where the format says so. Throws Error{kUsage, QT-E136} when the format has
+// no such width.
+void set_format(QuantPlan& plan, const WeightFormat& format);
 
 // Sizes that budgets speak of.
 struct PlanCost {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,15 @@ struct Quantized {
   double mean_weight_bits = 0, bits_per_weight = 0;
 };
 
+// What the codes of a layer may be, and which of them share a scale.
+struct WeightGrid {
+  std::shared_ptr<const Codebook> codebook;  // nullptr: all integers of the width
+  bool own_codebook = false;                 // fitted to this layer, so that it may still change
+  bool power_of_two_scales = false;
+  // Columns of a row that share a factor besides the row's scale (SYQ); 0: none.
+  int64_t place_columns = 0;
+};
+
 // Weight codes of one layer for a width: the price that search asks about. Rows are output channels,
 // columns are in (kernel position, input channel) order.
 struct WeightCodes {
@@ -46,6 +56,10 @@ struct WeightCodes {
   std::vector<float> scales;  // [rows × blocks], row-major; one block a row unless `block` > 0
   int64_t block = 0;          // as LayerChoice::scale_block; kTensorScale: all scales are equal
   std::string method = {};    // the optimiser that made them
+  std::shared_ptr<const Codebook> codebook = {};  // that the codes are levels of; nullptr: integers
+  // Where scales are products of one a row and one a place: the factors; else empty.
+  std::vector<float> row_scales = {}, place_scales = {};
+  bool power_of_two_scales = false;
   size_t scale_index(int64_t row, int64_t column, int64_t columns) const {
     const int64_t blocks = block > 0 ? (columns + block - 1) / block : 1;
     return static_cast<size_t>(row * blocks + (block > 0 ? column / block : 0));
@@ -97,6 +111,7 @@ struct OptimizerInput {
   std::span<const int> row_bits = {};     // one an output channel; empty: `bits` for all
   const InputMoments* moments = nullptr;  // given to optimisers that need them
   int threads = 1;
+  WeightGrid grid = {};
 };
 struct OptimizerDef {
   std::string_view name, summary;
@@ -109,6 +124,13 @@ std::span<const OptimizerDef* const> optimizers();
 // the choice. Optimisers that need moments are stood in for by rounding, which they start from.
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
                            const CalibrationTable& table);
+// With a codebook that layers share; `grid` is one of weight_grids().
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                           const CalibrationTable& table, const WeightGrid& grid);
+// The grids of all layers of a plan whose weights become codes, by layer name.
+std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& sites,
+                                               const QuantPlan& plan,
+                                               const CalibrationTable& table);
 const OptimizerDef& find_optimizer(std::string_view name);
 // Each row's output error, its inputs taken as uncorrelated: Σ_j E[x_j²] (w_j − ŵ_j)².
 std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,

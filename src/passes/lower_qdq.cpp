@@ -183,6 +183,8 @@ Lowered lower_qdq(const Model& model) {
   Model& m = lowered.model = model;
   passes::drop_initializer_inputs(m);
   passes::constants_to_initializers(m);
+  // Weights that are looked up in a codebook, clipped or reshaped become the codes that they are.
+  passes::fold_constants(m, passes::Dequantized::kKeep);
   m.opsets[kMicrosoft] = 1;
   m.opsets["qtool"] = 1;
   LoweringContext context(m);

@@ -73,7 +73,8 @@ void keep_loud(const Prepared& p, const Workspace& w, const PlanRequest& request
 
 Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
   const UniformChoice choice = parse_uniform(*request.uniform);
-  check_widths({choice.weight_bits}, 2, 8, "weights");
+  const WeightFormat format = parse_format(request.format);
+  if (choice.weight_bits != kFloatBits) check_format_bits(format, choice.weight_bits);
   check_widths({choice.activation_bits}, 2, 16, "activations");
   Searched s;
   s.uniform = true;
@@ -81,6 +82,7 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   s.assignment.status = "given";
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
+  set_format(s.assignment.plan, format);
   if (request.keep_loud && choice.activation_bits < kFloatBits)
     keep_loud(p, w, request, s.assignment.plan);
   return s;
@@ -141,6 +143,9 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
 }
 
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
+  if (request.format != "uniform")
+    throw Error(ErrorKind::kUsage, "QT-E127", "--format goes with --uniform, not with a budget")
+        .hint("for example --uniform w3a8 --format kmeans");
   check_widths(request.weight_bits, 2, 8, "weights");
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
@@ -194,6 +199,9 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);
   Searched s = request.uniform ? uniform(p, w, request) : search(p, w, request);
+  if (request.format != "uniform" && request.weight_scale != "channel")
+    throw Error(ErrorKind::kUsage, "QT-E127", "--weight-scale is for uniform weights")
+        .hint(cat("leave it out: format ", printable(request.format), " has its own scales"));
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
   s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
   s.assignment.plan.model_fingerprint = w.fingerprint;

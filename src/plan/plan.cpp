@@ -34,7 +34,33 @@ const UniformChoice* kept(const Sites& sites, const LayerSite& layer,
   return found;
 }
 
-double stored_bits(const LayerSite& layer, const LayerChoice& choice) {
+// Scales that places in the kernel have besides the channels' own.
+int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
+  int64_t rows = 1, pixels = 1;
+  for (int64_t d = 2; d < weight.rank(); ++d) {
+    pixels *= weight.dim(d);
+    if (d + 1 < weight.rank()) rows *= weight.dim(d);
+  }
+  if (subgroup == Subgroup::kChannel) return 0;
+  return subgroup == Subgroup::kPixel ? pixels : subgroup == Subgroup::kRow ? rows : 1;
+}
+
+// As stored in the fewest bits: codes, scales, and the layer's own codebook.
+double stored_format_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight) {
+  const WeightFormat format = parse_format(choice.format);
+  const int64_t dim = dim_of(format),
+                columns = layer.weights / std::max<int64_t>(layer.channels, 1);
+  const int64_t codes = layer.channels * ((columns + dim - 1) / dim) * dim;
+  const int64_t block = format.def->scale_block;
+  const int64_t scales = layer.channels * (block > 0 ? (columns + block - 1) / block : 1) +
+                         place_scales(weight, subgroup_of(format));
+  return static_cast<double>(codes * choice.weight_bits + 32 * scales +
+                             codebook_bits(format, choice.weight_bits));
+}
+
+double stored_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight) {
+  if (choice.format != "uniform" && choice.weight_bits != kFloatBits)
+    return stored_format_bits(layer, choice, weight);
   int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
   if (choice.weight_bits == kFloatBits) scales = 0;
   if (choice.scale_block > 0) {
@@ -136,10 +162,20 @@ void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) 
       .hint("ask for float activations, as --uniform w4 does, or leave --weight-scale out");
 }
 
+void set_format(QuantPlan& plan, const WeightFormat& format) {
+  for (LayerChoice& layer : plan.layers) {
+    if (!layer.reason.empty() || layer.weight_bits == kFloatBits) continue;
+    check_format_bits(format, layer.weight_bits);
+    layer.format = format.text();
+  }
+  plan.power_of_two_scales = format.def->power_of_two_scales;
+}
+
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model) {
   PlanCost cost;
   double weights = 0, bits = 0, stored = 0, elements = 0, activation_bits = 0;
   std::set<std::string> seen;
+  std::set<std::pair<std::string, int>> codebooks;  // of the whole model
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!choice || !site.reason.empty()) continue;
@@ -147,7 +183,10 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * mean_bits(*choice);
-    stored += stored_bits(site, *choice);
+    stored += stored_bits(site, *choice, *model.graph.constant(model.graph.find(site.weight)));
+    if (choice->weight_bits != kFloatBits &&
+        codebooks.emplace(choice->format, choice->weight_bits).second)
+      stored += shared_codebook_bits(parse_format(choice->format), choice->weight_bits);
   }
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));

@@ -41,12 +41,16 @@ int bits_of(const std::filesystem::path& path, const Json& value, int lowest, in
 // One width, or a list of one an output channel.
 void read_widths(const std::filesystem::path& path, const Json& value, const LayerSite& site,
                  LayerChoice& layer) {
+  const int lowest = parse_format(layer.format).def->min_bits;
   const std::string where = cat("weight_bits of '", printable(site.name), "'");
   layer.filter_bits.clear();
   if (!value.is_array()) {
-    layer.weight_bits = bits_of(path, value, 2, 8, where);
+    layer.weight_bits = bits_of(path, value, lowest, 8, where);
+    if (layer.weight_bits != kFloatBits)
+      check_format_bits(parse_format(layer.format), layer.weight_bits);
     return;
   }
+  if (layer.format != "uniform") bad(path, cat(where, ": only uniform weights take a list"));
   if (static_cast<int64_t>(value.size()) != site.channels)
     bad(path, cat(where, " lists ", value.size(), " widths for ", site.channels, " channels"));
   for (const Json& item : value) {
@@ -59,9 +63,10 @@ void read_widths(const std::filesystem::path& path, const Json& value, const Lay
 
 void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites,
                 QuantPlan& plan) {
-  check_keys(path, item,
-             {"name", "weight_bits", "activation_bits", "weight_scale", "method", "reason"},
-             "a layer");
+  check_keys(
+      path, item,
+      {"name", "weight_bits", "activation_bits", "weight_scale", "format", "method", "reason"},
+      "a layer");
   if (!item.contains("name") || !item["name"].is_string()) bad(path, "a layer has no name");
   const std::string name = item["name"];
   const LayerSite* site = sites.layer(name);
@@ -77,6 +82,7 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   }
   LayerChoice* layer = plan.layer(name);
   if (!layer) layer = &plan.layers.emplace_back(LayerChoice{.name = name});
+  layer->format = parse_format(item.value("format", std::string("uniform"))).text();
   read_widths(path, item.value("weight_bits", Json(8)), *site, *layer);
   layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
                                    cat("activation_bits of '", printable(name), "'"));
@@ -101,6 +107,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
         {"activation_bits", bits_json(l.activation_bits)},
         {"method", l.method}};
     if (l.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(l.scale_block);
+    if (l.format != "uniform") item["format"] = l.format;
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));
   }
@@ -111,6 +118,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
                      {"source", plan.source},
                      {"range_method", plan.range_method},
                      {"signed_activations", plan.signed_activations},
+                     {"power_of_two_scales", plan.power_of_two_scales},
                      {"layers", layers},
                      {"activations", activations}};
   write_file_atomic(path, json.dump(1) + "\n");
@@ -126,7 +134,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
   }
   check_keys(path, json,
              {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
-              "layers", "activations"},
+              "power_of_two_scales", "layers", "activations"},
              "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
@@ -137,6 +145,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
     plan.source = json.value("source", std::string("edited"));
     plan.range_method = json.value("range_method", std::string("mse"));
     plan.signed_activations = json.value("signed_activations", false);
+    plan.power_of_two_scales = json.value("power_of_two_scales", false);
     const Json activations = json.value("activations", Json::object()),
                layers = json.value("layers", Json::array());
     for (const auto& [name, bits] : activations.items()) {

@@ -19,6 +19,20 @@ QParams fixed_params(std::pair<double, double> range, const QuantSpec& spec) {
   return p;
 }
 
+// Qm.f: the scale is the power of two nearest to the range's own, and 0 lies at the lowest code or in
+// the middle, so that no product with a zero point is left beside shifts.
+QParams shift_params(const Range& range, const QuantSpec& spec) {
+  const bool both = range.lo < 0;
+  const double most = std::max(-range.lo, range.hi);
+  QuantSpec with_sign = spec;
+  with_sign.symmetric = both && spec.symmetric;
+  QParams p = affine_params(both ? -most : 0.0, both ? most : range.hi, with_sign);
+  if (!both && spec.symmetric) p = affine_params(0.0, range.hi, spec);
+  p.scale = {static_cast<float>(std::exp2(std::nearbyint(std::log2(p.scale[0]))))};
+  if (both && !spec.symmetric) p.zero_point = {(p.code_min[0] + p.code_max[0] + 1) / 2};
+  return p;
+}
+
 QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
                   const CalibrationTable& table) {
   const ValueStats& stats = table.at(site.name);
@@ -32,7 +46,8 @@ QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
           ? find_range(plan.range_method)
                 .choose(stats.clamped(site.sensitive->first, site.sensitive->second), spec)
           : find_range(plan.range_method).choose(stats, spec);
-  return affine_params(range.lo, range.hi, spec);
+  return plan.power_of_two_scales ? shift_params(range, spec)
+                                  : affine_params(range.lo, range.hi, spec);
 }
 
 }  // namespace

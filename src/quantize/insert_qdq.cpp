@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "qtool/onnx.hpp"
-#include "quantize/internal.hpp"
+#include "quantize/weight_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -21,7 +21,11 @@ class Rewriter {
  public:
   Rewriter(Model& model, const Sites& sites, const ActivationParams& activations,
            const LayerResults& layers)
-      : g_(model.graph), sites_(sites), activations_(activations), layers_(layers) {}
+      : g_(model.graph),
+        sites_(sites),
+        activations_(activations),
+        layers_(layers),
+        weights_(model.graph) {}
 
   void run() {
     for (const LayerSite& site : sites_.layers) {
@@ -120,17 +124,7 @@ class Rewriter {
         if (*scales == result.weight.scales) return value;
       }
     }
-    const QuantizedWeight q = quantized_weight(site, result, input_params(site, activations_));
-    const ValueId codes = add_initializer(g_, site.weight + "_quantized", q.codes);
-    const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
-    const ValueId zero =
-        add_initializer(g_, site.weight + "_zero_point", Tensor(q.codes.dtype(), q.scale.shape()));
-    const ValueId out =
-        add_value(g_, site.weight + "_dequantized", DType::kFloat, result.weight.codes.shape());
-    Node& dq = append(g_.value(codes).name + "_DequantizeLinear", "DequantizeLinear",
-                      {codes, scale, zero}, out);
-    if (q.scale.rank() > 0) set_attribute(dq, "axis", q.axis);
-    if (q.block > 0) set_attribute(dq, "block_size", q.block);
+    const ValueId out = weights_.append(site, result, input_params(site, activations_));
     made_[site.weight].push_back({&result.weight.codes, &result.weight.scales, out});
     return out;
   }
@@ -140,11 +134,22 @@ class Rewriter {
            std::equal(a.data<int8_t>().begin(), a.data<int8_t>().end(), b.data<int8_t>().begin());
   }
 
+  // Codes scaled by place have no one scale for a sum; one that is too large for int32 stays float,
+  // too, where the codes are levels that cannot shrink.
+  static bool takes_integer_bias(const LayerResult& result, const QParams& input) {
+    if (result.weight.block > 0) return false;
+    for (size_t c = 0; result.weight.codebook && c < result.bias.size(); ++c) {
+      if (std::fabs(result.bias[c]) >= 1073741824.0 * input.scale[0] * result.weight.scales[c])
+        return false;
+    }
+    return true;
+  }
+
   ValueId bias_value(const LayerSite& site, const LayerResult& result) {
     const std::string name = site.bias.empty() ? site.name + "_bias" : site.bias;
     const QParams* input = input_params(site, activations_);
     const auto channels = static_cast<int64_t>(result.bias.size());
-    if (!input || dtype_bits(input->storage) > 8) {
+    if (!input || dtype_bits(input->storage) > 8 || !takes_integer_bias(result, *input)) {
       return add_initializer(g_, name, Tensor::of<float>({channels}, result.bias));
     }
     std::vector<float> scales;
@@ -178,6 +183,7 @@ class Rewriter {
   const ActivationParams& activations_;
   const LayerResults& layers_;
   std::map<std::string, std::vector<Made>> made_;
+  WeightNodes weights_;
 };
 
 }  // namespace

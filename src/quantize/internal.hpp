@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "qtool/quantize.hpp"
@@ -42,6 +43,9 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
 
+// Of a convolution, as far as calibration knows its input; 1 otherwise.
+int64_t groups_of(const Tensor& weight, const LayerSite& site, const CalibrationTable& table);
+
 // The scale is raised for channels whose int32 bias, or whose sum, would overflow, and their codes
 // shrink with it, so that they stay inside their widths. Returns channels changed.
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input);
@@ -67,6 +71,18 @@ struct RowLayout {
   }
 };
 RowLayout row_layout(const Shape& shape, int64_t channel_axis);
+
+// Mean |w| of each place (so many columns) over rows of size 1, 1 on average.
+std::vector<float> place_means(std::span<const float> rows, int64_t columns, int64_t place_columns);
+// Scales of rows become products with those of places.
+void multiply_scales(WeightCodes& weight, std::span<const float> places, int64_t place_columns);
+
+// Codes and scales by rounding to the nearest level, each row's scale by output error; for grids with a
+// codebook or with scales that are powers of two.
+WeightCodes round_to_grid(const OptimizerInput& input);
+// Mean square of what each column of a row multiplies; ones when unknown.
+std::vector<float> column_importance(const OptimizerInput& input, const RowLayout& layout,
+                                     int64_t row);
 
 // The weight as [channels][columns], columns in (kernel position, input channel) order; and back.
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);

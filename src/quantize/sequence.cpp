@@ -22,8 +22,9 @@ std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& l
 // The layers one by one, along the side-by-side run.
 class Sequence {
  public:
-  Sequence(const Model& model, SideBySide& run, const QuantizeOptions& options)
-      : model_(model), run_(run), options_(options) {}
+  Sequence(const Model& model, SideBySide& run, const QuantizeOptions& options,
+           std::map<std::string, WeightGrid> grids)
+      : model_(model), run_(run), options_(options), grids_(std::move(grids)) {}
 
   void optimize(const LayerSite& site, const LayerChoice& choice, LayerResult& layer) {
     const OptimizerDef& optimizer = find_optimizer(choice.method);
@@ -50,7 +51,8 @@ class Sequence {
                                          .scale_block = choice.scale_block,
                                          .row_bits = choice.filter_bits,
                                          .moments = &moments,
-                                         .threads = options_.threads});
+                                         .threads = options_.threads,
+                                         .grid = grids_.at(site.name)});
       layer.weight.method = optimizer.name;
     }
     solved_.emplace(site.weight, Solved{&site, &choice, &layer.weight});
@@ -87,7 +89,8 @@ class Sequence {
   const Model& model_;
   SideBySide& run_;
   const QuantizeOptions& options_;
-  std::map<std::string, Solved> solved_;  // by weight
+  std::map<std::string, WeightGrid> grids_;  // by layer
+  std::map<std::string, Solved> solved_;     // by weight
   std::string key_;
   InputMoments moments_;
 };
@@ -105,7 +108,7 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   if (run.chunks() < chunks)
     log(LogLevel::kInfo, cat("fitting on ", run.chunks(), " of ", chunks,
                              " chunks of data: more would not fit into ", kMemory >> 20, " MiB"));
-  Sequence sequence(model, run, options);
+  Sequence sequence(model, run, options, weight_grids(model, sites, plan, table));
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");
   for (const LayerSite* site : order) {
     sequence.optimize(*site, *plan.layer(site->name), layers[site->name]);

@@ -29,7 +29,7 @@ Tensor block_scales(const WeightCodes& weight, const LayerSite& site) {
 }  // namespace
 
 bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input) {
-  return layer.bits == 4 && !input && site.float_input.empty();
+  return layer.bits == 4 && !layer.weight.codebook && !input && site.float_input.empty();
 }
 
 QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer,

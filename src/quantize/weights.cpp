@@ -18,7 +18,16 @@ std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTa
   return mean;
 }
 
+int64_t groups_of(const Tensor& weight, const LayerSite& site, const CalibrationTable& table) {
+  const auto it = table.values.find(site.input);
+  if (weight.rank() <= 2 || it == table.values.end()) return 1;
+  const Shape& input = it->second.shape;
+  return input.size() > 1 && weight.dim(1) > 0 ? std::max<int64_t>(1, input[1] / weight.dim(1)) : 1;
+}
+
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input) {
+  // A bias stays float where codes have scales by place, or are levels that cannot shrink.
+  if (layer.weight.block > 0 || layer.weight.codebook) return 0;
   constexpr double kRoom = 2147483647.0 * 0.5;  // half for the bias, half for the sum of products
   std::vector<float> shrink(layer.bias.size(), 1.f);
   int64_t changed = 0;
@@ -26,7 +35,9 @@ int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QP
     const double needed = std::fabs(layer.bias[c]) / (kRoom * input.scale[0]);
     float& scale = layer.weight.scales[c];
     if (needed <= scale) continue;
-    const auto wider = static_cast<float>(needed * (1 + 1e-6));
+    const auto wider = static_cast<float>(layer.weight.power_of_two_scales
+                                              ? std::exp2(std::ceil(std::log2(needed)))
+                                              : needed * (1 + 1e-6));
     shrink[c] = scale / wider;
     scale = wider;
     ++changed;
@@ -47,7 +58,7 @@ int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QP
 
 bool same_codes(const LayerChoice& a, const LayerChoice& b) {
   return a.weight_bits == b.weight_bits && a.filter_bits == b.filter_bits &&
-         a.scale_block == b.scale_block &&
+         a.scale_block == b.scale_block && a.format == b.format &&
          (a.activation_bits == kFloatBits) == (b.activation_bits == kFloatBits);
 }
 
@@ -60,6 +71,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     if (choice && site.reason.empty() && choice->weight_bits != kFloatBits) chosen.push_back(&site);
   }
   std::vector<LayerResult> results(chosen.size());
+  const std::map<std::string, WeightGrid> grids = weight_grids(model, sites, plan, table);
   parallel_for(options.threads, static_cast<int64_t>(chosen.size()), [&](int64_t i, int) {
     const LayerSite& site = *chosen[static_cast<size_t>(i)];
     const LayerChoice& choice = *plan.layer(site.name);
@@ -67,7 +79,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     const Tensor& weight = *g.constant(g.find(site.weight));
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
-    result.weight = optimize_layer(weight, site, choice, table);
+    result.weight = optimize_layer(weight, site, choice, table, grids.at(site.name));
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());
@@ -105,22 +117,11 @@ Tensor dequantized(const WeightCodes& weight, int64_t channel_axis) {
   return real;
 }
 
-namespace {
-
-int64_t groups_of(const Tensor& weight, const LayerSite& site, const CalibrationTable& table) {
-  const auto it = table.values.find(site.input);
-  if (weight.rank() <= 2 || it == table.values.end()) return 1;
-  const Shape& input = it->second.shape;
-  return input.size() > 1 && weight.dim(1) > 0 ? std::max<int64_t>(1, input[1] / weight.dim(1)) : 1;
-}
-
-}  // namespace
-
 std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
                                const WeightCodes& codes, const CalibrationTable& table) {
   const std::vector<double> mean_square = qdq::input_mean_square(site, table);
   const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
-  const int64_t each = std::max<int64_t>(1, layout.rows / groups_of(weight, site, table));
+  const int64_t each = std::max<int64_t>(1, layout.rows / qdq::groups_of(weight, site, table));
   const Tensor back = dequantized(codes, site.channel_axis);
   const auto want = weight.data<float>(), have = back.data<float>();
   std::vector<double> errors(static_cast<size_t>(layout.rows), 0);
@@ -135,17 +136,20 @@ std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
 }
 
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
-                           const CalibrationTable& table) {
+                           const CalibrationTable& table, const WeightGrid& grid) {
   const OptimizerDef& wanted = find_optimizer(choice.method);
   const OptimizerDef& optimizer = wanted.needs_moments ? find_optimizer("rtn") : wanted;
-  WeightCodes result = optimizer.optimize({.weight = weight,
-                                           .channel_axis = site.channel_axis,
-                                           .bits = choice.weight_bits,
-                                           .input_mean_square = qdq::input_mean_square(site, table),
-                                           .groups = groups_of(weight, site, table),
-                                           .exact_pairs = choice.activation_bits != kFloatBits,
-                                           .scale_block = choice.scale_block,
-                                           .row_bits = choice.filter_bits});
+  const OptimizerInput input{.weight = weight,
+                             .channel_axis = site.channel_axis,
+                             .bits = choice.weight_bits,
+                             .input_mean_square = qdq::input_mean_square(site, table),
+                             .groups = qdq::groups_of(weight, site, table),
+                             .exact_pairs = choice.activation_bits != kFloatBits,
+                             .scale_block = choice.scale_block,
+                             .row_bits = choice.filter_bits,
+                             .grid = grid};
+  const bool plain = !grid.codebook && !grid.power_of_two_scales;
+  WeightCodes result = plain ? optimizer.optimize(input) : qdq::round_to_grid(input);
   result.method = optimizer.name;
   return result;
 }

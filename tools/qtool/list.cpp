@@ -83,12 +83,7 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
       {"ranges", [] { return rows_of(qtool::range_methods()); }},
       {"scores", [] { return rows_of(qtool::score_methods()); }},
       {"solvers", solver_rows},
-      {"formats",
-       [] {
-         return Rows{{"uniform",
-                      "integers of 2 to 8 bits (weights), 4 to 16 (activations), with scale and "
-                      "zero point"}};
-       }},
+      {"formats", [] { return rows_of(qtool::formats()); }},
       {"optimizers", [] { return rows_of(qtool::optimizers()); }},
       {"exports",
        [] {

@@ -277,7 +277,9 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--weight-scale", weight_scale,
                        "what gets its own scale: channel, tensor, block:N"));
   shape(app.add_option("--formats", formats, "number formats: uniform"));
-  shape(app.add_option("--format", format, "the one number format: uniform"));
+  shape(app.add_option(
+      "--format", format,
+      "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
   shape(app.add_option("--effort", effort,
                        "plans to try: fast (one), balanced (a few, on fitted layers), best (a few, "
                        "quantized for real)"));
@@ -303,7 +305,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--granularity", granularity, {"layer", "filter"});
   (void)qtool::parse_weight_scale(weight_scale);
   check_choice("--formats", formats, {"uniform"});
-  check_choice("--format", format, {"uniform"});
+  (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static"});
   check_choice("--export", export_style, {"qdq"});
@@ -333,6 +335,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.score = score;
   r.solver = solver;
   r.weight_scale = weight_scale;
+  r.format = format;
   r.granularity = granularity;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;

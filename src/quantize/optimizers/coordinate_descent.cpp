@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
@@ -22,20 +23,25 @@ std::vector<float> images(const RowsProblem& p, const std::vector<float>& column
 // A row's state: `wanted` = w* H, `image` = ŵ H, kept up to date as ŵ changes.
 class Descent {
  public:
-  Descent(const RowsProblem& problem, const RowGrid& grid, std::span<const float> wanted,
-          std::span<float> image, RowCodes& row)
-      : p_(problem), grid_(grid), row_(row), n_(image.size()), wanted_(wanted), image_(image) {}
+  Descent(const RowsProblem& problem, const RowGrid& grid, const VectorTable* table,
+          std::span<const float> wanted, std::span<float> image, RowCodes& row)
+      : p_(problem),
+        grid_(grid),
+        table_(table),
+        row_(row),
+        n_(image.size()),
+        wanted_(wanted),
+        image_(image) {}
 
   bool codes() {
+    if (grid_.dim() > 1) return vectors();
     bool changed = false;
     for (size_t j = 0; j < n_; ++j) {
       const float h = p_.gram[j * n_ + j] + p_.ridge;
       if (!(h > 0)) continue;
-      const auto [lowest, highest] = grid_.range(j, row_.codes);
       const float code = row_.codes[j];
-      const float best =
-          std::clamp(std::nearbyint(code - (image_[j] - wanted_[j]) / (scale(j) * h)),
-                     static_cast<float>(lowest), static_cast<float>(highest));
+      const float best = grid_.nearest(code - (image_[j] - wanted_[j]) / (scale(j) * h),
+                                       grid_.range(j, row_.codes));
       if (best == code) continue;
       add((best - code) * scale(j), j);
       row_.codes[j] = static_cast<int8_t>(best);
@@ -46,13 +52,14 @@ class Descent {
 
   // The best scale of each block for its codes and the other blocks.
   void scales() {
+    if (grid_.power_of_two) return;
     const auto block = static_cast<size_t>(grid_.block);
     for (size_t b = 0; b < row_.scales.size(); ++b) {
       const size_t begin = b * block, end = std::min(n_, begin + block);
       double gain = 0, curve = 0;
-      for (size_t j = begin; j < end; ++j) gain += row_.codes[j] * (wanted_[j] - image_[j]);
+      for (size_t j = begin; j < end; ++j) gain += value(j) * (wanted_[j] - image_[j]);
       if (row_.scales.size() == 1) {
-        for (size_t j = 0; j < n_; ++j) curve += row_.codes[j] * (image_[j] / row_.scales[0]);
+        for (size_t j = 0; j < n_; ++j) curve += value(j) * (image_[j] / row_.scales[0]);
       } else {
         curve = curvature(begin, end);
       }
@@ -63,13 +70,51 @@ class Descent {
       const float change = better - row_.scales[b];
       row_.scales[b] = better;
       for (size_t j = begin; j < end; ++j) {
-        if (row_.codes[j]) add(change * static_cast<float>(row_.codes[j]), j);
+        if (row_.codes[j]) add(change * value(j), j);
       }
     }
   }
 
  private:
-  float scale(size_t j) const { return row_.scales[j / static_cast<size_t>(grid_.block)]; }
+  float scale(size_t j) const { return grid_.scale(j, row_.scales); }
+  // The weight that a scale of 1 would leave.
+  float value(size_t j) const { return static_cast<float>(row_.codes[j]) * grid_.place(j); }
+
+  // As codes(): each vector in turn becomes the entry of least error.
+  bool vectors() {
+    const VectorTable& table = *table_;
+    const size_t dim = table.dim(), entries = table.entries();
+    bool changed = false;
+    std::vector<float> error(entries), step(entries);
+    for (size_t first = 0; first < n_; first += dim) {
+      const size_t last = std::min(n_, first + dim);
+      std::fill(error.begin(), error.end(), 0.f);
+      for (size_t i = first; i < last; ++i) {
+        const float* level = table.component(i - first);
+        const float offset = row_.codes[i], s = scale(i), g = 2 * (image_[i] - wanted_[i]);
+        std::fill(step.begin(), step.end(), g);
+        for (size_t j = first; j < last; ++j) {
+          const float h = (p_.gram[j * n_ + i] + (i == j ? p_.ridge : 0.f)) * scale(j);
+          const float* other = table.component(j - first);
+          const float from = row_.codes[j];
+          for (size_t e = 0; e < entries; ++e) step[e] += h * (other[e] - from);
+        }
+        for (size_t e = 0; e < entries; ++e) error[e] += s * (level[e] - offset) * step[e];
+      }
+      const auto best =
+          static_cast<size_t>(std::min_element(error.begin(), error.end()) - error.begin());
+      // Staying costs nothing; what rounding calls a gain would not end.
+      if (!(error[best] < 0)) continue;
+      for (size_t j = first; j < last; ++j) {
+        const float level = table.component(j - first)[best];
+        if (level == row_.codes[j]) continue;
+        add((level - row_.codes[j]) * scale(j), j);
+        row_.codes[j] = static_cast<int8_t>(level);
+        changed = true;
+      }
+    }
+    return changed;
+  }
 
   // image += amount · row j of H.
   void add(float amount, size_t j) {
@@ -92,6 +137,7 @@ class Descent {
 
   const RowsProblem& p_;
   const RowGrid& grid_;
+  const VectorTable* table_;
   RowCodes& row_;
   size_t n_;
   std::span<const float> wanted_;
@@ -104,17 +150,20 @@ void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowC
   const size_t count = rows.size(), n = problem.columns();
   std::vector<float> targets(n * count), codes(n * count);
   for (size_t r = 0; r < count; ++r) {
-    const auto block = static_cast<size_t>(problem.grids[r].block);
     for (size_t j = 0; j < n; ++j) {
       targets[j * count + r] = problem.target(r)[j];
-      codes[j * count + r] = static_cast<float>(rows[r].codes[j]) * rows[r].scales[j / block];
+      codes[j * count + r] =
+          static_cast<float>(rows[r].codes[j]) * problem.grids[r].scale(j, rows[r].scales);
     }
   }
   const std::vector<float> wanted = images(problem, targets, count);
   std::vector<float> image = images(problem, codes, count);
+  std::optional<VectorTable> table;
+  if (problem.grids[0].dim() > 1) table.emplace(*problem.grids[0].codebook);
   for (size_t r = 0; r < count; ++r) {
-    Descent descent(problem, problem.grids[r], std::span(wanted).subspan(r * n, n),
-                    std::span(image).subspan(r * n, n), rows[r]);
+    Descent descent(problem, problem.grids[r], table ? &*table : nullptr,
+                    std::span(wanted).subspan(r * n, n), std::span(image).subspan(r * n, n),
+                    rows[r]);
     for (int pass = 0; pass < passes; ++pass) {
       const bool changed = descent.codes();
       descent.scales();

@@ -1,6 +1,7 @@
 #include "quantize/optimizers/gram_rows.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "quantize/internal.hpp"
 #include "quantize/linear_algebra.hpp"
@@ -11,6 +12,8 @@ namespace {
 // Parts of H's mean diagonal (docs/quantization.md): of the target's correction and of GPTQ, and of
 // coordinate descent, which only needs to stay away from dead columns.
 constexpr float kTargetDamping = 0.1f, kDescentDamping = 1e-3f;
+// Fits of what rows share, each followed by coordinate descent.
+constexpr int kSharedRounds = 4;
 
 float mean_diagonal(const std::vector<float>& h, int64_t k) {
   double sum = 0;
@@ -19,6 +22,12 @@ float mean_diagonal(const std::vector<float>& h, int64_t k) {
 }
 
 constexpr int64_t kRowsATask = 32;
+
+// What all rows of a layer share: levels, or factors of places in the kernel.
+struct Shared {
+  Codebook codebook;
+  std::vector<float> places;
+};
 
 // One group of a layer: targets, factor, and rows that tasks work on.
 class Group {
@@ -34,10 +43,12 @@ class Group {
     grid_.block = input.scale_block > 0 ? input.scale_block : k;
     grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
     grid_.exact_pairs = input.exact_pairs;
+    grid_.power_of_two = input.grid.power_of_two_scales;
+    grid_.place_columns = input.grid.place_columns;
   }
 
   // Rows [first, first + bits.size()) of the group, at these widths.
-  std::vector<RowCodes> solve(int64_t first, std::span<const int> bits, RowsPolish polish) const {
+  RowsProblem problem(int64_t first, std::span<const int> bits, const Shared& shared) const {
     const auto count = static_cast<int64_t>(bits.size());
     RowsProblem p;
     p.targets = targets_.subspan(static_cast<size_t>(first * k_), static_cast<size_t>(count * k_));
@@ -49,10 +60,14 @@ class Group {
       grid.lowest = -(1 << (width - 1));
       grid.highest = (1 << (width - 1)) - 1;
       grid.exact_pairs = grid_.exact_pairs && width == 8;
+      if (shared.codebook.levels.empty()) continue;
+      grid.codebook = &shared.codebook;
+      grid.exact_pairs = false;  // levels are small enough
+      grid.lowest = -shared.codebook.largest();
+      grid.highest = shared.codebook.largest();
+      grid.places = shared.places;
     }
-    std::vector<RowCodes> rows = nearest_plane(p);
-    if (polish) polish(p, rows);
-    return rows;
+    return p;
   }
 
  private:
@@ -64,43 +79,172 @@ class Group {
   RowGrid grid_;
 };
 
+// A layer's rows, solved group by group; many small groups, or one with many rows: either way the
+// threads have work.
+class Layer {
+ public:
+  Layer(const OptimizerInput& input, RowsPolish polish)
+      : input_(input),
+        polish_(polish),
+        k_(input.moments->columns),
+        count_(input.weight.dim(input.channel_axis)),
+        groups_(static_cast<int64_t>(input.moments->groups.size())),
+        each_(count_ / groups_),
+        targets_(rows_of(input.weight, input.channel_axis)),
+        rows_(static_cast<size_t>(count_)),
+        bits_(input.row_bits.begin(), input.row_bits.end()) {
+    if (bits_.empty()) bits_.assign(static_cast<size_t>(count_), input.bits);
+    if (input.grid.codebook) shared_.codebook = *input.grid.codebook;
+    if (input.grid.place_columns > 0)
+      shared_.places = place_means(targets_, k_, input.grid.place_columns);
+    solvers_.resize(static_cast<size_t>(groups_));
+  }
+
+  // Groups keep their factors only where the rows are visited again.
+  void solve() {
+    const bool again = shares() && polish_;
+    const auto group_of = [&](int64_t g) {
+      const auto at = static_cast<size_t>(g * each_ * k_), n = static_cast<size_t>(each_ * k_);
+      return Group(input_, input_.moments->groups[static_cast<size_t>(g)],
+                   std::span(targets_).subspan(at, n), k_);
+    };
+    parallel_for(groups_ > 1 ? input_.threads : 1, groups_, [&](int64_t g, int) {
+      std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
+      group.emplace(group_of(g));
+      for_tasks(*group, g, [&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
+        std::vector<RowCodes> solved = nearest_plane(p);
+        if (polish_) polish_(p, solved);
+        std::move(solved.begin(), solved.end(), rows.begin());
+      });
+      if (!again) group.reset();
+    });
+    for (int round = 0; again && round < kSharedRounds; ++round) refit();
+  }
+
+  WeightCodes result() const {
+    WeightCodes result;
+    std::vector<int8_t> codes(targets_.size());
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      std::copy(rows_[r].codes.begin(), rows_[r].codes.end(),
+                codes.begin() + static_cast<int64_t>(r) * k_);
+      result.scales.insert(result.scales.end(), rows_[r].scales.begin(), rows_[r].scales.end());
+    }
+    result.codes = from_rows(codes, input_.weight.shape(), input_.channel_axis);
+    result.block = input_.scale_block;
+    result.power_of_two_scales = input_.grid.power_of_two_scales;
+    if (input_.grid.codebook) result.codebook = std::make_shared<const Codebook>(shared_.codebook);
+    if (!shared_.places.empty()) multiply_scales(result, shared_.places, input_.grid.place_columns);
+    return result;
+  }
+
+ private:
+  bool shares() const { return !shared_.places.empty() || input_.grid.own_codebook; }
+
+  template <typename Fn>
+  void for_tasks(const Group& group, int64_t g, const Fn& fn) {
+    const int64_t tasks = (each_ + kRowsATask - 1) / kRowsATask;
+    parallel_for(groups_ > 1 ? 1 : input_.threads, tasks, [&](int64_t task, int) {
+      const int64_t first = task * kRowsATask;
+      const auto at = static_cast<size_t>(g * each_ + first),
+                 n = static_cast<size_t>(std::min(kRowsATask, each_ - first));
+      const RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), shared_);
+      fn(problem, std::span(rows_).subspan(at, n), g * tasks + task);
+    });
+  }
+
+  // Visits all tasks of all groups.
+  template <typename Fn>
+  void for_all(const Fn& fn) {
+    parallel_for(groups_ > 1 ? input_.threads : 1, groups_,
+                 [&](int64_t g, int) { for_tasks(*solvers_[static_cast<size_t>(g)], g, fn); });
+  }
+
+  // What a row's weights are made of, as add_row() wants it.
+  void classify(const RowGrid& grid, const RowCodes& row, std::vector<float>& values,
+                std::vector<uint8_t>& classes) const {
+    for (size_t j = 0; j < row.codes.size(); ++j) {
+      if (!shared_.places.empty()) {
+        values[j] = row.scales[0] * static_cast<float>(row.codes[j]);
+        classes[j] = static_cast<uint8_t>(static_cast<int64_t>(j) / grid.place_columns);
+      } else {
+        values[j] = grid.scale(j, row.scales);
+        classes[j] =
+            static_cast<uint8_t>(shared_.codebook.index_of(std::span(row.codes).subspan(j, 1)));
+      }
+    }
+  }
+
+  // The best shared parameters for the codes and scales of all rows, then codes and scales for those.
+  void refit() {
+    const size_t count =
+        shared_.places.empty() ? shared_.codebook.levels.size() : shared_.places.size();
+    const int64_t tasks = (each_ + kRowsATask - 1) / kRowsATask;
+    std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks), SharedFit(count));
+    for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t task) {
+      std::vector<float> values(static_cast<size_t>(k_));
+      std::vector<uint8_t> classes(static_cast<size_t>(k_));
+      for (size_t r = 0; r < rows.size(); ++r) {
+        classify(p.grids[r], rows[r], values, classes);
+        add_row(p, r, values, classes, parts[static_cast<size_t>(task)]);
+      }
+    });
+    for (size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
+    take(parts[0]);
+    for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
+      std::vector<RowCodes> again(rows.begin(), rows.end());
+      polish_(p, again);
+      std::move(again.begin(), again.end(), rows.begin());
+    });
+  }
+
+  void take(const SharedFit& fit) {
+    if (!shared_.places.empty()) {
+      shared_.places = fit.solve(shared_.places);
+      return;
+    }
+    take_levels(fit);
+  }
+
+  // Whole numbers again; rows follow to the level that theirs became.
+  void take_levels(const SharedFit& fit) {
+    Codebook& book = shared_.codebook;
+    const std::vector<float> start(book.levels.begin(), book.levels.end());
+    const std::vector<float> better = fit.solve(start);
+    const auto magnitude = [](float a, float b) { return std::fabs(a) < std::fabs(b); };
+    const float most = std::fabs(*std::max_element(better.begin(), better.end(), magnitude));
+    if (!(most > 0)) return;
+    const float unit = most / static_cast<float>(std::max(book.largest(), 1));
+    std::vector<int8_t> became(256);
+    std::vector<int8_t> levels;
+    for (size_t i = 0; i < better.size(); ++i) {
+      levels.push_back(static_cast<int8_t>(std::nearbyint(better[i] / unit)));
+      became[static_cast<uint8_t>(book.levels[i])] = levels.back();
+    }
+    book.levels = levels;
+    std::sort(book.levels.begin(), book.levels.end());
+    book.levels.erase(std::unique(book.levels.begin(), book.levels.end()), book.levels.end());
+    for (RowCodes& row : rows_) {
+      for (int8_t& code : row.codes) code = became[static_cast<uint8_t>(code)];
+      for (float& scale : row.scales) scale *= unit;
+    }
+  }
+
+  const OptimizerInput& input_;
+  RowsPolish polish_;
+  int64_t k_, count_, groups_, each_;
+  std::vector<float> targets_;
+  std::vector<RowCodes> rows_;
+  std::vector<int> bits_;
+  Shared shared_;
+  std::vector<std::optional<Group>> solvers_;
+};
+
 }  // namespace
 
 WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish) {
-  const InputMoments& moments = *input.moments;
-  const int64_t k = moments.columns, count = input.weight.dim(input.channel_axis);
-  const auto groups = static_cast<int64_t>(moments.groups.size()), each = count / groups;
-  std::vector<float> rows = rows_of(input.weight, input.channel_axis);
-  std::vector<int8_t> codes(rows.size());
-  const int64_t block = input.scale_block > 0 ? input.scale_block : k,
-                blocks = (k + block - 1) / block;
-  std::vector<float> scales(static_cast<size_t>(count * blocks));
-  std::vector<int> bits(input.row_bits.begin(), input.row_bits.end());
-  if (bits.empty()) bits.assign(static_cast<size_t>(count), input.bits);
-  // Many small groups, or one with many rows: either way the threads have work.
-  parallel_for(groups > 1 ? input.threads : 1, groups, [&](int64_t g, int) {
-    const Group group(
-        input, moments.groups[static_cast<size_t>(g)],
-        std::span(rows).subspan(static_cast<size_t>(g * each * k), static_cast<size_t>(each * k)),
-        k);
-    const int64_t tasks = (each + kRowsATask - 1) / kRowsATask;
-    parallel_for(groups > 1 ? 1 : input.threads, tasks, [&](int64_t task, int) {
-      const int64_t first = task * kRowsATask;
-      int64_t r = g * each + first;
-      const auto widths = std::span(bits).subspan(
-          static_cast<size_t>(r), static_cast<size_t>(std::min(kRowsATask, each - first)));
-      for (const RowCodes& row : group.solve(first, widths, polish)) {
-        std::copy(row.codes.begin(), row.codes.end(), codes.begin() + r * k);
-        std::copy(row.scales.begin(), row.scales.end(), scales.begin() + r * blocks);
-        ++r;
-      }
-    });
-  });
-  WeightCodes result;
-  result.codes = from_rows(codes, input.weight.shape(), input.channel_axis);
-  result.scales = std::move(scales);
-  result.block = input.scale_block;
-  return result;
+  Layer layer(input, polish);
+  layer.solve();
+  return layer.result();
 }
 
 }  // namespace qtool::qdq

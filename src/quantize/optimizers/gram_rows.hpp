@@ -4,6 +4,8 @@
 // are added to this layer's output behind it (R).
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -17,14 +19,49 @@ struct RowGrid {
   int64_t block = 0;     // columns that share a scale
   int64_t channels = 0;  // columns per kernel position
   bool exact_pairs = false;
+  const Codebook* codebook = nullptr;  // nullptr: all integers from lowest to highest
+  bool power_of_two = false;           // scales
+  // Factors of places, of so many columns each, besides the row's one scale; empty: none.
+  std::span<const float> places = {};
+  int64_t place_columns = 0;
 
   // The codes that column j may take beside its neighbours' (see pair_sums_fit).
   std::pair<int, int> range(size_t j, std::span<const int8_t> codes) const;
+  // The code closest to `value` between them.
+  float nearest(float value, std::pair<int, int> range) const {
+    return codebook ? nearest_level(value, range)
+                    : std::clamp(std::nearbyint(value), static_cast<float>(range.first),
+                                 static_cast<float>(range.second));
+  }
+  float place(size_t j) const {
+    return places.empty() ? 1.f : places[j / static_cast<size_t>(place_columns)];
+  }
+  float scale(size_t j, std::span<const float> scales) const {
+    return places.empty() ? scales[j / static_cast<size_t>(block)] : scales[0] * place(j);
+  }
+  // Weights that one code stands for.
+  int64_t dim() const { return codebook ? codebook->dim : 1; }
+
+ private:
+  float nearest_level(float value, std::pair<int, int> range) const;
 };
 
 struct RowCodes {
   std::vector<int8_t> codes;
   std::vector<float> scales;  // one a block
+};
+
+// Levels of a codebook of vectors by component, for loops over its entries.
+class VectorTable {
+ public:
+  explicit VectorTable(const Codebook& book);
+  size_t dim() const { return dim_; }
+  size_t entries() const { return entries_; }
+  const float* component(size_t i) const { return levels_.data() + i * entries_; }
+
+ private:
+  size_t dim_, entries_;
+  std::vector<float> levels_;
 };
 
 // Rows (codes · scale − target) H (…)ᵀ of one group, and what belongs to them.
@@ -47,6 +84,19 @@ std::vector<RowCodes> nearest_plane(const RowsProblem& problem);
 // Improves a solution: each code in turn is set to its best value, then each scale; until nothing
 // changes, at most `passes` times. The error of no row ever rises.
 void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows);
+
+// Parameters that rows share, ŵ_rj = s_r · code_rj · p[class of j in r]: the normal equations
+// A p = g of Σ_r ‖w*_r − ŵ_r‖²_H over p, summed over rows.
+struct SharedFit {
+  explicit SharedFit(size_t count) : matrix(count * count, 0), right(count, 0) {}
+  std::vector<double> matrix, right;
+  void add(const SharedFit& other);
+  // The least-squares parameters; `start` where the equations say nothing.
+  std::vector<float> solve(std::span<const float> start) const;
+};
+// Adds a row: `values` = ∂ŵ_j / ∂p[classes[j]].
+void add_row(const RowsProblem& problem, size_t row, std::span<const float> values,
+             std::span<const uint8_t> classes, SharedFit& fit);
 
 using RowsPolish = void (*)(const RowsProblem& problem, std::vector<RowCodes>& rows);
 // All rows of a layer by nearest_plane, then `polish` when it is given.

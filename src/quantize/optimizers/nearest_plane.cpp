@@ -2,6 +2,7 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <optional>
 
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
@@ -18,14 +19,41 @@ constexpr float kRatios[] = {1.f, 0.92f, 0.84f, 0.76f, 0.68f, 0.6f, 0.52f, 0.44f
 constexpr float kWideRatios[] = {1.f, 0.95f, 0.9f, 0.8f, 1.1f, 1.25f, 1.4f, 1.7f, 2.f};
 static_assert(std::size(kRatios) == std::size(kWideRatios));
 
+// For levels of a codebook, as parts of the scale that its fit gives weights of the row's size.
+constexpr float kLevelRatios[] = {1.f, 0.94f, 0.88f, 0.82f, 0.76f, 0.68f, 1.07f, 1.15f, 1.25f};
+static_assert(std::size(kRatios) == std::size(kLevelRatios));
+
+float ratio(const RowGrid& grid, size_t step) {
+  if (grid.power_of_two) return step < 5 ? std::exp2(-static_cast<float>(step)) : 0.f;
+  if (grid.codebook) return kLevelRatios[step];
+  return grid.exact_pairs ? kWideRatios[step] : kRatios[step];
+}
+
+float root_mean_square(std::span<const float> values) {
+  double sum = 0;
+  for (float v : values) sum += static_cast<double>(v) * v;
+  return static_cast<float>(std::sqrt(sum / static_cast<double>(values.size())));
+}
+
+// At least `value`.
+float next_power_of_two(float value) {
+  return std::exp2(std::ceil(std::log2(std::max(value, 1e-20f))));
+}
+
 std::vector<float> full_scales(std::span<const float> target, const RowGrid& grid) {
   std::vector<float> scales;
+  if (grid.codebook && !grid.places.empty())
+    return {std::max(root_mean_square(target) * grid.codebook->unit, 1e-20f)};
   const auto block = static_cast<size_t>(grid.block);
   for (size_t b = 0; b < target.size(); b += block) {
+    const auto part = target.subspan(b, std::min(block, target.size() - b));
     float largest = 0;
-    for (float w : target.subspan(b, std::min(block, target.size() - b)))
-      largest = std::max(largest, std::fabs(w));
-    scales.push_back(std::max(largest / static_cast<float>(std::max(grid.highest, 1)), 1e-20f));
+    for (float w : part) largest = std::max(largest, std::fabs(w));
+    float scale = largest / static_cast<float>(std::max(grid.highest, 1));
+    if (grid.codebook) scale = root_mean_square(part) * grid.codebook->unit;
+    if (grid.power_of_two)
+      scale = next_power_of_two(scale * (grid.exact_pairs || grid.codebook ? 2.f : 1.f));
+    scales.push_back(std::max(scale, 1e-20f));
   }
   return scales;
 }
@@ -41,7 +69,10 @@ class Planes {
         rows_(problem.grids.size()),
         n_(problem.columns()),
         carried_(rows_ * n_),
-        off_(kBlock * rows_) {}
+        off_(kBlock * rows_) {
+    const RowGrid& grid = problem.grids[0];
+    if (grid.dim() > 1) table_.emplace(*grid.codebook);
+  }
 
   // Fills the rows' codes for their scales; returns each row's squared error under the factor.
   std::vector<double> decide(std::vector<RowCodes>& rows) {
@@ -49,8 +80,12 @@ class Planes {
     std::vector<double> errors(rows_, 0);
     for (RowCodes& row : rows) std::fill(row.codes.begin(), row.codes.end(), int8_t{0});
     for (size_t end = n_; end > 0;) {
-      const size_t begin = end > kBlock ? end - kBlock : 0;
-      for (size_t r = 0; r < rows_; ++r) errors[r] += decide_block(r, begin, end, rows[r]);
+      // Vectors begin at multiples of their length.
+      const size_t begin = table_ ? (end - 1) / kBlock * kBlock : end > kBlock ? end - kBlock : 0;
+      for (size_t r = 0; r < rows_; ++r) {
+        errors[r] +=
+            table_ ? decide_vectors(r, begin, end, rows[r]) : decide_block(r, begin, end, rows[r]);
+      }
       if (begin > 0) {
         add_product(off_.data(), static_cast<int64_t>(rows_), p_.factor.data() + begin * n_,
                     static_cast<int64_t>(n_), carried_.data(), static_cast<int64_t>(n_),
@@ -63,6 +98,47 @@ class Planes {
   }
 
  private:
+  // The same for vectors of columns: of all entries the one that leaves the least error.
+  double decide_vectors(size_t r, size_t begin, size_t end, RowCodes& row) {
+    const size_t dim = table_->dim();
+    float* carried = carried_.data() + r * n_;
+    double error = 0;
+    for (size_t last = end; last > begin;) {
+      const size_t first = (last - 1) / dim * dim;
+      const auto [entry, least] = best_entry(r, first, last, row.scales);
+      error += least;
+      for (size_t j = first; j < last; ++j) {
+        const float level = table_->component(j - first)[entry];
+        const float* l = p_.factor.data() + j * n_;
+        row.codes[j] = static_cast<int8_t>(level);
+        const float off = level * p_.grids[r].scale(j, row.scales) - p_.target(r)[j];
+        off_[(j - begin) * rows_ + r] = off;
+        for (size_t i = begin; i < first; ++i) carried[i] += off * l[i];
+      }
+      last = first;
+    }
+    return error;
+  }
+
+  // Entry and its error for columns [first, last), given what the columns behind them carried here.
+  std::pair<size_t, double> best_entry(size_t r, size_t first, size_t last,
+                                       std::span<const float> scales) {
+    const size_t entries = table_->entries();
+    error_.assign(entries, 0.f);
+    for (size_t i = last; i-- > first;) {
+      part_.assign(entries, carried_[r * n_ + i]);
+      for (size_t j = i; j < last; ++j) {
+        const float l = p_.factor[j * n_ + i], scale = p_.grids[r].scale(j, scales) * l,
+                    want = p_.target(r)[j] * l;
+        const float* level = table_->component(j - first);
+        for (size_t e = 0; e < entries; ++e) part_[e] += scale * level[e] - want;
+      }
+      for (size_t e = 0; e < entries; ++e) error_[e] += part_[e] * part_[e];
+    }
+    const auto best = std::min_element(error_.begin(), error_.end());
+    return {static_cast<size_t>(best - error_.begin()), *best};
+  }
+
   double decide_block(size_t r, size_t begin, size_t end, RowCodes& row) {
     const RowGrid& grid = p_.grids[r];
     const std::span<const float> target = p_.target(r);
@@ -70,11 +146,9 @@ class Planes {
     double error = 0;
     for (size_t j = end; j-- > begin;) {
       const float* l = p_.factor.data() + j * n_;
-      const float scale = row.scales[j / static_cast<size_t>(grid.block)];
+      const float scale = grid.scale(j, row.scales);
       const float want = target[j] - carried[j] / l[j];
-      const auto [lowest, highest] = grid.range(j, row.codes);
-      const float code = std::clamp(std::nearbyint(want / scale), static_cast<float>(lowest),
-                                    static_cast<float>(highest));
+      const float code = grid.nearest(want / scale, grid.range(j, row.codes));
       row.codes[j] = static_cast<int8_t>(code);
       const double missed = static_cast<double>(code * scale - want) * l[j];
       error += missed * missed;
@@ -89,6 +163,8 @@ class Planes {
   size_t rows_, n_;
   std::vector<float> carried_;  // [rows][columns]: Σ over decided columns of their error times L
   std::vector<float> off_;      // [kBlock][rows]: errors of the columns of a block
+  std::optional<VectorTable> table_;
+  std::vector<float> error_, part_;  // by entry
 };
 
 }  // namespace
@@ -110,6 +186,22 @@ std::pair<int, int> RowGrid::range(size_t j, std::span<const int8_t> codes) cons
   return {low, high};
 }
 
+float RowGrid::nearest_level(float value, std::pair<int, int> range) const {
+  const std::vector<int8_t>& levels = codebook->levels;
+  size_t at = codebook->nearest(value);
+  while (at > 0 && levels[at] > range.second) --at;
+  while (at + 1 < levels.size() && levels[at] < range.first) ++at;
+  return levels[at];
+}
+
+VectorTable::VectorTable(const Codebook& book)
+    : dim_(static_cast<size_t>(book.dim)), entries_(static_cast<size_t>(book.entries())) {
+  levels_.resize(dim_ * entries_);
+  for (size_t e = 0; e < entries_; ++e) {
+    for (size_t i = 0; i < dim_; ++i) levels_[i * entries_ + e] = book.levels[e * dim_ + i];
+  }
+}
+
 std::vector<RowCodes> nearest_plane(const RowsProblem& problem) {
   const size_t count = problem.grids.size();
   std::vector<RowCodes> rows(count), best(count);
@@ -122,8 +214,9 @@ std::vector<RowCodes> nearest_plane(const RowsProblem& problem) {
   Planes planes(problem);
   for (size_t step = 0; step < std::size(kRatios); ++step) {
     for (size_t r = 0; r < count; ++r) {
-      const float ratio = problem.grids[r].exact_pairs ? kWideRatios[step] : kRatios[step];
-      for (size_t b = 0; b < full[r].size(); ++b) rows[r].scales[b] = full[r][b] * ratio;
+      const float part = ratio(problem.grids[r], step);
+      if (part == 0) return best;
+      for (size_t b = 0; b < full[r].size(); ++b) rows[r].scales[b] = full[r][b] * part;
     }
     const std::vector<double> errors = planes.decide(rows);
     for (size_t r = 0; r < count; ++r) {

@@ -1,0 +1,154 @@
+#include "quantize/weight_nodes.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace qtool::qdq {
+namespace {
+
+constexpr const char* kDequantize = "DequantizeLinear";
+
+// Rows of columns in (position, channel) order, as vectors are made of them.
+std::vector<int8_t> code_rows(const Tensor& codes, int64_t channel_axis) {
+  std::vector<int8_t> rows;
+  const auto data = codes.data<int8_t>();
+  row_layout(codes.shape(), channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
+    rows.push_back(data[static_cast<size_t>(i)]);
+  });
+  return rows;
+}
+
+}  // namespace
+
+bool stores_levels(const Codebook& book) { return book.dim == 1 && book.largest() <= 1; }
+
+ValueId WeightNodes::node(const std::string& name, std::string type, std::vector<ValueId> inputs,
+                          DType dtype, const Shape& shape) {
+  const ValueId out = add_value(g_, name, dtype, shape);
+  // A dequantizer is named after the codes, as those of activations are.
+  const bool named = type == kDequantize;
+  const std::string& stem = g_.value(named ? inputs[0] : out).name;
+  g_.nodes.push_back(make_node(g_, cat(stem, "_", type), type, std::move(inputs), {out}));
+  return out;
+}
+
+ValueId WeightNodes::integers(const std::string& name, std::span<const int64_t> values) {
+  return add_initializer(
+      g_, name,
+      Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, {values.begin(), values.end()}));
+}
+
+ValueId WeightNodes::dequantize(const std::string& name, std::vector<ValueId> inputs,
+                                const Shape& shape, int64_t axis, int64_t block) {
+  const ValueId out = node(name, kDequantize, std::move(inputs), DType::kFloat, shape);
+  if (axis >= 0) set_attribute(g_.nodes.back(), "axis", axis);
+  if (block > 0) set_attribute(g_.nodes.back(), "block_size", block);
+  return out;
+}
+
+ValueId WeightNodes::codebook(const Codebook& book) {
+  const auto found = codebooks_.find(book.levels);
+  if (found != codebooks_.end() && g_.constant(found->second)->dim(-1) == book.dim)
+    return found->second;
+  const Shape shape = book.dim == 1 ? Shape{book.entries()} : Shape{book.entries(), book.dim};
+  const ValueId value = add_initializer(g_, "codebook", Tensor::of<int8_t>(shape, book.levels));
+  codebooks_[book.levels] = value;
+  return value;
+}
+
+ValueId WeightNodes::in_place(const LayerSite& site, ValueId rows, DType dtype,
+                              const Shape& shape) {
+  const RowLayout l = row_layout(shape, site.channel_axis);
+  const int64_t parts[] = {l.rows, l.positions, l.channels};
+  const ValueId apart =
+      node(site.weight + "_parts", "Reshape", {rows, integers(site.weight + "_parts_shape", parts)},
+           dtype, {l.rows, l.positions, l.channels});
+  // Dense layers have rows last, convolutions positions, transposed ones channels first.
+  const std::vector<int64_t> order = l.row_stride == 1 && l.channel_stride == l.rows
+                                         ? std::vector<int64_t>{1, 2, 0}
+                                     : site.channel_axis == 1 ? std::vector<int64_t>{2, 0, 1}
+                                                              : std::vector<int64_t>{0, 2, 1};
+  Shape turned;
+  for (int64_t d : order) turned.push_back(parts[d]);
+  const ValueId transposed = node(site.weight + "_transposed", "Transpose", {apart}, dtype, turned);
+  set_attribute(g_.nodes.back(), "perm", order);
+  return node(site.weight + "_shaped", "Reshape",
+              {transposed, integers(site.weight + "_shape", shape)}, dtype, shape);
+}
+
+ValueId WeightNodes::looked_up(const LayerSite& site, const WeightCodes& weight) {
+  const Codebook& book = *weight.codebook;
+  if (book.dim > 1) return vectors(site, weight);
+  const Shape& shape = weight.codes.shape();
+  Tensor indices(DType::kUint8, shape);
+  const auto codes = weight.codes.data<int8_t>();
+  for (size_t i = 0; i < codes.size(); ++i)
+    indices.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(book.index_of(codes.subspan(i, 1)));
+  const ValueId stored = add_initializer(g_, site.weight + "_indices", std::move(indices));
+  const ValueId wide = node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, shape);
+  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
+  return node(site.weight + "_quantized", "Gather", {codebook(book), wide}, DType::kInt8, shape);
+}
+
+ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight) {
+  const Codebook& book = *weight.codebook;
+  const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
+  const std::vector<int8_t> rows = code_rows(weight.codes, site.channel_axis);
+  const int64_t columns = l.columns(), dim = book.dim, each = (columns + dim - 1) / dim;
+  Tensor indices(DType::kUint8, {l.rows, each});
+  for (int64_t i = 0; i < l.rows * each; ++i) {
+    const int64_t at = i / each * columns + i % each * dim;
+    const auto n = static_cast<size_t>(std::min(dim, columns - i % each * dim));
+    indices.mutable_data<uint8_t>()[static_cast<size_t>(i)] =
+        static_cast<uint8_t>(book.index_of(std::span(rows).subspan(static_cast<size_t>(at), n)));
+  }
+  const ValueId stored = add_initializer(g_, site.weight + "_indices", std::move(indices));
+  const ValueId wide =
+      node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, {l.rows, each});
+  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
+  ValueId codes = node(site.weight + "_vectors", "Gather", {codebook(book), wide}, DType::kInt8,
+                       {l.rows, each, dim});
+  if (each * dim != columns) {
+    const int64_t flat[] = {l.rows, each * dim}, begin[] = {0}, end[] = {columns}, axis[] = {1};
+    codes = node(site.weight + "_padded", "Reshape",
+                 {codes, integers(site.weight + "_padded_shape", flat)}, DType::kInt8,
+                 {l.rows, each * dim});
+    codes = node(site.weight + "_rows", "Slice",
+                 {codes, integers(site.weight + "_begin", begin),
+                  integers(site.weight + "_end", end), integers(site.weight + "_axis", axis)},
+                 DType::kInt8, {l.rows, columns});
+  }
+  return in_place(site, codes, DType::kInt8, weight.codes.shape());
+}
+
+ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weight) {
+  const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
+  const auto places = static_cast<int64_t>(weight.place_scales.size());
+  const Shape shape = {l.rows, places, l.columns() / places};
+  const ValueId codes =
+      add_initializer(g_, site.weight + "_quantized",
+                      Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis)));
+  const ValueId by_row = add_initializer(g_, site.weight + "_row_scale",
+                                         Tensor::of<float>({l.rows, 1, 1}, weight.row_scales));
+  const ValueId by_place = add_initializer(g_, site.weight + "_place_scale",
+                                           Tensor::of<float>({1, places, 1}, weight.place_scales));
+  const ValueId scale =
+      node(site.weight + "_scale", "Mul", {by_row, by_place}, DType::kFloat, {l.rows, places, 1});
+  const ValueId real = dequantize(site.weight + "_rows", {codes, scale}, shape, 2, weight.block);
+  return in_place(site, real, DType::kFloat, weight.codes.shape());
+}
+
+ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
+  if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight);
+  const QuantizedWeight q = quantized_weight(site, layer, input);
+  const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
+  const ValueId codes = stored ? add_initializer(g_, site.weight + "_quantized", q.codes)
+                               : looked_up(site, layer.weight);
+  const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
+  const ValueId zero =
+      add_initializer(g_, site.weight + "_zero_point", Tensor(q.codes.dtype(), q.scale.shape()));
+  return dequantize(site.weight + "_dequantized", {codes, scale, zero}, layer.weight.codes.shape(),
+                    q.scale.rank() > 0 ? q.axis : -1, q.block);
+}
+
+}  // namespace qtool::qdq

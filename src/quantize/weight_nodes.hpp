@@ -1,0 +1,37 @@
+// The nodes that make a layer's weight of stored codes.
+#pragma once
+
+#include "quantize/internal.hpp"
+
+namespace qtool::qdq {
+
+// Appends nodes to a graph; what layers share (codebooks) is written once.
+class WeightNodes {
+ public:
+  explicit WeightNodes(Graph& graph) : g_(graph) {}
+
+  // The real weight. `input`: parameters of what the layer reads; nullptr where it reads floats.
+  ValueId append(const LayerSite& site, const LayerResult& layer, const QParams* input);
+
+ private:
+  ValueId node(const std::string& name, std::string type, std::vector<ValueId> inputs, DType dtype,
+               const Shape& shape);
+  ValueId dequantize(const std::string& name, std::vector<ValueId> inputs, const Shape& shape,
+                     int64_t axis, int64_t block);
+  ValueId integers(const std::string& name, std::span<const int64_t> values);
+  // Codes of the weight's shape, looked up.
+  ValueId looked_up(const LayerSite& site, const WeightCodes& weight);
+  ValueId vectors(const LayerSite& site, const WeightCodes& weight);
+  ValueId codebook(const Codebook& book);
+  // [rows, positions, channels] as the weight has them.
+  ValueId in_place(const LayerSite& site, ValueId rows, DType dtype, const Shape& shape);
+  ValueId with_places(const LayerSite& site, const WeightCodes& weight);
+
+  Graph& g_;
+  std::map<std::vector<int8_t>, ValueId> codebooks_;  // by levels
+};
+
+// Whether codes are stored as they are; else as indices into the codebook.
+bool stores_levels(const Codebook& book);
+
+}  // namespace qtool::qdq

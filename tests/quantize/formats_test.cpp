@@ -1,0 +1,169 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+#include "quantize/internal.hpp"
+
+namespace qtool {
+namespace {
+
+// Convolutions (one with odd channels, one grouped, one transposed) and dense layers of both layouts.
+struct Fixture {
+  Model model;
+  Sites sites;
+  CalibrationTable table;
+  std::unique_ptr<SampleSource> source;
+
+  Fixture() {
+    model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[8] b1, float[8, 4, 3, 3] w2, float[8, 6, 2, 2] w3, float[5, 6] w4, float[5, 7] w5) => (float[n, 7] y)
+{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)  [conv2] c2 = Conv <pads = [1, 1, 1, 1], group = 2> (r1, w2)
+  [up] u = ConvTranspose (c2, w3)  [pool] p = GlobalAveragePool(u)  [flatten] f = Flatten(p)
+  [dense] d = Gemm <transB = 1> (f, w4)  [last] y = MatMul (d, w5) })");
+    Rng rng(7);
+    for (ValueId v : std::vector<ValueId>(model.graph.inputs)) {
+      const Value& value = model.graph.value(v);
+      if (value.name == "x") continue;
+      Tensor t(DType::kFloat, *value.shape);
+      for (float& w : t.mutable_data<float>()) w = static_cast<float>(rng.normal() * 0.3);
+      model.graph.initializers[v].data = t;
+    }
+    model = prepare(model);
+    sites = find_sites(model, find_target("ort-cpu"));
+    source = random_data(64, 1, {{"x", DType::kFloat, {-1, 3, 6, 6}}}, 1);
+    std::vector<std::string> names;
+    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+    table = calibrate(model, names, *source, {});
+  }
+
+  QuantPlan plan(const WeightFormat& format, int bits, int activation_bits = 8) const {
+    QuantPlan plan = uniform_plan(sites, {bits, activation_bits});
+    set_format(plan, format);
+    for (LayerChoice& layer : plan.layers) layer.method = "cd";
+    return plan;
+  }
+};
+
+// The widest width of every format, and options that change how weights are stored.
+std::vector<std::pair<WeightFormat, int>> cases() {
+  std::vector<std::pair<WeightFormat, int>> all;
+  for (const FormatDef* def : formats()) {
+    const WeightFormat format = parse_format(def->name);
+    all.emplace_back(format, std::min<int>(def->max_bits, static_cast<int>(8 / dim_of(format))));
+  }
+  for (const char* text : {"syq:subgroup=row", "syq:subgroup=layer", "syq:subgroup=channel",
+                           "syq:levels=binary", "vector:dim=8", "vector:dim=2"}) {
+    const WeightFormat format = parse_format(text);
+    all.emplace_back(format, text == std::string("vector:dim=8") ? 1 : 2);
+  }
+  return all;
+}
+
+const Node& node_named(const Model& model, const std::string& name) {
+  return *std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
+                       [&](const Node& n) { return n.name == name; });
+}
+
+TEST(Formats, TheWrittenGraphMakesTheWeightsThatTheCodesStandFor) {
+  const Fixture f;
+  for (const auto& [format, bits] : cases()) {
+    for (int activation_bits : {8, kFloatBits}) {
+      SCOPED_TRACE(cat(format.text(), " ", bits, " ", activation_bits));
+      const QuantPlan plan = f.plan(format, bits, activation_bits);
+      const qdq::ActivationParams activations = qdq::activation_params(f.sites, plan, f.table);
+      const qdq::LayerResults layers =
+          qdq::quantize_weights(f.model, f.sites, plan, f.table, activations, {});
+      const Model written = qdq::insert_qdq(f.model, f.sites, activations, layers);
+      lint_export(written, "ort-cpu");
+      const Model folded = prepare_for_execution(written, {.observe = {}, .fuse = false});
+      for (const LayerSite& site : f.sites.layers) {
+        const Tensor* have = folded.graph.constant(node_named(folded, site.name).inputs[1]);
+        const Tensor want = dequantized(layers.at(site.name).weight, site.channel_axis);
+        ASSERT_NE(have, nullptr) << site.name;
+        ASSERT_EQ(have->shape(), want.shape()) << site.name;
+        EXPECT_EQ(std::memcmp(have->raw(), want.raw(), static_cast<size_t>(want.bytes())), 0)
+            << site.name;
+      }
+    }
+  }
+}
+
+TEST(Formats, CodesAreLevelsOfTheCodebook) {
+  Fixture f;
+  for (const auto& [format, bits] : cases()) {
+    SCOPED_TRACE(cat(format.text(), " ", bits));
+    const QuantPlan plan = f.plan(format, bits);
+    const qdq::ActivationParams activations = qdq::activation_params(f.sites, plan, f.table);
+    const qdq::LayerResults layers = qdq::optimize_in_sequence(
+        f.model, f.sites, plan, f.table, activations, *f.source, f.source->chunk_count(), {});
+    for (const auto& [name, layer] : layers) {
+      if (layer.weight.power_of_two_scales) {
+        int exponent = 0;
+        for (float scale : layer.weight.scales) EXPECT_EQ(std::frexp(scale, &exponent), 0.5f);
+      }
+      if (!layer.weight.codebook || layer.weight.codebook->dim > 1) continue;
+      for (int8_t code : layer.weight.codes.data<int8_t>())
+        EXPECT_LT(layer.weight.codebook->index_of(std::span(&code, 1)),
+                  layer.weight.codebook->levels.size());
+    }
+  }
+}
+
+TEST(Formats, LayersWithScalesByChannelRunOnIntegerKernels) {
+  Fixture f;
+  for (const char* text : {"kmeans", "power-of-two", "vector", "fixed-point"}) {
+    const Quantized q = quantize_model(f.model, f.sites, f.plan(parse_format(text), 2), f.table,
+                                       f.source.get(), {});
+    for (const LayerStatus& layer : lower_qdq(q.model).layers) {
+      if (layer.name == "conv1" || layer.name == "conv2" || layer.name == "dense") {
+        EXPECT_TRUE(layer.integer) << text << " " << layer.name << ": " << layer.reason;
+      }
+    }
+  }
+}
+
+TEST(Formats, FixedPointScalesArePowersOfTwo) {
+  Fixture f;
+  const QuantPlan plan = f.plan(parse_format("fixed-point"), 8);
+  for (const auto& [name, p] : qdq::activation_params(f.sites, plan, f.table)) {
+    int exponent = 0;
+    EXPECT_EQ(std::frexp(p.scale[0], &exponent), 0.5f) << name;
+    EXPECT_TRUE(p.zero_point[0] == 0 || p.zero_point[0] == 128) << name;
+  }
+}
+
+TEST(Formats, LayersShareOneCodebookOfVectors) {
+  Fixture f;
+  const Quantized q = quantize_model(f.model, f.sites, f.plan(parse_format("vector"), 2), f.table,
+                                     f.source.get(), {});
+  int64_t codebooks = 0;
+  for (const auto& [id, initializer] : q.model.graph.initializers)
+    codebooks += q.model.graph.value(id).name.starts_with("codebook");
+  EXPECT_EQ(codebooks, 1);
+}
+
+TEST(Formats, StoredBitsCountScalesAndCodebooks) {
+  Fixture f;
+  const auto stored = [&](const char* text) {
+    return plan_cost(f.plan(parse_format(text), 2), f.sites, f.model).bits_per_weight;
+  };
+  const double uniform = stored("uniform");
+  EXPECT_GT(stored("syq"), uniform);     // factors of places besides
+  EXPECT_GT(stored("kmeans"), uniform);  // four levels a layer
+  EXPECT_DOUBLE_EQ(stored("syq:subgroup=channel"), stored("syq:subgroup=channel,levels=ternary"));
+}
+
+TEST(Formats, ExceptionsStayUniform) {
+  Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {2, 8}, {{"first", {8, 8}}});
+  set_format(plan, parse_format("syq"));
+  EXPECT_EQ(plan.layer("conv1")->format, "uniform");
+  EXPECT_EQ(plan.layer("dense")->format, "syq");
+  EXPECT_THROW(set_format(plan, parse_format("power-of-two:x=1")), Error);
+}
+
+}  // namespace
+}  // namespace qtool
