@@ -23,6 +23,16 @@ struct QuantizeOptions {
   std::string provenance;       // resolved options, written to the model's metadata
 };
 
+// How a quantized model is written.
+struct ExportStyle {
+  std::string_view name, summary;
+  bool packs = false;        // codes and indices in the smallest ONNX type that holds their width
+  bool clips_codes = false;  // Clip on codes behind Q and weights, not on reals in front of Q
+};
+std::span<const ExportStyle* const> export_styles();
+// Throws Error{kUsage, QT-E122}.
+const ExportStyle& find_export_style(std::string_view name);
+
 // What became of one layer.
 struct QuantizedLayer {
   std::string name, type, method;

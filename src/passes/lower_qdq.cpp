@@ -108,7 +108,7 @@ void lower_movement(LoweringContext& c, int32_t i, const Node& node) {
       x.zero_data->integer(0) != r.to.zero_data->integer(0)) {
     throw Refusal{"its input and result have different scales"};
   }
-  if (!r.activations.empty()) throw Refusal{"an activation stands behind it"};
+  if (!r.activations.empty() || r.clip >= 0) throw Refusal{"an activation stands behind it"};
   std::vector<ValueId> inputs = node.inputs;
   inputs[0] = x.codes;
   if (is(node, "Pad") && attr_string(node, "mode", "constant") == "constant") {

@@ -46,6 +46,7 @@ class LoweringContext {
   struct Result {
     Codes to;
     int32_t quantize = -1;               // node index of the Q
+    int32_t clip = -1;                   // index of a Clip of its codes
     std::vector<int32_t> activations;    // Relu or Clip between
     int32_t code_min = 0, code_max = 0;  // clamp that the activations mean, in codes
     bool clamps = false;                 // narrower than the type
@@ -65,6 +66,8 @@ class LoweringContext {
  private:
   std::optional<Codes> dequantized(ValueId value) const;
   void clamp(const Node& activation, Result& result) const;
+  // The Clip of codes that alone reads the Q's result becomes part of it.
+  void clamp_codes(Result& result);
 
   Model& model_;
   Graph& graph_;

@@ -136,6 +136,26 @@ void LoweringContext::clamp(const Node& activation, Result& r) const {
   r.code_max = above;
 }
 
+void LoweringContext::clamp_codes(Result& r) {
+  const int32_t reader = sole_consumer(uses_, r.to.codes);
+  if (reader < 0 || !is(graph_.nodes[static_cast<size_t>(reader)], "Clip")) return;
+  const Node& clip = graph_.nodes[static_cast<size_t>(reader)];
+  for (size_t i : {size_t{1}, size_t{2}}) {
+    if (i < clip.inputs.size() && clip.inputs[i] != ValueId::kNone &&
+        !graph_.constant(clip.inputs[i]))
+      return;
+  }
+  const auto bound = [&](size_t i, int32_t otherwise) {
+    const Tensor* b = i < clip.inputs.size() ? constant(graph_, clip.inputs[i]) : nullptr;
+    return b ? static_cast<int32_t>(b->integer(0)) : otherwise;
+  };
+  const int32_t low = bound(1, r.code_min), high = bound(2, r.code_max);
+  r.code_min = std::clamp(r.code_min, low, high);
+  r.code_max = std::clamp(r.code_max, low, high);
+  r.to.codes = clip.outputs[0];
+  r.clip = reader;
+}
+
 LoweringContext::Result LoweringContext::result(const Node& node) {
   Result r;
   std::vector<int32_t> chain;
@@ -175,6 +195,7 @@ LoweringContext::Result LoweringContext::result(const Node& node) {
   r.code_min = lowest(r.to.type);
   r.code_max = highest(r.to.type);
   for (int32_t i : chain) clamp(graph_.nodes[static_cast<size_t>(i)], r);
+  clamp_codes(r);
   r.clamps = r.code_min > lowest(r.to.type) || r.code_max < highest(r.to.type);
   r.activations = std::move(chain);
   return r;
@@ -192,6 +213,7 @@ void LoweringContext::replace(int32_t i, const Result& result, std::string type,
     set_attribute(node, "code_max", int64_t{result.code_max});
   }
   removed_.push_back(result.quantize);
+  if (result.clip >= 0) removed_.push_back(result.clip);
   removed_.insert(removed_.end(), result.activations.begin(), result.activations.end());
 }
 

@@ -9,7 +9,8 @@
 namespace qtool::qdq {
 namespace {
 
-constexpr int64_t kWideOpset = 21;  // 16-bit codes, 4-bit codes, blocks
+constexpr int64_t kWideOpset = 21;    // 16-bit codes, 4-bit codes, blocks
+constexpr int64_t kTwoBitOpset = 25;  // 2-bit codes
 
 Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) {
   Tensor t(type, std::move(shape));
@@ -20,12 +21,13 @@ Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) 
 class Rewriter {
  public:
   Rewriter(Model& model, const Sites& sites, const ActivationParams& activations,
-           const LayerResults& layers)
+           const LayerResults& layers, const ExportStyle& style)
       : g_(model.graph),
         sites_(sites),
         activations_(activations),
         layers_(layers),
-        weights_(model.graph) {}
+        style_(style),
+        weights_(model.graph, style) {}
 
   void run() {
     for (const LayerSite& site : sites_.layers) {
@@ -78,10 +80,12 @@ class Rewriter {
     const ValueId scale = add_initializer(g_, name + "_scale", Tensor::scalar<float>(p.scale[0]));
     const ValueId zero =
         add_initializer(g_, name + "_zero_point", zero_tensor(p.storage, p.zero_point, {}));
-    const ValueId codes = add_value(g_, name + "_quantized", p.storage, shape);
+    ValueId codes = add_value(g_, name + "_quantized", p.storage, shape);
     ValueId in = from;
-    if (narrower_than_container(p)) in = clipped(name, from, p, shape);
+    const bool clips = narrower_than_container(p);
+    if (clips && !style_.clips_codes) in = clipped(name, from, p, shape);
     append(name + "_QuantizeLinear", "QuantizeLinear", {in, scale, zero}, codes);
+    if (clips && style_.clips_codes) codes = clipped_codes(name, codes, p, shape);
     append(name + "_DequantizeLinear", "DequantizeLinear", {codes, scale, zero}, after);
   }
 
@@ -100,6 +104,17 @@ class Rewriter {
     const ValueId hi = add_initializer(g_, name + "_clip_max", real(p.code_max[0]));
     const ValueId out = add_value(g_, name + "_clipped", DType::kFloat, shape);
     append(name + "_Clip", "Clip", {from, lo, hi}, out);
+    return out;
+  }
+
+  ValueId clipped_codes(const std::string& name, ValueId codes, const QParams& p,
+                        const std::optional<Shape>& shape) {
+    const ValueId lo =
+        add_initializer(g_, name + "_code_min", zero_tensor(p.storage, p.code_min, {}));
+    const ValueId hi =
+        add_initializer(g_, name + "_code_max", zero_tensor(p.storage, p.code_max, {}));
+    const ValueId out = add_value(g_, name + "_clipped_codes", p.storage, shape);
+    append(name + "_Clip", "Clip", {codes, lo, hi}, out);
     return out;
   }
 
@@ -183,21 +198,26 @@ class Rewriter {
   const ActivationParams& activations_;
   const LayerResults& layers_;
   std::map<std::string, std::vector<Made>> made_;
+  const ExportStyle& style_;
   WeightNodes weights_;
 };
 
 }  // namespace
 
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
-                 const LayerResults& layers) {
+                 const LayerResults& layers, const ExportStyle& style) {
   bool wide = std::any_of(activations.begin(), activations.end(),
                           [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
+  int narrowest = 8;
   for (const auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
-    wide |= layer.weight.block > 0 || packs(site, layer, input_params(site, activations));
+    const int bits = dtype_bits(stored_type(site, layer, input_params(site, activations), style));
+    wide |= layer.weight.block > 0 || bits < 8;
+    narrowest = std::min(narrowest, bits);
   }
-  Model m = wide && model.opset() < kWideOpset ? convert_opset(model, kWideOpset) : model;
-  Rewriter(m, sites, activations, layers).run();
+  const int64_t needed = narrowest == 2 ? kTwoBitOpset : wide ? kWideOpset : 0;
+  Model m = model.opset() < needed ? convert_opset(model, needed) : model;
+  Rewriter(m, sites, activations, layers, style).run();
   return m;
 }
 

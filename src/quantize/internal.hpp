@@ -94,14 +94,17 @@ struct QuantizedWeight {
   Tensor codes, scale;
   int64_t axis = 0, block = 0;
 };
-QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer,
-                                 const QParams* input);
-// Whether its codes are stored as int4: 4 bits, and no integer kernel that wants bytes reads them.
-bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input);
+QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer, DType type);
+// The type that its codes, or the indices into its codebook, are stored in. int4 where 4 bits are read
+// by no integer kernel that wants bytes, or where the style packs.
+DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams* input,
+                  const ExportStyle& style);
+// Codes or indices in another type that holds them.
+Tensor stored_as(const Tensor& codes, DType type);
 
-// The graph with Q/DQ pairs (export style "qdq").
+// The graph with Q/DQ pairs.
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
-                 const LayerResults& layers);
+                 const LayerResults& layers, const ExportStyle& style = find_export_style("qdq"));
 
 // Distance of two models' outputs over chunks [first, last): relative noise power, or KL of the class
 // distributions where outputs are class scores.

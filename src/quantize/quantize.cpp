@@ -118,11 +118,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const CalibrationTable& table, const SampleSource* source,
                          const QuantizeOptions& options) {
   (void)find_target(options.target);
-  if (options.export_style != "qdq") {
-    throw Error(ErrorKind::kUsage, "QT-E122",
-                cat("export style '", printable(options.export_style), "' is not available"))
-        .hint("use --export qdq");
-  }
+  const ExportStyle& style = find_export_style(options.export_style);
   const ActivationParams activations = activation_params(sites, plan, table);
   bool optimized = false;
   LayerResults layers =
@@ -135,7 +131,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
       repair_bias_overflow(layer, site, *input);
   }
   Quantized result;
-  result.model = insert_qdq(model, sites, activations, layers);
+  result.model = insert_qdq(model, sites, activations, layers, style);
   set_metadata(result.model, "qtool.version", std::string(kVersion));
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);

@@ -1,7 +1,7 @@
 // Weight codes as the tensors of a DequantizeLinear.
 #include <algorithm>
 
-#include "quantize/internal.hpp"
+#include "quantize/weight_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -28,19 +28,28 @@ Tensor block_scales(const WeightCodes& weight, const LayerSite& site) {
 
 }  // namespace
 
-bool packs(const LayerSite& site, const LayerResult& layer, const QParams* input) {
-  return layer.bits == 4 && !layer.weight.codebook && !input && site.float_input.empty();
+DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams* input,
+                  const ExportStyle& style) {
+  const Codebook* book = layer.weight.codebook.get();
+  if (book && !stores_levels(*book)) {
+    if (!style.packs || book->entries() > 16) return DType::kUint8;
+    return book->entries() > 4 ? DType::kUint4 : DType::kUint2;
+  }
+  if (style.packs && layer.bits <= 4) return layer.bits <= 2 ? DType::kInt2 : DType::kInt4;
+  const bool floats = layer.bits == 4 && !book && !input && site.float_input.empty();
+  return floats ? DType::kInt4 : DType::kInt8;
 }
 
-QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer,
-                                 const QParams* input) {
+Tensor stored_as(const Tensor& codes, DType type) {
+  if (codes.dtype() == type) return codes;
+  Tensor stored(type, codes.shape());
+  for (int64_t i = 0; i < codes.size(); ++i) stored.set_number(i, codes.number(i));
+  return stored;
+}
+
+QuantizedWeight quantized_weight(const LayerSite& site, const LayerResult& layer, DType type) {
   QuantizedWeight q;
-  q.codes = layer.weight.codes;
-  if (packs(site, layer, input)) {
-    q.codes = Tensor(DType::kInt4, layer.weight.codes.shape());
-    for (int64_t i = 0; i < q.codes.size(); ++i)
-      q.codes.set_number(i, layer.weight.codes.number(i));
-  }
+  q.codes = stored_as(layer.weight.codes, type);
   q.axis = site.channel_axis;
   if (layer.weight.block > 0) {
     q.block = layer.weight.block;

@@ -76,21 +76,21 @@ ValueId WeightNodes::in_place(const LayerSite& site, ValueId rows, DType dtype,
               {transposed, integers(site.weight + "_shape", shape)}, dtype, shape);
 }
 
-ValueId WeightNodes::looked_up(const LayerSite& site, const WeightCodes& weight) {
+ValueId WeightNodes::looked_up(const LayerSite& site, const WeightCodes& weight, DType type) {
   const Codebook& book = *weight.codebook;
-  if (book.dim > 1) return vectors(site, weight);
+  if (book.dim > 1) return vectors(site, weight, type);
   const Shape& shape = weight.codes.shape();
   Tensor indices(DType::kUint8, shape);
   const auto codes = weight.codes.data<int8_t>();
   for (size_t i = 0; i < codes.size(); ++i)
     indices.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(book.index_of(codes.subspan(i, 1)));
-  const ValueId stored = add_initializer(g_, site.weight + "_indices", std::move(indices));
+  const ValueId stored = add_initializer(g_, site.weight + "_indices", stored_as(indices, type));
   const ValueId wide = node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, shape);
   set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
   return node(site.weight + "_quantized", "Gather", {codebook(book), wide}, DType::kInt8, shape);
 }
 
-ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight) {
+ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight, DType type) {
   const Codebook& book = *weight.codebook;
   const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
   const std::vector<int8_t> rows = code_rows(weight.codes, site.channel_axis);
@@ -102,7 +102,7 @@ ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight) {
     indices.mutable_data<uint8_t>()[static_cast<size_t>(i)] =
         static_cast<uint8_t>(book.index_of(std::span(rows).subspan(static_cast<size_t>(at), n)));
   }
-  const ValueId stored = add_initializer(g_, site.weight + "_indices", std::move(indices));
+  const ValueId stored = add_initializer(g_, site.weight + "_indices", stored_as(indices, type));
   const ValueId wide =
       node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, {l.rows, each});
   set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
@@ -121,13 +121,13 @@ ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight) {
   return in_place(site, codes, DType::kInt8, weight.codes.shape());
 }
 
-ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weight) {
+ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weight, DType type) {
   const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
   const auto places = static_cast<int64_t>(weight.place_scales.size());
   const Shape shape = {l.rows, places, l.columns() / places};
-  const ValueId codes =
-      add_initializer(g_, site.weight + "_quantized",
-                      Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis)));
+  const ValueId codes = add_initializer(
+      g_, site.weight + "_quantized",
+      stored_as(Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis)), type));
   const ValueId by_row = add_initializer(g_, site.weight + "_row_scale",
                                          Tensor::of<float>({l.rows, 1, 1}, weight.row_scales));
   const ValueId by_place = add_initializer(g_, site.weight + "_place_scale",
@@ -138,12 +138,27 @@ ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weigh
   return in_place(site, real, DType::kFloat, weight.codes.shape());
 }
 
+ValueId WeightNodes::codes_of(const LayerSite& site, const LayerResult& layer,
+                              const Tensor& codes) {
+  const ValueId stored = add_initializer(g_, site.weight + "_quantized", codes);
+  if (!style_.clips_codes || layer.bits >= dtype_bits(codes.dtype()) || layer.weight.codebook)
+    return stored;
+  const auto bound = [&](const char* name, int code) {
+    return add_initializer(g_, cat(site.weight, name),
+                           Tensor::scalar<int8_t>(static_cast<int8_t>(code)));
+  };
+  const ValueId low = bound("_code_min", -(1 << (layer.bits - 1))),
+                high = bound("_code_max", (1 << (layer.bits - 1)) - 1);
+  return node(site.weight + "_clipped", "Clip", {stored, low, high}, codes.dtype(), codes.shape());
+}
+
 ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
-  if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight);
-  const QuantizedWeight q = quantized_weight(site, layer, input);
+  const DType type = stored_type(site, layer, input, style_);
+  if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
   const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
-  const ValueId codes = stored ? add_initializer(g_, site.weight + "_quantized", q.codes)
-                               : looked_up(site, layer.weight);
+  const QuantizedWeight q = quantized_weight(site, layer, stored ? type : DType::kInt8);
+  const ValueId codes =
+      stored ? codes_of(site, layer, q.codes) : looked_up(site, layer.weight, type);
   const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
   const ValueId zero =
       add_initializer(g_, site.weight + "_zero_point", Tensor(q.codes.dtype(), q.scale.shape()));

@@ -8,7 +8,7 @@ namespace qtool::qdq {
 // Appends nodes to a graph; what layers share (codebooks) is written once.
 class WeightNodes {
  public:
-  explicit WeightNodes(Graph& graph) : g_(graph) {}
+  WeightNodes(Graph& graph, const ExportStyle& style) : g_(graph), style_(style) {}
 
   // The real weight. `input`: parameters of what the layer reads; nullptr where it reads floats.
   ValueId append(const LayerSite& site, const LayerResult& layer, const QParams* input);
@@ -20,14 +20,17 @@ class WeightNodes {
                      int64_t axis, int64_t block);
   ValueId integers(const std::string& name, std::span<const int64_t> values);
   // Codes of the weight's shape, looked up.
-  ValueId looked_up(const LayerSite& site, const WeightCodes& weight);
-  ValueId vectors(const LayerSite& site, const WeightCodes& weight);
+  ValueId looked_up(const LayerSite& site, const WeightCodes& weight, DType type);
+  ValueId vectors(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId codebook(const Codebook& book);
   // [rows, positions, channels] as the weight has them.
   ValueId in_place(const LayerSite& site, ValueId rows, DType dtype, const Shape& shape);
-  ValueId with_places(const LayerSite& site, const WeightCodes& weight);
+  ValueId with_places(const LayerSite& site, const WeightCodes& weight, DType type);
+  // Stored codes, clipped to their width where the style wants that seen.
+  ValueId codes_of(const LayerSite& site, const LayerResult& layer, const Tensor& codes);
 
   Graph& g_;
+  const ExportStyle& style_;
   std::map<std::vector<int8_t>, ValueId> codebooks_;  // by levels
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
@@ -67,28 +68,80 @@ const Node& node_named(const Model& model, const std::string& name) {
                        [&](const Node& n) { return n.name == name; });
 }
 
-TEST(Formats, TheWrittenGraphMakesTheWeightsThatTheCodesStandFor) {
+QuantizeOptions export_as(std::string_view style) {
+  QuantizeOptions options;
+  options.export_style = style;
+  return options;
+}
+
+void expect_equal_weights(const Fixture& f, const Model& written, const qdq::LayerResults& layers) {
+  const Model folded = prepare_for_execution(written, {.observe = {}, .fuse = false});
+  for (const LayerSite& site : f.sites.layers) {
+    const Tensor* have = folded.graph.constant(node_named(folded, site.name).inputs[1]);
+    const Tensor want = dequantized(layers.at(site.name).weight, site.channel_axis);
+    ASSERT_NE(have, nullptr) << site.name;
+    ASSERT_EQ(have->shape(), want.shape()) << site.name;
+    EXPECT_EQ(std::memcmp(have->raw(), want.raw(), static_cast<size_t>(want.bytes())), 0)
+        << site.name;
+  }
+}
+
+TEST(Formats, EveryExportMakesTheWeightsThatTheCodesStandFor) {
   const Fixture f;
   for (const auto& [format, bits] : cases()) {
     for (int activation_bits : {8, kFloatBits}) {
-      SCOPED_TRACE(cat(format.text(), " ", bits, " ", activation_bits));
       const QuantPlan plan = f.plan(format, bits, activation_bits);
       const qdq::ActivationParams activations = qdq::activation_params(f.sites, plan, f.table);
       const qdq::LayerResults layers =
           qdq::quantize_weights(f.model, f.sites, plan, f.table, activations, {});
-      const Model written = qdq::insert_qdq(f.model, f.sites, activations, layers);
-      lint_export(written, "ort-cpu");
-      const Model folded = prepare_for_execution(written, {.observe = {}, .fuse = false});
-      for (const LayerSite& site : f.sites.layers) {
-        const Tensor* have = folded.graph.constant(node_named(folded, site.name).inputs[1]);
-        const Tensor want = dequantized(layers.at(site.name).weight, site.channel_axis);
-        ASSERT_NE(have, nullptr) << site.name;
-        ASSERT_EQ(have->shape(), want.shape()) << site.name;
-        EXPECT_EQ(std::memcmp(have->raw(), want.raw(), static_cast<size_t>(want.bytes())), 0)
-            << site.name;
+      for (const ExportStyle* style : export_styles()) {
+        SCOPED_TRACE(cat(format.text(), " ", bits, " ", activation_bits, " ", style->name));
+        const Model written = qdq::insert_qdq(f.model, f.sites, activations, layers, *style);
+        lint_export(written, "ort-cpu");
+        expect_equal_weights(f, written, layers);
       }
     }
   }
+}
+
+TEST(Exports, AllStylesRunOnTheSameCodes) {
+  Fixture f;
+  const QuantPlan plan = f.plan(parse_format("uniform"), 3, 4);
+  std::vector<Tensor> results;
+  std::vector<bool> integer;
+  for (const ExportStyle* style : export_styles()) {
+    const Quantized q =
+        quantize_model(f.model, f.sites, plan, f.table, f.source.get(), export_as(style->name));
+    const Lowered lowered = lower_qdq(q.model);
+    std::vector<bool> runs;
+    for (const LayerStatus& layer : lowered.layers) runs.push_back(layer.integer);
+    const Tensor result = Executor(lowered.model).run(f.source->chunk(0).feed)[0];
+    if (results.empty()) integer = runs;
+    EXPECT_EQ(runs, integer) << style->name;
+    results.push_back(result);
+    EXPECT_EQ(std::memcmp(result.raw(), results[0].raw(), static_cast<size_t>(result.bytes())), 0)
+        << style->name;
+  }
+}
+
+TEST(Exports, PackedCodesTakeTheBitsOfTheirWidth) {
+  Fixture f;
+  const auto type_of = [&](const char* format, int bits, const char* name) {
+    const Quantized q = quantize_model(f.model, f.sites, f.plan(parse_format(format), bits),
+                                       f.table, nullptr, export_as("packed"));
+    return q.model.graph.constant(q.model.graph.find(name))->dtype();
+  };
+  EXPECT_EQ(type_of("uniform", 8, "w2_quantized"), DType::kInt8);
+  EXPECT_EQ(type_of("uniform", 4, "w2_quantized"), DType::kInt4);
+  EXPECT_EQ(type_of("uniform", 2, "w2_quantized"), DType::kInt2);
+  EXPECT_EQ(type_of("kmeans", 3, "w2_indices"), DType::kUint4);
+  EXPECT_EQ(type_of("kmeans", 2, "w2_indices"), DType::kUint2);
+  EXPECT_EQ(type_of("syq", 2, "w2_quantized"), DType::kInt2);
+}
+
+TEST(Exports, UnknownStylesAreNamed) {
+  EXPECT_THROW(find_export_style("pack"), Error);
+  EXPECT_EQ(find_export_style("qcdq").name, "qcdq");
 }
 
 TEST(Formats, CodesAreLevelsOfTheCodebook) {

@@ -85,11 +85,7 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
       {"solvers", solver_rows},
       {"formats", [] { return rows_of(qtool::formats()); }},
       {"optimizers", [] { return rows_of(qtool::optimizers()); }},
-      {"exports",
-       [] {
-         return Rows{
-             {"qdq", "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them"}};
-       }},
+      {"exports", [] { return rows_of(qtool::export_styles()); }},
       {"targets", [] { return rows_of(qtool::targets()); }},
       {"metrics",
        [] {

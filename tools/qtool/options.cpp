@@ -291,7 +291,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--activation-mode", activation_mode, "static"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
-  app.add_option("--export", export_style, "style of the written model: qdq")->group(group);
+  app.add_option("--export", export_style, "style of the written model (see `qtool list exports`)")
+      ->group(group);
 }
 
 std::string PlanFlags::shaping_flag() const {
@@ -308,7 +309,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static"});
-  check_choice("--export", export_style, {"qdq"});
+  check_choice("--export", export_style, names_of(qtool::export_styles()));
   check_choice("--score", score, names_of(qtool::score_methods()));
   check_choice("--range", range, names_of(qtool::range_methods()));
   check_choice("--target", target, names_of(qtool::targets()));

@@ -1,0 +1,35 @@
+#include <algorithm>
+
+#include "qtool/quantize.hpp"
+
+namespace qtool {
+
+std::span<const ExportStyle* const> export_styles() {
+  static const ExportStyle kQdq = {
+      .name = "qdq",
+      .summary = "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them"};
+  static const ExportStyle kPacked = {
+      .name = "packed",
+      .summary = "qdq with weights of up to 4 bits in int4 and int2 (opset 21, 25): true storage",
+      .packs = true};
+  static const ExportStyle kQcdq = {
+      .name = "qcdq",
+      .summary = "codes of fewer than 8 bits clipped as integers between Q and DQ (FINN, qonnx)",
+      .clips_codes = true};
+  static const ExportStyle* const kList[] = {&kQdq, &kPacked, &kQcdq};
+  return kList;
+}
+
+const ExportStyle& find_export_style(std::string_view name) {
+  std::vector<std::string> names;
+  for (const ExportStyle* style : export_styles()) {
+    if (style->name == name) return *style;
+    names.emplace_back(style->name);
+  }
+  const std::string near = nearest(name, names);
+  throw Error(ErrorKind::kUsage, "QT-E122",
+              cat("export style '", printable(name), "' is not available"))
+      .hint(near.empty() ? "`qtool list exports` shows them" : cat("did you mean '", near, "'?"));
+}
+
+}  // namespace qtool
