@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "pipeline/contest.hpp"
 #include "pipeline/stages.hpp"
@@ -26,48 +25,11 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-std::string decibels(double noise) {
-  return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10);
-}
-
 void check_widths(const std::vector<int>& widths, int lowest, int highest, std::string_view what) {
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
     throw Error(ErrorKind::kUsage, "QT-E126", cat(what, " of ", bits, " bits are not available"))
         .hint(cat(lowest, " to ", highest, ", or float"));
-  }
-}
-
-// Leaves in float what alone would make most of the noise, unless --keep names a layer that reads it.
-void keep_loud(const Prepared& p, const Workspace& w, const PlanRequest& request, QuantPlan& plan) {
-  plan.range_method = request.range;
-  plan.signed_activations = request.signed_activations;
-  const auto source = source_of(w, p.model);
-  const Spread some(*source, 16);
-  for (const LoudActivation& loud :
-       loud_activations(p.model, p.sites, plan, load_table(w), some, request.threads)) {
-    std::set<std::string> values;
-    for (const ActivationSite& site : p.sites.activations)
-      if (site.name == loud.name || site.shares_with == loud.name) values.insert(site.name);
-    std::vector<LayerChoice*> readers;
-    for (LayerChoice& layer : plan.layers)
-      if (values.contains(p.sites.layer(layer.name)->input)) readers.push_back(&layer);
-    const std::string reason = cat("quantized, its input alone would leave ", decibels(loud.noise),
-                                   " dB, all others leave ", decibels(loud.rest));
-    if (std::ranges::any_of(readers, [](const LayerChoice* l) { return !l->reason.empty(); })) {
-      log(LogLevel::kWarning, cat("activation '", printable(loud.name), "': ", reason,
-                                  " dB; --keep asks for it all the same"));
-      continue;
-    }
-    for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
-    for (LayerChoice* layer : readers) {
-      layer->activation_bits = kFloatBits;
-      layer->reason = reason;
-    }
-    log(LogLevel::kWarning, cat("activation '", printable(loud.name),
-                                "' stays in float: quantized, it alone would leave ",
-                                decibels(loud.noise), " dB, all others leave ", decibels(loud.rest),
-                                " dB (--no-float-activations quantizes it)"));
   }
 }
 
@@ -84,7 +46,7 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
   set_format(s.assignment.plan, format);
   if (request.keep_loud && choice.activation_bits < kFloatBits)
-    keep_loud(p, w, request, s.assignment.plan);
+    keep_loud(p, *source_of(w, p.model), load_table(w), request, s.assignment.plan);
   return s;
 }
 

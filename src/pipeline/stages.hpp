@@ -48,4 +48,8 @@ class Spread : public SampleSource {
   int64_t count_ = 0;
 };
 
+// Leaves in float what loud_activations finds, with a warning, unless --keep names a layer that reads it.
+void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,
+               const PlanRequest& request, QuantPlan& plan);
+
 }  // namespace qtool::pipeline

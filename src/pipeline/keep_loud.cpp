@@ -1,0 +1,46 @@
+#include <cmath>
+
+#include "pipeline/stages.hpp"
+
+namespace qtool::pipeline {
+namespace {
+
+std::string decibels(double noise) {
+  return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10);
+}
+
+}  // namespace
+
+void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,
+               const PlanRequest& request, QuantPlan& plan) {
+  plan.range_method = request.range;
+  plan.signed_activations = request.signed_activations;
+  const Spread some(source, 16);
+  for (const LoudActivation& loud :
+       loud_activations(p.model, p.sites, plan, table, some, request.threads)) {
+    std::set<std::string> values;
+    for (const ActivationSite& site : p.sites.activations)
+      if (site.name == loud.name || site.shares_with == loud.name) values.insert(site.name);
+    std::vector<LayerChoice*> readers;
+    for (LayerChoice& layer : plan.layers)
+      if (values.contains(p.sites.layer(layer.name)->input)) readers.push_back(&layer);
+    const std::string reason = cat("quantized, its input alone would leave ", decibels(loud.noise),
+                                   " dB, all others leave ", decibels(loud.rest));
+    if (std::ranges::any_of(readers, [](const LayerChoice* l) { return !l->reason.empty(); })) {
+      log(LogLevel::kWarning, cat("activation '", printable(loud.name), "': ", reason,
+                                  " dB; --keep asks for it all the same"));
+      continue;
+    }
+    for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
+    for (LayerChoice* layer : readers) {
+      layer->activation_bits = kFloatBits;
+      layer->reason = reason;
+    }
+    log(LogLevel::kWarning, cat("activation '", printable(loud.name),
+                                "' stays in float: quantized, it alone would leave ",
+                                decibels(loud.noise), " dB, all others leave ", decibels(loud.rest),
+                                " dB (--no-float-activations quantizes it)"));
+  }
+}
+
+}  // namespace qtool::pipeline
