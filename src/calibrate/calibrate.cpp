@@ -19,7 +19,8 @@ class Recorder : public Tap {
     const auto it = positions_.find(name);
     if (it == positions_.end()) return;
     try {
-      sums_[it->second] = observe_extremes(stats_[it->second], value, batch_.samples);
+      sums_[it->second] =
+          observe_extremes(stats_[it->second], value, batch_.samples, batch_.first_sample);
     } catch (Error& error) {
       error.context(cat("while observing '", printable(name), "' for samples ", batch_.first_sample,
                         " to ", batch_.first_sample + batch_.samples - 1));

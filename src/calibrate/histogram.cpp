@@ -75,11 +75,11 @@ void Histogram::add(std::span<const float> values) {
   add(values, low, high);
 }
 
-void Histogram::add(std::span<const float> values, float min, float max) {
+void Histogram::add(std::span<const float> values, float min, float max, Portion portion) {
   if (values.empty()) return;
   grow_to(std::max({exponent_, exponent_for(min), exponent_for(max)}));
   const float inverse_width = std::ldexp(1.0f, -exponent_);
-  if (values.size() < kFewValues) {
+  if (values.size() < kFewValues && portion == Portion::kAll) {
     for (float v : values) ++counts_[kHalf + sweep::bin_of(v, inverse_width)];
     return;
   }
@@ -88,8 +88,9 @@ void Histogram::add(std::span<const float> values, float min, float max) {
                               static_cast<size_t>(sweep::bin_of(max, inverse_width) - first + 1));
   constexpr size_t kMost = size_t{1} << 30;
   for (size_t done = 0; done < values.size(); done += kMost) {
-    sweep::bin(values.data() + done, static_cast<int64_t>(std::min(kMost, values.size() - done)),
-               inverse_width, first, table.data());
+    (portion == Portion::kAll ? sweep::bin : sweep::bin_quarter)(
+        values.data() + done, static_cast<int64_t>(std::min(kMost, values.size() - done)),
+        inverse_width, first, table.data());
     int64_t* counts = counts_.data() + kHalf + first;
     for (size_t b = 0; 4 * b < table.size(); ++b) {
       counts[b] += int64_t{table[4 * b]} + table[4 * b + 1] + table[4 * b + 2] + table[4 * b + 3];

@@ -13,8 +13,10 @@ struct SampleSums {
   std::vector<double> sums, squares;  // [samples][channels]
 };
 
-// Adds everything but sums and shape to `stats` and returns those. Throws Error{kData, QT-E460} on NaN.
-SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples);
+// Adds everything but sums and shape to `stats` and returns those; `first_sample` is the number of the first
+// sample in the whole data. Throws Error{kData, QT-E460} on NaN.
+SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
+                            int64_t first_sample);
 // Adds them, one sample after the other: the same bits however samples were cut into chunks.
 void add_sums(ValueStats& stats, const SampleSums& sums);
 

@@ -107,4 +107,24 @@ QTOOL_CLONES void bin(const float* x, int64_t count, float inverse_width, int32_
   }
 }
 
+QTOOL_CLONES void bin_quarter(const float* x, int64_t count, float inverse_width, int32_t first,
+                              uint32_t* table) {
+  constexpr int64_t kGroup = 8, kFour = 4 * kGroup;
+  constexpr Int8 kLanes = {0, 1, 2, 3, 0, 1, 2, 3};
+  int32_t slots[kGroup];
+  int64_t i = 0;
+  for (int64_t four = 0; i + kFour <= count; i += kFour, ++four) {
+    Float8 v;
+    std::memcpy(&v, x + i + ((four ^ (four >> 2) ^ (four >> 4)) & 3) * kGroup, sizeof v);
+    const Float8 y = v * inverse_width;
+    Int8 b = __builtin_convertvector(y, Int8);
+    b += (y < __builtin_convertvector(b, Float8)) | ((v < 0) & (y == 0));  // a true lane is −1
+    b = (b - first) * 4 + kLanes;
+    std::memcpy(slots, &b, sizeof b);
+    for (int64_t k = 0; k < kGroup; ++k) table[slots[k]] += 4;
+  }
+  for (; i < count; ++i)
+    ++table[4 * (bin_of(x[i], inverse_width) - first) + static_cast<int32_t>(i & 3)];
+}
+
 }  // namespace qtool::sweep

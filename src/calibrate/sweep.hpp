@@ -22,6 +22,12 @@ void extremes(const float* x, int64_t count, float& min, float& max);
 // inverse_width is a power of two, every b lies in the table, and `count` < 2^32.
 void bin(const float* x, int64_t count, float inverse_width, int32_t first, uint32_t* table);
 
+// The same for one of every four groups of eight neighbours, each element counted four times; which one of
+// the four changes from group to group, so that no column of a picture is always left out. What is left
+// behind the last four groups is counted whole.
+void bin_quarter(const float* x, int64_t count, float inverse_width, int32_t first,
+                 uint32_t* table);
+
 // floor(x · inverse_width), exact also where the product underflows.
 int32_t bin_of(float x, float inverse_width);
 

@@ -62,7 +62,7 @@ struct Slab {
 // Neighbouring slabs on their way into the histogram, which likes them long but still in the cache.
 class PendingBins {
  public:
-  explicit PendingBins(Histogram& histogram) : histogram_(histogram) {}
+  PendingBins(Histogram& histogram, Portion portion) : histogram_(histogram), portion_(portion) {}
   void add(std::span<const float> values, float min, float max) {
     if (!values_.empty() &&
         (values_.data() + values_.size() != values.data() || values_.size() >= kEnough))
@@ -78,16 +78,30 @@ class PendingBins {
     max_ = std::max(max_, max);
   }
   void flush() {
-    histogram_.add(values_, min_, max_);
+    histogram_.add(values_, min_, max_, portion_);
     values_ = {};
+  }
+  // Of what follows.
+  void set_portion(Portion portion) {
+    if (portion == Portion::kQuarter || portion != portion_) flush();
+    portion_ = portion;
   }
 
  private:
   static constexpr size_t kEnough = 1 << 15;
   Histogram& histogram_;
+  Portion portion_;
   std::span<const float> values_;
   float min_ = 0, max_ = 0;
 };
+
+// How much of a sample's values the histogram counts. The first million is counted whole; beyond, a quarter of
+// large values tells as much. It depends on the sample's number alone, not on chunks or threads.
+Portion portion_of(int64_t sample, int64_t elements) {
+  constexpr int64_t kWhole = 1 << 20, kLarge = 1 << 12;
+  return elements >= kLarge && sample >= (kWhole + elements - 1) / elements ? Portion::kQuarter
+                                                                            : Portion::kAll;
+}
 
 // No range can hold an infinite value, so it counts as zero, which every range holds.
 std::vector<float> without_infinities(const float* x, int64_t count, int64_t& infinite) {
@@ -126,7 +140,8 @@ void absorb(ValueStats& stats, const Slab& slab, bool per_channel) {
 
 }  // namespace
 
-SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples) {
+SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
+                            int64_t first_sample) {
   SampleSums result;
   if (value.dtype() != DType::kFloat) return result;
   stats.samples += samples;
@@ -141,8 +156,9 @@ SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samp
   const int64_t slab_size = v.channels * v.inner;
   const float* x = v.data;
   Slab slab;
-  PendingBins bins(stats.histogram);
+  PendingBins bins(stats.histogram, Portion::kAll);
   for (int64_t s = 0; s < v.samples; ++s) {
+    bins.set_portion(portion_of(first_sample + s, v.slabs * slab_size));
     double* sums = result.sums.data() + s * v.channels;
     double* squares = result.squares.data() + s * v.channels;
     for (int64_t k = 0; k < v.slabs; ++k, x += slab_size) {
@@ -194,7 +210,7 @@ void add_sums(ValueStats& stats, const SampleSums& s) {
 }
 
 void ValueStats::observe(const Tensor& value, int64_t samples_in_value) {
-  add_sums(*this, observe_extremes(*this, value, samples_in_value));
+  add_sums(*this, observe_extremes(*this, value, samples_in_value, samples));
 }
 
 ValueStats ValueStats::clamped(double lo, double hi) const {

@@ -173,5 +173,30 @@ TEST(ValueStats, ClampedForgetsWhatLiesOutside) {
   EXPECT_EQ(total, 5);
 }
 
+// Of large values the histogram counts a quarter beyond the first million: as many in all, near the same
+// shape, and the same bytes for any batch.
+TEST(ValueStats, HistogramsOfLargeValuesAreSampledAlike) {
+  const Tensor x =
+      normals({12, 4, 37, 1000}, 5);  // 148,000 elements a sample: whole up to the eighth
+  ValueStats at_once, one_by_one;
+  at_once.observe(x, 12);
+  for (int64_t s = 0; s < 12; ++s) one_by_one.observe(slice(x, s, s + 1), 1);
+  expect_equal(at_once, one_by_one);
+  Histogram whole;
+  whole.add(x.data<float>());
+  int64_t total = 0, within = 0, within_whole = 0;
+  for (int b = 0; b < 2 * Histogram::kHalf; ++b) {
+    const auto i = static_cast<size_t>(b);
+    total += at_once.histogram.counts()[i];
+    if (std::abs(whole.lower_edge(b)) > 1) continue;
+    within += at_once.histogram.counts()[i];
+    within_whole += whole.counts()[i];
+  }
+  EXPECT_EQ(total, x.size());
+  EXPECT_NE(at_once.histogram.counts(), whole.counts());
+  EXPECT_NEAR(static_cast<double>(within), static_cast<double>(within_whole),
+              2e-3 * static_cast<double>(total));
+}
+
 }  // namespace
 }  // namespace qtool
