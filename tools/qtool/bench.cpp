@@ -11,6 +11,7 @@
 #include "qtool/feed.hpp"
 #include "qtool/rival.hpp"
 #include "qtool/stages.hpp"
+#include "qtool/waiting.hpp"
 
 namespace cli {
 namespace {
@@ -186,6 +187,7 @@ std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& 
 }
 
 Outcome run(const Options& o, const GlobalOptions& global) {
+  start_with_short_waits(global.thread_count());
   qtool::BenchResult result;
   const qtool::Model model = runnable(o, result.kernels);
   const Work work = make_work(o, model, global);
