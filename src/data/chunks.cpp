@@ -11,10 +11,9 @@
 namespace qtool::data {
 namespace {
 
-// A chunk's input is at most this large, beyond one sample: activations stay in cache, and a run in little memory.
-constexpr int64_t kChunkBytes = 1 << 20;
-// Few enough that small data sets, too, keep every thread busy.
-constexpr int64_t kMaxChunkSamples = 8;
+// A chunk's input is about this large: it stays in a core's cache together with a layer's weights.
+constexpr int64_t kChunkBytes = 2 << 20;
+constexpr int64_t kMaxChunkSamples = 32;
 
 struct SampleRef {
   const Reader* reader;
