@@ -4,11 +4,14 @@
 //   save_plan(a.plan, ".qtool/plan.json");
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "qtool/budget.hpp"
 #include "qtool/plan.hpp"
+#include "qtool/profile.hpp"
 #include "qtool/score.hpp"
 #include "qtool/search.hpp"
 
@@ -24,6 +27,8 @@ struct AssignOptions {
   std::string source;          // for the plan: "search 4.5bits"
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
+  // Widths that the device does not allow are no choices.
+  std::optional<DeviceProfile> profile = {};
   double price_exponent =
       1;  // prices are raised to this power first: other plans from the same scores
 };
@@ -33,6 +38,9 @@ struct Assignment {
   PlanCost cost;
   double loss = 0, bound = 0, gap = 0;  // relative noise power at the outputs, summed over groups
   std::string status, solver;           // "optimal" or "feasible"
+  // Predicted by the profile of a latency limit, or the given one.
+  std::optional<double> latency_ms = {};
+  int64_t peak_bytes = 0;  // of activations; 0 where shapes are not known
   // The frontier of the first limit's cost against loss, least cost first; by solvers that walk it.
   struct Point {
     PlanCost cost;
@@ -45,6 +53,11 @@ struct Assignment {
 // Error{kUsage, QT-E125} for limits that this search does not price.
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options);
+
+// Milliseconds a sample that a profile predicts for a plan. Throws Error{kUsage, QT-E118} for a layer that it
+// does not price, or when it was measured on another model.
+double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
+                            const DeviceProfile& profile);
 
 // What the scores predict of a plan of theirs: the sum of its choices' prices.
 double predicted_loss(const QuantPlan& plan, const ScoreTable& scores);

@@ -26,6 +26,7 @@ struct Limit {
     kBopsFraction,     // the same against 32 × 32, (0, 1]
     kLatency,          // predicted milliseconds by the cost table of `profile`
     kLatencyFraction,  // the same against the float model, (0, 1]
+    kPeakMemory,       // bytes of activations alive at once, per sample
     kActivationBits,   // mean activation width weighted by tensor size, bits
     kDrop,             // quality may fall by this fraction at most, [0, 1)
     kAgreement,        // agreement with the float model at least this fraction, (0, 1]

@@ -130,6 +130,19 @@ struct QuantizeReport {
 };
 QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& request);
 
+struct ProfileRequest {
+  std::filesystem::path model;
+  std::string target = "ort-cpu";
+  double seconds = 1;  // to measure each of the two networks for, at least
+  int threads = 1;     // inside one run
+};
+struct Profiled {
+  DeviceProfile profile;
+  double float_ms = 0, integer_ms = 0;  // whole runs, measured without timing their steps
+};
+// Times of every layer on this machine, in float and in 8 bits, one sample at a time, for latency limits.
+Profiled run_profile(const ProfileRequest& request);
+
 struct EvalRequest {
   std::optional<std::filesystem::path> model;      // else the workspace's quantized model
   std::optional<std::filesystem::path> reference;  // else the workspace's float model

@@ -9,7 +9,7 @@ namespace {
 using namespace pipeline;
 
 // Looked at by what measures plans.
-constexpr int64_t kProbedChunks = 4;
+constexpr int64_t kProbedSamples = 128;
 
 std::vector<Keep> parse_keeps(const std::vector<std::string>& texts) {
   std::vector<Keep> keeps;
@@ -118,6 +118,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   options.method = request.optimizer;
   options.per_filter = request.granularity == "filter";
   options.source = "search " + joined(request.budgets);
+  if (!request.profile.empty()) options.profile = load_profile(request.profile);
   const auto source = source_of(w, p.model);
   Searched s;
   const CalibrationTable table = load_table(w);
@@ -127,7 +128,10 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
                          samples_scored(p.sites, *source, request), request.threads});
   s.scores = scores_of(p, w, table, candidates, *source, request);
   // Samples that scores do not look at, where there are any.
-  const int64_t chunks = source->chunk_count(), probed = std::min<int64_t>(chunks, kProbedChunks);
+  const int64_t chunks = source->chunk_count();
+  int64_t probed = 0;
+  for (int64_t samples = 0; probed < chunks && samples < kProbedSamples; ++probed)
+    samples += source->chunk(chunks - 1 - probed).samples;
   const PlanProbe probe(p.model, p.sites, table, candidates, *source, chunks - probed, probed,
                         request.threads);
   options.quality = [&](QuantPlan plan) {

@@ -133,6 +133,7 @@ const std::vector<LimitForm>& limit_forms() {
   constexpr std::string_view kSizeText = "bytes of all weights as stored";
   constexpr std::string_view kBopsText = "sum of MACs x weight bits x activation bits";
   constexpr std::string_view kLatencyText = "predicted latency by a device's cost table";
+  constexpr std::string_view kPeakText = "bytes of activations alive at once, a sample";
   static const std::vector<LimitForm> forms = {
       {kBits, "", "bits", 1, kTiny, 32, "4.5bits", "mean code width of the quantizable weights"},
       {kBpw, "", "bpw", 1, kTiny, 64, "4.5bpw",
@@ -156,6 +157,11 @@ const std::vector<LimitForm>& limit_forms() {
       {kLatency, "", "s", 1e3, kTiny, kMs, "", kLatencyText},
       {kLatencyFraction, "", "%latency", 0.01, kTiny, 1, "60%latency@profile.json",
        "the same against the float model"},
+      {kPeakMemory, "peak", "B", 1, 1, kBytes, "", kPeakText},
+      {kPeakMemory, "peak", "kB", 1e3, 1, kBytes, "peak=200kB", kPeakText},
+      {kPeakMemory, "peak", "MB", 1e6, 1, kBytes, "", kPeakText},
+      {kPeakMemory, "peak", "KiB", 1024, 1, kBytes, "", kPeakText},
+      {kPeakMemory, "peak", "MiB", 1048576, 1, kBytes, "", kPeakText},
       {kActivationBits, "act", "bits", 1, kTiny, 32, "act=6bits",
        "mean activation width, weighted by tensor size"},
       {kDrop, "drop", "%", 0.01, 0, 1, "drop=0.5%", "quality that may be lost, measured"},

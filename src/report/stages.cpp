@@ -112,6 +112,12 @@ std::string search_text(const SearchSummary& s) {
                  {"layers", bits_histogram(a.plan)},
                  {"weights", human_bytes(static_cast<double>(a.cost.size_bytes))},
                  {"work", human_count(a.cost.bops) + " bit operations a sample"}};
+  if (a.latency_ms)
+    facts.emplace_back("latency", number_text(*a.latency_ms) + " ms a sample, predicted");
+  if (a.peak_bytes > 0) {
+    facts.emplace_back("activations", human_bytes(static_cast<double>(a.peak_bytes)) +
+                                          " at most at once, a sample");
+  }
   if (!s.scores.groups.empty()) {
     facts.emplace_back(
         "predicted",

@@ -146,6 +146,8 @@ std::string search_json(const SearchSummary& s) {
                {"bpw", a.cost.bits_per_weight},
                {"size_bytes", a.cost.size_bytes},
                {"bops", a.cost.bops},
+               {"latency_ms", a.latency_ms ? Json(*a.latency_ms) : Json()},
+               {"peak_activation_bytes", a.peak_bytes},
                {"loss", scored ? Json(a.loss) : Json()},
                {"bound", scored ? Json(a.bound) : Json()},
                {"gap", scored ? Json(a.gap) : Json()},

@@ -1,7 +1,10 @@
 #include "qtool/assign.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "qtool/memory.hpp"
 #include "search/problem_builder.hpp"
 
 namespace qtool {
@@ -9,17 +12,39 @@ namespace {
 
 [[noreturn]] void throw_infeasible(const search::ProblemBuilder& builder,
                                    const Solution& solution) {
-  std::string reached;
+  // The limits that are missed most, at most three of them.
+  std::vector<std::pair<double, size_t>> missed;
   for (size_t k = 0; k < solution.smallest.size(); ++k) {
-    const double share = builder.problem().limit[k] > 0
-                             ? static_cast<double>(solution.smallest[k]) /
-                                   static_cast<double>(builder.problem().limit[k])
-                             : 0;
-    reached += cat(k ? "; " : "", builder.limit_names()[k], ": the smallest possible is ",
-                   share > 0 ? fixed(100 * share, 1) + " % of it" : "above it");
+    const auto limit = static_cast<double>(builder.problem().limit[k]);
+    const double share = limit > 0 ? static_cast<double>(solution.smallest[k]) / limit
+                                   : std::numeric_limits<double>::infinity();
+    missed.emplace_back(-share, k);
+  }
+  std::stable_sort(missed.begin(), missed.end());
+  std::string reached;
+  for (size_t i = 0; i < std::min<size_t>(missed.size(), 3); ++i) {
+    const auto [share, k] = missed[i];
+    reached += cat(i ? "; " : "", builder.limit_names()[k], ": the smallest possible is ",
+                   std::isfinite(share) ? fixed(-100 * share, 1) + " % of it" : "above it");
   }
   throw Error(ErrorKind::kInfeasible, "QT-E501", cat("no plan meets the budget (", reached, ")"))
       .hint("raise the budget, or allow narrower widths with --weights and --activations");
+}
+
+// Choices are made one by one: a device that takes only some pairs of widths can be left with another.
+void check_pairs(const QuantPlan& plan, const Sites& sites, const AssignOptions& options) {
+  if (!options.profile) return;
+  for (const LayerChoice& layer : plan.layers) {
+    const LayerSite& site = *sites.layer(layer.name);
+    if (!layer.reason.empty() || !layer.filter_bits.empty() ||
+        options.profile->allows(site.type, layer.weight_bits, plan.input_bits(site)))
+      continue;
+    throw Error(ErrorKind::kInfeasible, "QT-E501",
+                cat("the profile '", printable(options.profile->name), "' does not allow ",
+                    layer.weight_bits, " × ", plan.input_bits(site), " bits at '",
+                    printable(layer.name), "' (", site.type, ")"))
+        .hint("give --activations one width that it takes with all --weights");
+  }
 }
 
 }  // namespace
@@ -36,6 +61,14 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   result.loss = solution.loss;
   result.bound = solution.bound;
   result.gap = solution.gap;
+  check_pairs(result.plan, sites, options);
+  const auto latency = std::find_if(options.limits.begin(), options.limits.end(),
+                                    [](const Limit& l) { return !l.profile.empty(); });
+  if (latency != options.limits.end())
+    result.latency_ms = predicted_latency_ms(result.plan, sites, load_profile(latency->profile));
+  else if (options.profile && !options.profile->costs.empty())
+    result.latency_ms = predicted_latency_ms(result.plan, sites, *options.profile);
+  result.peak_bytes = peak_activation_bytes(live_sets(model, sites), result.plan);
   result.status = solution.status == Solution::kOptimal ? "optimal" : "feasible";
   result.solver = solution.solver;
   for (const std::vector<int>& choice : solution.frontier) {

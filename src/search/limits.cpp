@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/memory.hpp"
 #include "search/problem_builder.hpp"
 
 namespace qtool::search {
@@ -9,6 +10,25 @@ namespace {
 
 int64_t scale_bits(const LayerSite& site, int bits) {
   return bits == kFloatBits ? 0 : 32 * site.channels;
+}
+
+void check_measured(const DeviceProfile& profile, const std::string& fingerprint) {
+  if (profile.layers.empty() || fingerprint.empty() || profile.model_fingerprint == fingerprint)
+    return;
+  throw Error(ErrorKind::kUsage, "QT-E118",
+              cat("the profile '", printable(profile.name), "' was measured on another model"))
+      .hint("measure this one with `qtool profile MODEL`");
+}
+
+// Of a layer at a width of its weights, with what it takes to make floats of the codes that it reads.
+double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
+                        const LayerSite& site, int bits) {
+  const int input = plan.input_bits(site);
+  double ms = profile.layer_ms(site, bits, input);
+  const ActivationSite* value = sites.activation(site.input);
+  if (bits == kFloatBits && input != kFloatBits && value && profile.layers.empty())
+    ms += profile.conversion_ns * 1e-6 * static_cast<double>(value->elements);
+  return ms;
 }
 
 }  // namespace
@@ -139,23 +159,97 @@ void ProblemBuilder::add_limit(const Limit& limit) {
         if (plan_.layer(site.name)) whole += 1024.0 * static_cast<double>(site.macs);
       return add_bops(floor64(limit.value * whole), limit_text(limit));
     }
+    case Limit::kPeakMemory:
+      return add_peak(floor64(limit.value), limit_text(limit));
+    case Limit::kLatency:
+    case Limit::kLatencyFraction:
+      return add_latency(limit);
     default:
-      throw Error(ErrorKind::kUsage, "QT-E125",
-                  cat("this search does not price the limit ", limit_text(limit)))
-          .hint("it takes bits, bpw, size, bops and act= limits");
+      throw_internal(cat("the limit ", limit_text(limit), " is no sum of costs"));
+  }
+}
+
+void ProblemBuilder::require_fixed_activations(const std::string& what) const {
+  for (const Item& item : items_) {
+    if (item.kind != GroupKind::kActivation) continue;
+    throw Error(ErrorKind::kUsage, "QT-E125",
+                cat("a ", what, " limit needs fixed activation widths"))
+        .hint("give --activations one width");
+  }
+}
+
+// In picoseconds; each layer may be rounded up by one.
+void ProblemBuilder::add_latency(const Limit& limit) {
+  require_fixed_activations("latency");
+  if (options_.per_filter) {
+    throw Error(ErrorKind::kUsage, "QT-E125", "a latency limit needs widths of whole layers")
+        .hint("leave --granularity filter out");
+  }
+  const DeviceProfile profile = load_profile(limit.profile);
+  check_measured(profile, fingerprint_);
+  constexpr double kPerMs = 1e9;
+  const auto layers = static_cast<int64_t>(plan_.layers.size());
+  double budget = limit.value;
+  if (limit.kind == Limit::kLatencyFraction) {
+    double whole = profile.other_ms(false);
+    for (const LayerSite& site : sites_.layers)
+      if (plan_.layer(site.name)) whole += profile.layer_ms(site, kFloatBits, kFloatBits);
+    budget *= whole;
+  }
+  add_work_rows(
+      static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
+      limit_text(limit), [&](const LayerSite& site, int bits) {
+        return static_cast<int64_t>(
+            std::ceil(layer_latency_ms(profile, sites_, plan_, site, bits) * kPerMs));
+      });
+}
+
+// A maximum is as many limits as it has arguments.
+void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
+  const std::vector<LiveSet> sets = live_sets(model_, sites_);
+  if (std::all_of(sets.begin(), sets.end(),
+                  [](const LiveSet& set) { return set.elements.empty(); })) {
+    throw Error(ErrorKind::kUsage, "QT-E125",
+                cat("the limit ", name, " needs the shapes of the network's values"))
+        .hint("fix the model's input dimensions but the batch");
+  }
+  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  for (const LiveSet& set : sets) {
+    std::map<std::string, int64_t> owned;
+    for (const auto& [value, count] : set.elements) {
+      const ActivationSite& site = *sites_.activation(value);
+      owned[site.shares_with.empty() ? site.name : site.shares_with] += count;
+    }
+    add_rows(8 * limit_bytes - 32 * set.float_elements, cat(name, " at ", printable(set.node)),
+             no_weights, [&](const std::string& value, int bits) {
+               const auto at = owned.find(value);
+               return at == owned.end() ? int64_t{0} : at->second * bits;
+             });
   }
 }
 
 // A product of two widths is a sum of costs only while one of them is fixed.
 void ProblemBuilder::add_bops(int64_t limit, std::string name) {
-  for (const Item& item : items_) {
-    if (item.kind == GroupKind::kActivation) {
-      throw Error(ErrorKind::kUsage, "QT-E125", "a bops limit needs fixed activation widths")
-          .hint("give --activations one width");
-    }
-  }
+  require_fixed_activations("bops");
   add_work_rows(limit, std::move(name),
                 [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.input_bits(s); });
 }
 
 }  // namespace qtool::search
+
+namespace qtool {
+
+double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
+                            const DeviceProfile& profile) {
+  search::check_measured(profile, plan.model_fingerprint);
+  double ms = 0;
+  bool any_integer = false;
+  for (const LayerChoice& layer : plan.layers) {
+    const LayerSite& site = *sites.layer(layer.name);
+    any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
+    ms += search::layer_latency_ms(profile, sites, plan, site, layer.weight_bits);
+  }
+  return ms + profile.other_ms(any_integer);
+}
+
+}  // namespace qtool

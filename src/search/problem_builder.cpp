@@ -24,7 +24,8 @@ double importance_of(const GroupScore& group, int64_t filter) {
 
 ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const ScoreTable& scores,
                                const AssignOptions& options)
-    : model_(model),
+    : fingerprint_(scores.model_fingerprint),
+      model_(model),
       sites_(sites),
       options_(options),
       plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)) {
@@ -33,6 +34,7 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
                                    [](const Item& item) { return std::isnan(item.importance); });
   const bool interact = std::any_of(items_.begin(), items_.end(),
                                     [](const Item& item) { return !item.error.empty(); });
+  if (options.profile) forbid();
   for (const Item& item : items_) {
     problem_.loss.push_back(item.loss);
     if (options.price_exponent != 1) {
@@ -48,6 +50,47 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
     };
   }
   for (const Limit& limit : options.limits) add_limit(limit);
+}
+
+// Widths that the device has no kernel for, whatever the other operand may be.
+void ProblemBuilder::forbid() {
+  const DeviceProfile& profile = *options_.profile;
+  std::map<std::string, std::vector<int>> weights,
+      inputs;  // by layer, by value: what is chosen from
+  for (const Item& item : items_) {
+    for (const std::string& name : item.names)
+      (item.kind == GroupKind::kWeights ? weights : inputs)[name] = item.bits;
+  }
+  const auto any = [&](const LayerSite& site, std::vector<int> w, std::vector<int> a) {
+    return std::any_of(w.begin(), w.end(), [&](int of_weight) {
+      return std::any_of(a.begin(), a.end(), [&](int of_input) {
+        return profile.allows(site.type, of_weight, of_input);
+      });
+    });
+  };
+  const auto inputs_of = [&](const LayerSite& site) {
+    const auto at = inputs.find(site.input);
+    return at != inputs.end() && site.float_input.empty()
+               ? at->second
+               : std::vector<int>{plan_.input_bits(site)};
+  };
+  for (Item& item : items_) {
+    for (size_t c = 0; c < item.bits.size(); ++c) {
+      bool allowed = true;
+      if (item.kind == GroupKind::kWeights) {
+        for (const std::string& name : item.names) {
+          const LayerSite& site = *sites_.layer(name);
+          allowed &= any(site, {item.bits[c]}, inputs_of(site));
+        }
+      }
+      for (const LayerSite& site : sites_.layers) {
+        if (item.kind == GroupKind::kActivation && site.input == item.names[0] &&
+            site.float_input.empty() && weights.contains(site.name))
+          allowed &= any(site, weights.at(site.name), {item.bits[c]});
+      }
+      if (!allowed) item.loss[c] = std::numeric_limits<double>::infinity();
+    }
+  }
 }
 
 QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {

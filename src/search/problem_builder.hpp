@@ -51,10 +51,15 @@ class ProblemBuilder {
                 const ActivationCost& activation_cost);
   void add_work_rows(int64_t limit, std::string name, const WeightCost& cost);
   void add_bops(int64_t limit, std::string name);
+  void add_latency(const Limit& limit);
+  void add_peak(int64_t limit_bytes, const std::string& name);
+  void require_fixed_activations(const std::string& what) const;
+  void forbid();
   int64_t elements(const std::string& name) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;
 
+  const std::string fingerprint_;
   const Model& model_;
   const Sites& sites_;
   const AssignOptions& options_;

@@ -20,7 +20,7 @@ QTOOL = os.path.abspath(os.environ.get('QTOOL') or 'qtool')
 MODEL = ROOT / 'models' / 'digits.onnx'
 CALIB = ROOT / 'calibration' / 'unlabeled.npz'
 TEST = ROOT / 'calibration' / 'test.npz'
-COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'list']
+COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'profile', 'list']
 
 
 def clean_environment(**more):

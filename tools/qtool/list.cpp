@@ -1,5 +1,6 @@
 #include <qtool/data.hpp>
 #include <qtool/ops.hpp>
+#include <qtool/profile.hpp>
 #include <qtool/score.hpp>
 #include <qtool/search.hpp>
 
@@ -16,8 +17,8 @@ struct Options {
   std::string kind;
   void bind(CLI::App& app) {
     app.add_option("KIND", kind,
-                   "ops, ranges, scores, solvers, formats, optimizers, exports, targets, metrics "
-                   "or readers (default: all but ops)");
+                   "ops, ranges, scores, solvers, formats, optimizers, exports, targets, profiles, "
+                   "metrics or readers (default: all but ops)");
   }
 };
 
@@ -86,6 +87,7 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
       {"formats", [] { return rows_of(qtool::formats()); }},
       {"optimizers", [] { return rows_of(qtool::optimizers()); }},
       {"exports", [] { return rows_of(qtool::export_styles()); }},
+      {"profiles", qtool::built_in_profiles},
       {"targets", [] { return rows_of(qtool::targets()); }},
       {"metrics",
        [] {

@@ -24,7 +24,7 @@ using qtool::printable;
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> kCommands = {
       &kInspect, &kVerify, &kCalibrate, &kSearch,  &kQuantize, &kEval,
-      &kReport,  &kAuto,   &kBench,     &kCompare, &kList};
+      &kReport,  &kAuto,   &kBench,     &kCompare, &kProfile,  &kList};
   return kCommands;
 }
 

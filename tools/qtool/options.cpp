@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <qtool/budget.hpp>
 #include <qtool/calibrate.hpp>
+#include <qtool/profile.hpp>
 #include <qtool/score.hpp>
 
 namespace cli {
@@ -252,7 +253,8 @@ qtool::DataRequest DataFlags::request(const GlobalOptions& global) const {
 void PlanFlags::bind(CLI::App& app) {
   const std::string group = "Plan";
   add_list(app, "-b,--budget", budgets,
-           "limits joined by commas: 4.5bits, 4.5bpw, 1.2MB, 25%size, 3Gbops, 20%bops, act=6bits "
+           "limits joined by commas: 4.5bits, 4.5bpw, 1.2MB, 25%size, 3Gbops, 20%bops, act=6bits, "
+           "peak=200kB, 5ms@PROFILE, 60%latency@PROFILE "
            "(repeatable)")
       ->group(group);
   app.add_option("-u,--uniform", uniform, "the same widths everywhere: w8a8, w4a8, w4")
@@ -287,7 +289,9 @@ void PlanFlags::bind(CLI::App& app) {
                        "compare predicted with measured noise on N random plans")
             ->check(CLI::Range(2, 100'000)));
   shape(app.add_option("--time", time, "time limit"));
-  shape(app.add_option("--profile", profile, "device profile"));
+  shape(app.add_option(
+      "--profile", profile,
+      "what a device allows and costs: a name (see `qtool list profiles`) or a file"));
   shape(app.add_option("--activation-mode", activation_mode, "static"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
@@ -312,16 +316,17 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--export", export_style, names_of(qtool::export_styles()));
   check_choice("--score", score, names_of(qtool::score_methods()));
   check_choice("--range", range, names_of(qtool::range_methods()));
-  check_choice("--target", target, names_of(qtool::targets()));
   if (optimizer != "auto") check_choice("--optimizer", optimizer, names_of(qtool::optimizers()));
   if (!time.empty())
     throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E103", "--time is not available")
         .hint("the search counts work, not seconds: leave --time out, or lower --score-samples");
-  if (!profile.empty()) {
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E103",
-                       "--profile is not available: there are no device profiles yet")
-        .hint("bits, bpw, size and bops budgets need none");
-  }
+  // A device is a target too: the runtime whose graphs it takes, and what it allows and costs.
+  const bool device = profile.empty() && qtool::is_profile(target) &&
+                      std::none_of(qtool::targets().begin(), qtool::targets().end(),
+                                   [&](const qtool::Target* t) { return t->name == target; });
+  if (!device) check_choice("--target", target, names_of(qtool::targets()));
+  std::optional<qtool::DeviceProfile> limits;
+  if (device || !profile.empty()) limits = qtool::load_profile(device ? target : profile);
   qtool::PlanRequest r;
   r.budgets = budgets;
   for (const std::string& budget : budgets) (void)qtool::parse_budget(budget);
@@ -340,8 +345,13 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.granularity = granularity;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
-  r.target = target;
-  r.signed_activations = signed_activations;
+  r.target = device ? limits->target : target;
+  if (limits) {
+    r.profile = device ? target : profile;
+    (void)qtool::find_target(r.target);
+    if (limits->weight_scale == "tensor") r.weight_scale = "tensor";
+  }
+  r.signed_activations = signed_activations || (limits && limits->symmetric_activations);
   r.keep_loud = !no_float_activations;
   r.score_samples = score_samples;
   r.effort = effort;

@@ -1,0 +1,66 @@
+// What a device allows and what it costs (layer plan).
+//
+//   DeviceProfile p = load_profile("mcu-int8");          // or a file
+//   double ms = p.layer_ms(site, 4, 8);
+//
+// A profile is a JSON file; tools/profiles/ are built in. docs/quantization.md describes its keys.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "qtool/plan.hpp"
+
+namespace qtool {
+
+struct DeviceProfile {
+  // Widths that the device's kernels take; kFloatBits for float.
+  struct Allowed {
+    std::vector<std::string> ops;  // "*": all
+    std::vector<int> weights, activations;
+  };
+  // Time of a layer: overhead + MACs / rate, of the row with its op, or "*", whose widths are the least
+  // that hold its own.
+  struct Cost {
+    std::string op;
+    int weights = 8, activations = 8;
+    double gmacs_per_second = 0, overhead_us = 0;
+  };
+  // A layer of one model as it was measured.
+  struct Measured {
+    std::string layer;
+    double float_ms = 0, integer_ms = 0;
+  };
+
+  std::string name, summary;
+  std::string target = "ort-cpu";  // whose graphs it runs
+  std::vector<Allowed> allowed;
+  bool symmetric_activations = false;
+  std::string weight_scale = "channel";  // or "tensor"
+  double conversion_ns = 0;              // per element between codes and floats
+  std::vector<Cost> costs;
+  // By `qtool profile`, of the model with this fingerprint: they go before `costs`.
+  std::string model_fingerprint;
+  std::vector<Measured> layers;
+  double other_float_ms = 0, other_integer_ms = 0;  // of all that is no layer
+
+  bool allows(std::string_view op, int weights, int activations) const;
+  // Milliseconds a sample. Throws Error{kUsage, QT-E118} when no row prices it.
+  double layer_ms(const LayerSite& site, int weights, int activations) const;
+  // Of everything that no width changes.
+  double other_ms(bool any_integer) const {
+    return any_integer ? other_integer_ms : other_float_ms;
+  }
+};
+
+// A built-in profile by name, or a file (".json"). Throws Error{kUsage}: QT-E118 unknown name (with the
+// nearest) or no such file, QT-E119 wrong content, naming the key.
+DeviceProfile load_profile(const std::string& name_or_file);
+DeviceProfile parse_profile(std::string_view json, const std::string& origin);
+std::string profile_json(const DeviceProfile& profile);
+
+// Names and summaries of the built-in ones.
+std::vector<std::pair<std::string, std::string>> built_in_profiles();
+bool is_profile(const std::string& name_or_file);
+
+}  // namespace qtool

@@ -1,0 +1,104 @@
+// Limits of budgets and devices on a small network with prices made up.
+#include <gtest/gtest.h>
+
+#include "qtool/assign.hpp"
+#include "qtool/memory.hpp"
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+
+namespace qtool {
+namespace {
+
+struct Net {
+  Net() {
+    model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 4, 8, 8] x, float[8, 4, 3, 3] w1, float[8, 8, 3, 3] w2, float[8, 10] w3) => (float[n, 10] y)
+{ a = Conv<pads = [1, 1, 1, 1]>(x, w1)  b = Relu(a)  c = Conv<pads = [1, 1, 1, 1]>(b, w2)  d = Relu(c)
+  p = GlobalAveragePool(d)  f = Flatten(p)  y = MatMul(f, w3) })");
+    Graph& g = model.graph;
+    const std::vector<ValueId> inputs = g.inputs;
+    g.inputs = {inputs[0]};
+    for (size_t i = 1; i < inputs.size(); ++i)
+      g.initializers[inputs[i]].data = Tensor(DType::kFloat, *g.value(inputs[i]).shape);
+    model = prepare(model);
+    sites = find_sites(model, find_target("ort-cpu"));
+    for (const LayerSite& site : sites.layers)
+      scores.groups.push_back({GroupKind::kWeights, site.name, {4, 8, kFloatBits}, {0.1, 0.01, 0}});
+  }
+  void score_activations() {
+    for (const ActivationSite& site : sites.activations) {
+      if (site.shares_with.empty())
+        scores.groups.push_back({GroupKind::kActivation, site.name, {4, 8}, {0.1, 0.01}});
+    }
+  }
+  Assignment assign(const std::string& budget, std::optional<DeviceProfile> profile = {}) const {
+    AssignOptions options;
+    options.limits = parse_budget(budget);
+    options.profile = std::move(profile);
+    return qtool::assign(model, sites, scores, options);
+  }
+  Model model;
+  Sites sites;
+  ScoreTable scores{"", "sqnr", 64, {}};
+};
+
+TEST(Limits, LatencyIsHeldByTheProfile) {
+  const Net net;
+  const auto file = std::filesystem::temp_directory_path() / "qtool_limits_test.json";
+  write_file_atomic(file, R"({"costs": [
+    {"op": "*", "weights": 8, "activations": 8, "gmacs_per_second": 4},
+    {"op": "*", "weights": "float", "activations": "float", "gmacs_per_second": 1}]})");
+  const std::string at = "%latency@" + file.string();
+  const Assignment free = net.assign("100" + at), half = net.assign("60" + at);
+  ASSERT_TRUE(free.latency_ms && half.latency_ms);
+  double whole = 0;
+  const DeviceProfile profile = load_profile(file.string());
+  for (const LayerSite& site : net.sites.layers)
+    whole += profile.layer_ms(site, kFloatBits, kFloatBits);
+  EXPECT_NEAR(*free.latency_ms, whole, 1e-9);
+  EXPECT_LE(*half.latency_ms, 0.6 * whole);
+  EXPECT_GT(half.loss, free.loss);
+  try {
+    net.assign("20" + at);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInfeasible);
+    EXPECT_NE(e.message().find("125.0 % of it"), std::string::npos) << e.message();
+  }
+  std::filesystem::remove(file);
+}
+
+TEST(Limits, PeakMemoryNarrowsWhatIsAliveTogether) {
+  Net net;
+  net.score_activations();
+  const Assignment free = net.assign("8bits");
+  ASSERT_GT(free.peak_bytes, 0);
+  const std::string limit = cat("8bits,peak=", free.peak_bytes * 3 / 4, "B");
+  const Assignment held = net.assign(limit);
+  EXPECT_LE(held.peak_bytes, free.peak_bytes * 3 / 4);
+  EXPECT_GT(held.loss, free.loss);
+  EXPECT_EQ(held.peak_bytes, peak_activation_bytes(live_sets(net.model, net.sites), held.plan));
+}
+
+TEST(Limits, WidthsThatADeviceDoesNotAllowAreNoChoices) {
+  const Net net;
+  const DeviceProfile only8 = parse_profile(
+      R"({"allowed": [{"ops": ["*"], "weights": [8], "activations": [8]}]})", "only8");
+  for (const LayerChoice& layer : net.assign("30bits", only8).plan.layers)
+    EXPECT_EQ(layer.weight_bits, 8);
+  try {
+    net.assign("5bits", only8);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), "QT-E501");
+  }
+}
+
+TEST(Limits, RandomPlansArePricedBySums) {
+  const Net net;
+  for (const auto& [plan, loss] : random_plans(net.model, net.sites, net.scores, {}, 20, 1))
+    EXPECT_NEAR(loss, predicted_loss(plan, net.scores), 1e-12);
+}
+
+}  // namespace
+}  // namespace qtool
