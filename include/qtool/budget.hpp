@@ -64,6 +64,9 @@ UniformChoice parse_uniform(std::string_view text);
 // "w4a8", "w4" or "float".
 std::string choice_text(UniformChoice choice);
 
+// Bits that a layer's weights take as stored: codes in their width, scales, its own codebook.
+int64_t stored_bits(const LayerSite& site, const LayerChoice& choice, const Model& model);
+
 // "tensor", "channel" or "block:N" as LayerChoice::scale_block. Throws Error{kUsage} QT-E117.
 int64_t parse_weight_scale(std::string_view text);
 // The same as parse_weight_scale reads it back.

@@ -29,6 +29,7 @@ struct CandidateOptions {
   std::vector<int> bits;
   std::string optimizer = "rtn";
   int64_t samples = 64;  // of the calibration data, for optimisers that need moments
+  std::vector<std::string> formats = {"uniform"};  // each width takes the one that suits the layer
   int threads = 1;
 };
 // All widths of a layer are solved on one Gram matrix and one factor. Optimisers that need moments are

@@ -73,7 +73,9 @@ struct FormatDef {
   std::span<const FormatOption> options = {};
   CodebookOf of = CodebookOf::kNone;
   Codebook (*codebook)(const CodebookRequest& request) = nullptr;  // nullptr: all integers
-  bool power_of_two_scales = false;  // of weights, and of activations in the whole model
+  bool free_levels = false;  // levels have no shape to keep: optimisers may move them
+  bool power_of_two_scales = false;
+  bool shifts_activations = false;  // activations have scales that are powers of two, too
   Subgroup (*subgroup)(const WeightFormat& format) = nullptr;  // nullptr: kChannel
   int64_t scale_block = 0;  // weights of a row that share a scale
   // Weights that one code stands for at a width; nullptr: 1.
@@ -83,6 +85,8 @@ std::span<const FormatDef* const> formats();
 
 // "name" or "name:option=value,…". Throws Error{kUsage}: QT-E134 for names, QT-E135 for options.
 WeightFormat parse_format(std::string_view text);
+// Several joined by commas; what has "=" before any ":" is one more option of the format before.
+std::vector<std::string> parse_formats(std::string_view text);
 // Throws Error{kUsage, QT-E136} when a format has no such width.
 void check_format_bits(const WeightFormat& format, int bits);
 Subgroup subgroup_of(const WeightFormat& format);

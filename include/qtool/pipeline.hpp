@@ -83,9 +83,10 @@ struct PlanRequest {
   std::vector<int> activation_bits = {8};
   std::vector<std::string> keep;
   std::string score = "auto", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
-  std::string weight_scale = "channel", granularity = "layer", format = "uniform";
+  std::string weight_scale = "channel", granularity = "layer", activation_mode = "static";
+  std::vector<std::string> formats = {"uniform"};  // candidates; the one of a uniform plan
   bool signed_activations = false;
-  bool keep_loud = true;  // uniform plans: what loud_activations finds stays in float
+  bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
   // samples that scores did not see; best: those plans are quantized for real.

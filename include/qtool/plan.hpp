@@ -95,6 +95,7 @@ struct LayerChoice {
   std::string name;
   int weight_bits = 8;      // 1 to 8, or kFloatBits
   int activation_bits = 8;  // of its input: 4 to 16, or kFloatBits
+  bool dynamic = false;     // the input's parameters are found at run time, per tensor; 8 bits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};
   int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
@@ -136,6 +137,12 @@ void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
 // that are powers of two where the format says so. Throws Error{kUsage, QT-E136} when the format has
 // no such width.
 void set_format(QuantPlan& plan, const WeightFormat& format);
+
+// Gives layers that would read codes their inputs' parameters at run time; everything else stays in
+// float. Layers that have no such form read floats, which a warning says.
+void set_dynamic(QuantPlan& plan, const Sites& sites, const Model& model);
+// Why a layer cannot find its input's parameters at run time; empty: it can.
+std::string why_not_dynamic(const Model& model, const LayerSite& site, const LayerChoice& choice);
 
 // Sizes that budgets speak of.
 struct PlanCost {

@@ -53,7 +53,7 @@ struct Quantized {
 // What the codes of a layer may be, and which of them share a scale.
 struct WeightGrid {
   std::shared_ptr<const Codebook> codebook;  // nullptr: all integers of the width
-  bool own_codebook = false;                 // fitted to this layer, so that it may still change
+  bool own_codebook = false;                 // its levels may still move
   bool power_of_two_scales = false;
   // Columns of a row that share a factor besides the row's scale (SYQ); 0: none.
   int64_t place_columns = 0;

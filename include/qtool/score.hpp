@@ -42,6 +42,8 @@ struct ScoreOptions {
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
   std::vector<int> activation_bits = {8};  // one entry: not searched, not scored
   std::string optimizer = "rtn";
+  std::vector<std::string> formats = {
+      "uniform"};  // each width is priced in the one that suits best
   std::string range_method = "mse";
   int64_t samples = 64;  // of the calibration data
   int threads = 1;

@@ -4,11 +4,14 @@
 
 namespace qtool {
 
-extern const FormatDef kUniform, kFixedPoint, kPowerOfTwo, kKmeans, kVector, kSyq;
+extern const FormatDef kUniform, kFixedPoint, kBlockFloat, kFloatE2, kMx, kPowerOfTwo, kApot,
+    kLogRoot, kKmeans, kPiecewise, kCompanding, kVector, kBinary, kTernary, kResidualBinary, kSyq;
 
 std::span<const FormatDef* const> formats() {
-  static const FormatDef* const kList[] = {&kUniform, &kFixedPoint, &kPowerOfTwo,
-                                           &kKmeans,  &kVector,     &kSyq};
+  static const FormatDef* const kList[] = {&kUniform, &kFixedPoint, &kBlockFloat,     &kFloatE2,
+                                           &kMx,      &kPowerOfTwo, &kApot,           &kLogRoot,
+                                           &kKmeans,  &kPiecewise,  &kCompanding,     &kVector,
+                                           &kBinary,  &kTernary,    &kResidualBinary, &kSyq};
   return kList;
 }
 
@@ -77,6 +80,21 @@ WeightFormat parse_format(std::string_view text) {
   if (colon == std::string_view::npos) return format;
   for (const std::string& part : split(text.substr(colon + 1), ',')) set_option(format, part);
   return format;
+}
+
+std::vector<std::string> parse_formats(std::string_view text) {
+  std::vector<std::string> parts;
+  for (const std::string& part : split(text, ',')) {
+    const size_t equals = part.find('=');
+    const bool option = equals != std::string::npos && part.find(':') > equals;
+    if (option && !parts.empty()) {
+      parts.back() += cat(",", part);
+    } else {
+      parts.push_back(part);
+    }
+  }
+  for (std::string& part : parts) part = parse_format(part).text();
+  return parts;
 }
 
 void check_format_bits(const WeightFormat& format, int bits) {

@@ -2,6 +2,7 @@
 
 #include "pipeline/contest.hpp"
 #include "pipeline/stages.hpp"
+#include "quantize/best_format.hpp"
 
 namespace qtool {
 namespace {
@@ -33,9 +34,48 @@ void check_widths(const std::vector<int>& widths, int lowest, int highest, std::
   }
 }
 
+bool uniform_only(const PlanRequest& request) {
+  return request.formats == std::vector<std::string>{"uniform"};
+}
+
+// Of the widths asked for, those that the formats have.
+std::vector<int> offered_widths(const PlanRequest& request) {
+  if (uniform_only(request)) {
+    check_widths(request.weight_bits, 2, 8, "weights");
+    return request.weight_bits;
+  }
+  if (request.granularity == "filter")
+    throw Error(ErrorKind::kUsage, "QT-E127", "--granularity filter is for uniform weights")
+        .hint("leave --formats out, or take --granularity layer");
+  const std::vector<int> widths = widths_of(request.formats, request.weight_bits);
+  if (widths.empty()) check_format_bits(parse_format(request.formats[0]), request.weight_bits[0]);
+  if (widths.size() < request.weight_bits.size())
+    log(LogLevel::kInfo, cat("the formats have ", widths.size(), " of the ",
+                             request.weight_bits.size(), " candidate widths"));
+  return widths;
+}
+
+// Remembers what it found: plans are made many times.
+std::function<std::string(const LayerSite&, int)> format_chooser(
+    const Prepared& p, const CalibrationTable& table, const std::vector<std::string>& formats) {
+  auto found = std::make_shared<std::map<std::pair<std::string, int>, std::string>>();
+  return [&p, &table, formats, found](const LayerSite& site, int bits) {
+    const auto [at, fresh] = found->try_emplace({site.name, bits});
+    if (fresh) {
+      const Tensor& weight = *p.model.graph.constant(p.model.graph.find(site.weight));
+      at->second =
+          best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, table);
+    }
+    return at->second;
+  };
+}
+
 Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
   const UniformChoice choice = parse_uniform(*request.uniform);
-  const WeightFormat format = parse_format(request.format);
+  if (request.formats.size() != 1)
+    throw Error(ErrorKind::kUsage, "QT-E127", "--formats goes with a budget")
+        .hint("give --format one for --uniform");
+  const WeightFormat format = parse_format(request.formats[0]);
   if (choice.weight_bits != kFloatBits) check_format_bits(format, choice.weight_bits);
   check_widths({choice.activation_bits}, 2, 16, "activations");
   Searched s;
@@ -45,8 +85,12 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
   set_format(s.assignment.plan, format);
-  if (request.keep_loud && choice.activation_bits < kFloatBits)
+  if (request.activation_mode == "dynamic") {
+    check_widths({choice.activation_bits}, 8, 8, "dynamic activations");
+    set_dynamic(s.assignment.plan, p.sites, p.model);
+  } else if (request.keep_loud && choice.activation_bits < kFloatBits) {
     keep_loud(p, *source_of(w, p.model), load_table(w), request, s.assignment.plan);
+  }
   return s;
 }
 
@@ -76,13 +120,13 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   for (int bits : request.activation_bits) activations += cat(" a", bits);
   const std::string key =
       cat(kVersion, " ", request.score, " ", request.optimizer, " ", request.range, " ",
-          scoring.samples, " ", request.target, activations);
+          scoring.samples, " ", request.target, " ", joined(request.formats), activations);
   ScoreTable known;
   if (std::filesystem::exists(w.file(kScores))) {
     ScoreTable old = load_scores(w.file(kScores));
     if (old.key == key && old.model_fingerprint == w.fingerprint) known = std::move(old);
   }
-  scoring.weight_bits = missing_widths(known, request.weight_bits);
+  scoring.weight_bits = missing_widths(known, candidates.bits);
   ScoreTable added;
   if (!scoring.weight_bits.empty()) {
     const WeightCandidates missing = some_widths(candidates, scoring.weight_bits);
@@ -93,7 +137,7 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   } else {
     log(LogLevel::kInfo, "scores are known from before");
   }
-  std::vector<int> all = request.weight_bits;
+  std::vector<int> all = candidates.bits;
   if (!known.groups.empty()) {
     for (int bits : known.groups[0].bits)
       if (known.groups[0].kind == GroupKind::kWeights &&
@@ -101,14 +145,15 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
         all.push_back(bits);
   }
   save_scores(joined_scores(known, added, all), w.file(kScores));
-  return joined_scores(known, added, request.weight_bits);
+  return joined_scores(known, added, candidates.bits);
 }
 
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
-  if (request.format != "uniform")
-    throw Error(ErrorKind::kUsage, "QT-E127", "--format goes with --uniform, not with a budget")
-        .hint("for example --uniform w3a8 --format kmeans");
-  check_widths(request.weight_bits, 2, 8, "weights");
+  if (request.activation_mode != "static")
+    throw Error(ErrorKind::kUsage, "QT-E127",
+                "--activation-mode dynamic goes with --uniform, not with a budget")
+        .hint("for example --uniform w8a8 --activation-mode dynamic");
+  const std::vector<int> widths = offered_widths(request);
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
@@ -124,8 +169,9 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   const CalibrationTable table = load_table(w);
   const WeightCandidates candidates =
       weight_candidates(p.model, p.sites, table, *source,
-                        {request.weight_bits, request.optimizer,
-                         samples_scored(p.sites, *source, request), request.threads});
+                        {widths, request.optimizer, samples_scored(p.sites, *source, request),
+                         request.formats, request.threads});
+  if (!uniform_only(request)) options.format_of = format_chooser(p, table, request.formats);
   s.scores = scores_of(p, w, table, candidates, *source, request);
   // Samples that scores do not look at, where there are any.
   const int64_t chunks = source->chunk_count();
@@ -165,9 +211,9 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);
   Searched s = request.uniform ? uniform(p, w, request) : search(p, w, request);
-  if (request.format != "uniform" && request.weight_scale != "channel")
+  if (!uniform_only(request) && request.weight_scale != "channel")
     throw Error(ErrorKind::kUsage, "QT-E127", "--weight-scale is for uniform weights")
-        .hint(cat("leave it out: format ", printable(request.format), " has its own scales"));
+        .hint("leave it out: other formats have their own scales");
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
   s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
   s.assignment.plan.model_fingerprint = w.fingerprint;

@@ -46,7 +46,8 @@ int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
 }
 
 // As stored in the fewest bits: codes, scales, and the layer's own codebook.
-double stored_format_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight) {
+int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice,
+                           const Tensor& weight) {
   const WeightFormat format = parse_format(choice.format);
   const int64_t dim = dim_of(format),
                 columns = layer.weights / std::max<int64_t>(layer.channels, 1);
@@ -54,21 +55,7 @@ double stored_format_bits(const LayerSite& layer, const LayerChoice& choice, con
   const int64_t block = format.def->scale_block;
   const int64_t scales = layer.channels * (block > 0 ? (columns + block - 1) / block : 1) +
                          place_scales(weight, subgroup_of(format));
-  return static_cast<double>(codes * choice.weight_bits + 32 * scales +
-                             codebook_bits(format, choice.weight_bits));
-}
-
-double stored_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight) {
-  if (choice.format != "uniform" && choice.weight_bits != kFloatBits)
-    return stored_format_bits(layer, choice, weight);
-  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
-  if (choice.weight_bits == kFloatBits) scales = 0;
-  if (choice.scale_block > 0) {
-    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
-    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
-  }
-  return static_cast<double>(layer.weights) * mean_bits(choice) +
-         32.0 * static_cast<double>(scales);
+  return codes * choice.weight_bits + 32 * scales + codebook_bits(format, choice.weight_bits);
 }
 
 // Values that share parameters share a width: the widest that a layer among their readers wants.
@@ -102,6 +89,8 @@ const LayerChoice* QuantPlan::layer(const std::string& name) const {
 }
 
 int QuantPlan::input_bits(const LayerSite& site) const {
+  const LayerChoice* choice = layer(site.name);
+  if (choice && choice->dynamic) return choice->activation_bits;
   return site.float_input.empty() ? activation_bits.at(site.input) : kFloatBits;
 }
 
@@ -151,6 +140,7 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
 void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) {
   bool any = scale_block <= 0;
   for (LayerChoice& layer : plan.layers) {
+    if (layer.format != "uniform") continue;  // it has its own scales
     const LayerSite& site = *sites.layer(layer.name);
     const bool fits = scale_block <= 0 || (site.matrix && plan.input_bits(site) == kFloatBits);
     layer.scale_block = fits ? scale_block : kChannelScale;
@@ -167,8 +157,26 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
     if (!layer.reason.empty() || layer.weight_bits == kFloatBits) continue;
     check_format_bits(format, layer.weight_bits);
     layer.format = format.text();
+    layer.scale_block = format.def->scale_block;
   }
-  plan.power_of_two_scales = format.def->power_of_two_scales;
+  plan.power_of_two_scales = format.def->shifts_activations;
+}
+
+int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Model& model) {
+  if (choice.weight_bits == kFloatBits) return 32 * layer.weights;
+  if (choice.format != "uniform")
+    return stored_format_bits(layer, choice, *model.graph.constant(model.graph.find(layer.weight)));
+  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
+  if (choice.scale_block > 0) {
+    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
+    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
+  }
+  int64_t codes = layer.weights * choice.weight_bits;
+  if (!choice.filter_bits.empty()) {
+    codes = 0;
+    for (int bits : choice.filter_bits) codes += layer.weights / layer.channels * bits;
+  }
+  return codes + 32 * scales;
 }
 
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model) {
@@ -183,10 +191,11 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * mean_bits(*choice);
-    stored += stored_bits(site, *choice, *model.graph.constant(model.graph.find(site.weight)));
+    stored += static_cast<double>(stored_bits(site, *choice, model));
     if (choice->weight_bits != kFloatBits &&
         codebooks.emplace(choice->format, choice->weight_bits).second)
-      stored += shared_codebook_bits(parse_format(choice->format), choice->weight_bits);
+      stored += static_cast<double>(
+          shared_codebook_bits(parse_format(choice->format), choice->weight_bits));
   }
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));

@@ -63,10 +63,10 @@ void read_widths(const std::filesystem::path& path, const Json& value, const Lay
 
 void read_layer(const std::filesystem::path& path, const Json& item, const Sites& sites,
                 QuantPlan& plan) {
-  check_keys(
-      path, item,
-      {"name", "weight_bits", "activation_bits", "weight_scale", "format", "method", "reason"},
-      "a layer");
+  check_keys(path, item,
+             {"name", "weight_bits", "activation_bits", "activation_mode", "weight_scale", "format",
+              "method", "reason"},
+             "a layer");
   if (!item.contains("name") || !item["name"].is_string()) bad(path, "a layer has no name");
   const std::string name = item["name"];
   const LayerSite* site = sites.layer(name);
@@ -86,9 +86,19 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   read_widths(path, item.value("weight_bits", Json(8)), *site, *layer);
   layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
                                    cat("activation_bits of '", printable(name), "'"));
-  layer->scale_block = parse_weight_scale(item.value("weight_scale", std::string("channel")));
+  const std::string mode = item.value("activation_mode", std::string("static"));
+  layer->dynamic = mode == "dynamic";
+  if (!layer->dynamic && mode != "static")
+    bad(path, cat("activation_mode of '", printable(name), "' is static or dynamic, not ",
+                  printable(mode, 40)));
+  if (layer->dynamic && layer->activation_bits != 8)
+    bad(path, cat("layer '", printable(name), "': dynamic activations have 8 bits"));
+  layer->scale_block = layer->format == "uniform"
+                           ? parse_weight_scale(item.value("weight_scale", std::string("channel")))
+                           : parse_format(layer->format).def->scale_block;
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
+  if (layer->dynamic) return;
   if (site->float_input.empty()) {
     plan.activation_bits[site->input] = layer->activation_bits;
   } else {
@@ -106,7 +116,9 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
         {"weight_bits", l.filter_bits.empty() ? bits_json(l.weight_bits) : Json(l.filter_bits)},
         {"activation_bits", bits_json(l.activation_bits)},
         {"method", l.method}};
-    if (l.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(l.scale_block);
+    if (l.scale_block != kChannelScale && l.format == "uniform")
+      item["weight_scale"] = weight_scale_text(l.scale_block);
+    if (l.dynamic) item["activation_mode"] = "dynamic";
     if (l.format != "uniform") item["format"] = l.format;
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));

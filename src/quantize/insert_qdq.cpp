@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "qtool/onnx.hpp"
-#include "quantize/weight_nodes.hpp"
+#include "quantize/dynamic_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -27,7 +27,8 @@ class Rewriter {
         activations_(activations),
         layers_(layers),
         style_(style),
-        weights_(model.graph, style) {}
+        weights_(model.graph, style),
+        dynamic_(model.graph, weights_) {}
 
   void run() {
     for (const LayerSite& site : sites_.layers) {
@@ -119,6 +120,7 @@ class Rewriter {
   }
 
   void layer(const LayerSite& site, const LayerResult& result) {
+    if (result.dynamic) return dynamic_.replace(site, result);
     const ValueId weight = dequantized_weight(site, result);
     Node& node = node_named(site.name);
     for (size_t i = 1; i < node.inputs.size(); ++i) {
@@ -200,6 +202,7 @@ class Rewriter {
   std::map<std::string, std::vector<Made>> made_;
   const ExportStyle& style_;
   WeightNodes weights_;
+  DynamicNodes dynamic_;
 };
 
 }  // namespace

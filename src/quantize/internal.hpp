@@ -25,6 +25,7 @@ inline const QParams* input_params(const LayerSite& site, const ActivationParams
 struct LayerResult {
   WeightCodes weight;
   int bits = 8;
+  bool dynamic = false;     // its input is quantized at run time
   std::vector<float> bias;  // empty: the layer has none
   std::string note;
 };

@@ -107,6 +107,18 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
     if (!node.reason.empty()) result.float_layers.emplace_back(node.name, node.reason);
 }
 
+// A plan may have been edited by hand.
+void check_dynamic(const Model& model, const Sites& sites, const QuantPlan& plan) {
+  for (const LayerChoice& choice : plan.layers) {
+    if (!choice.dynamic) continue;
+    const std::string why = why_not_dynamic(model, *sites.layer(choice.name), choice);
+    if (why.empty()) continue;
+    throw Error(ErrorKind::kUsage, "QT-E137",
+                cat("layer '", printable(choice.name), "' cannot be dynamic: ", why))
+        .hint("take its activation_mode out of the plan");
+  }
+}
+
 void set_metadata(Model& model, const std::string& key, const std::string& value) {
   std::erase_if(model.metadata, [&](const auto& item) { return item.first == key; });
   model.metadata.emplace_back(key, value);
@@ -119,6 +131,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const QuantizeOptions& options) {
   (void)find_target(options.target);
   const ExportStyle& style = find_export_style(options.export_style);
+  check_dynamic(model, sites, plan);
   const ActivationParams activations = activation_params(sites, plan, table);
   bool optimized = false;
   LayerResults layers =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool {
@@ -54,7 +55,7 @@ int64_t place_columns(const Tensor& weight, const LayerSite& site, Subgroup subg
 WeightGrid grid_of(const Tensor& weight, const LayerSite& site, const WeightFormat& format) {
   WeightGrid grid;
   grid.power_of_two_scales = format.def->power_of_two_scales;
-  grid.own_codebook = format.def->of == CodebookOf::kLayer;
+  grid.own_codebook = format.def->free_levels;
   grid.place_columns = place_columns(weight, site, subgroup_of(format));
   return grid;
 }
@@ -99,8 +100,8 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
   return grids;
 }
 
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
-                           const CalibrationTable& table) {
+WeightGrid weight_grid(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                       const CalibrationTable& table) {
   const WeightFormat format = parse_format(choice.format);
   WeightGrid grid = grid_of(weight, site, format);
   if (format.def->codebook) {
@@ -109,7 +110,12 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const La
       add_samples(weight, site, table, dim_of(format), samples);
     grid.codebook = make_codebook(format, choice.weight_bits, samples);
   }
-  return optimize_layer(weight, site, choice, table, grid);
+  return grid;
+}
+
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                           const CalibrationTable& table) {
+  return optimize_layer(weight, site, choice, table, weight_grid(weight, site, choice, table));
 }
 
 }  // namespace qtool

@@ -79,11 +79,19 @@ ValueId WeightNodes::in_place(const LayerSite& site, ValueId rows, DType dtype,
 ValueId WeightNodes::looked_up(const LayerSite& site, const WeightCodes& weight, DType type) {
   const Codebook& book = *weight.codebook;
   if (book.dim > 1) return vectors(site, weight, type);
-  const Shape& shape = weight.codes.shape();
+  return stored_codes(site, weight, weight.codes, type);
+}
+
+ValueId WeightNodes::stored_codes(const LayerSite& site, const WeightCodes& weight,
+                                  const Tensor& codes, DType type) {
+  if (!weight.codebook || stores_levels(*weight.codebook))
+    return add_initializer(g_, site.weight + "_quantized", stored_as(codes, type));
+  const Codebook& book = *weight.codebook;
+  const Shape& shape = codes.shape();
   Tensor indices(DType::kUint8, shape);
-  const auto codes = weight.codes.data<int8_t>();
-  for (size_t i = 0; i < codes.size(); ++i)
-    indices.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(book.index_of(codes.subspan(i, 1)));
+  const auto levels = codes.data<int8_t>();
+  for (size_t i = 0; i < levels.size(); ++i)
+    indices.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(book.index_of(levels.subspan(i, 1)));
   const ValueId stored = add_initializer(g_, site.weight + "_indices", stored_as(indices, type));
   const ValueId wide = node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, shape);
   set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
@@ -138,6 +146,22 @@ ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weigh
   return in_place(site, real, DType::kFloat, weight.codes.shape());
 }
 
+ValueId WeightNodes::with_blocks(const LayerSite& site, const WeightCodes& weight, DType type) {
+  const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
+  const Shape shape = {l.rows, l.columns()};
+  const auto blocks = static_cast<int64_t>(weight.scales.size()) / l.rows;
+  const Tensor rows = Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis));
+  const ValueId codes = stored_codes(site, weight, rows, type);
+  const DType code_type = g_.value(codes).dtype;
+  const ValueId scale = add_initializer(g_, site.weight + "_scale",
+                                        Tensor::of<float>({l.rows, blocks}, weight.scales));
+  const ValueId zero =
+      add_initializer(g_, site.weight + "_zero_point", Tensor(code_type, {l.rows, blocks}));
+  const ValueId real =
+      dequantize(site.weight + "_rows", {codes, scale, zero}, shape, 1, weight.block);
+  return in_place(site, real, DType::kFloat, weight.codes.shape());
+}
+
 ValueId WeightNodes::codes_of(const LayerSite& site, const LayerResult& layer,
                               const Tensor& codes) {
   const ValueId stored = add_initializer(g_, site.weight + "_quantized", codes);
@@ -152,9 +176,23 @@ ValueId WeightNodes::codes_of(const LayerSite& site, const LayerResult& layer,
   return node(site.weight + "_clipped", "Clip", {stored, low, high}, codes.dtype(), codes.shape());
 }
 
+ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer) {
+  constexpr QParams* kNoBytesWanted = nullptr;
+  const Tensor& codes = layer.weight.codes;
+  if (layer.weight.codebook && !stores_levels(*layer.weight.codebook))
+    return looked_up(site, layer.weight, stored_type(site, layer, kNoBytesWanted, style_));
+  const DType type = style_.packs ? stored_type(site, layer, kNoBytesWanted, style_) : DType::kInt8;
+  const ValueId stored = codes_of(site, layer, stored_as(codes, type));
+  if (type == DType::kInt8) return stored;
+  const ValueId wide = node(site.weight + "_bytes", "Cast", {stored}, DType::kInt8, codes.shape());
+  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt8));
+  return wide;
+}
+
 ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
   const DType type = stored_type(site, layer, input, style_);
   if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
+  if (layer.weight.block > 0 && !site.matrix) return with_blocks(site, layer.weight, type);
   const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
   const QuantizedWeight q = quantized_weight(site, layer, stored ? type : DType::kInt8);
   const ValueId codes =

@@ -13,6 +13,9 @@ class WeightNodes {
   // The real weight. `input`: parameters of what the layer reads; nullptr where it reads floats.
   ValueId append(const LayerSite& site, const LayerResult& layer, const QParams* input);
 
+  // The int8 codes alone, in the weight's shape; for layers with a scale by channel.
+  ValueId byte_codes(const LayerSite& site, const LayerResult& layer);
+
  private:
   ValueId node(const std::string& name, std::string type, std::vector<ValueId> inputs, DType dtype,
                const Shape& shape);
@@ -26,6 +29,11 @@ class WeightNodes {
   // [rows, positions, channels] as the weight has them.
   ValueId in_place(const LayerSite& site, ValueId rows, DType dtype, const Shape& shape);
   ValueId with_places(const LayerSite& site, const WeightCodes& weight, DType type);
+  // Scales by blocks of rows, of weights that are no matrices.
+  ValueId with_blocks(const LayerSite& site, const WeightCodes& weight, DType type);
+  // Codes of any shape as they are stored: themselves, or looked up.
+  ValueId stored_codes(const LayerSite& site, const WeightCodes& weight, const Tensor& codes,
+                       DType type);
   // Stored codes, clipped to their width where the style wants that seen.
   ValueId codes_of(const LayerSite& site, const LayerResult& layer, const Tensor& codes);
 

@@ -79,6 +79,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     const Tensor& weight = *g.constant(g.find(site.weight));
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
+    result.dynamic = choice.dynamic;
     result.weight = optimize_layer(weight, site, choice, table, grids.at(site.name));
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "qtool/exec.hpp"
+#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 #include "quantize/moments.hpp"
 
@@ -115,7 +116,9 @@ class Optimized {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     LayerCandidates found;
     found.codes.resize(options_.bits.size());
-    if (walk && site.column_product) {
+    if (!uniform_only()) {
+      solve_by_format(site, weight, walk, found);
+    } else if (walk && site.column_product) {
       solve_together(site, weight, *walk, found);
     } else {
       for (size_t i = 0; i < options_.bits.size(); ++i) {
@@ -130,6 +133,39 @@ class Optimized {
   }
 
  private:
+  bool uniform_only() const {
+    return std::ranges::all_of(options_.formats,
+                               [](const std::string& f) { return f == "uniform"; });
+  }
+
+  // Every width in the number format that suits the layer there.
+  void solve_by_format(const LayerSite& site, const Tensor& weight, const Walk* walk,
+                       LayerCandidates& found) {
+    const bool fitted = walk && site.column_product;
+    std::optional<qdq::ColumnReader> reader;
+    if (fitted) reader.emplace(node_of(model_, site), site, weight);
+    for (size_t i = 0; i < options_.bits.size(); ++i) {
+      if (options_.bits[i] == kFloatBits) continue;
+      LayerChoice choice{.name = site.name, .weight_bits = options_.bits[i]};
+      choice.format = best_format(weight, site, choice, options_.formats, table_);
+      choice.scale_block = parse_format(choice.format).def->scale_block;
+      choice.method = options_.optimizer;
+      found.codes[i] = fitted ? find_optimizer(options_.optimizer)
+                                    .optimize({.weight = weight,
+                                               .channel_axis = site.channel_axis,
+                                               .bits = choice.weight_bits,
+                                               .input_mean_square = {},
+                                               .scale_block = choice.scale_block,
+                                               .moments = &moments_of(site, *reader, *walk),
+                                               .threads = options_.threads,
+                                               .grid = weight_grid(weight, site, choice, table_)})
+                              : optimize_layer(weight, site, choice, table_);
+    }
+    if (fitted && site.takes_bias)
+      found.bias_shift =
+          shifts(site, weight, found, column_means(*reader, *walk, site, options_.threads));
+  }
+
   // The rows of all widths as one layer: [group][width][row], so that they share what is made of the
   // Gram matrix.
   void solve_together(const LayerSite& site, const Tensor& weight, const Walk& walk,

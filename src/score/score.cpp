@@ -46,9 +46,10 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
     if (m->name != options.method) continue;
     if (options.candidates || !m->needs_candidates)
       return m->run(model, sites, table, source, options);
-    const WeightCandidates candidates = weight_candidates(
-        model, sites, table, source,
-        {options.weight_bits, options.optimizer, options.samples, options.threads});
+    const WeightCandidates candidates =
+        weight_candidates(model, sites, table, source,
+                          {options.weight_bits, options.optimizer, options.samples, options.formats,
+                           options.threads});
     ScoreOptions with = options;
     with.candidates = &candidates;
     return m->run(model, sites, table, source, with);

@@ -3,14 +3,11 @@
 #include <cmath>
 
 #include "qtool/memory.hpp"
+#include "search/choice_of.hpp"
 #include "search/problem_builder.hpp"
 
 namespace qtool::search {
 namespace {
-
-int64_t scale_bits(const LayerSite& site, int bits) {
-  return bits == kFloatBits ? 0 : 32 * site.channels;
-}
 
 void check_measured(const DeviceProfile& profile, const std::string& fingerprint) {
   if (profile.layers.empty() || fingerprint.empty() || profile.model_fingerprint == fingerprint)
@@ -124,8 +121,8 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
 void ProblemBuilder::add_limit(const Limit& limit) {
   const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
   const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
-  const auto stored = [](const LayerSite& s, int bits) {
-    return s.weights * bits + scale_bits(s, bits);
+  const auto stored = [this](const LayerSite& s, int bits) {
+    return stored_bits(s, choice_of(s, bits, options_), model_);
   };
   const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
   switch (limit.kind) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "search/choice_of.hpp"
+
 namespace qtool::search {
 namespace {
 
@@ -107,6 +109,9 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   for (LayerChoice& layer : plan.layers) {
     layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
     layer.method = options_.method;
+    if (layer.reason.empty() && layer.filter_bits.empty())
+      layer.format = choice_of(*sites_.layer(layer.name), layer.weight_bits, options_).format;
+    layer.scale_block = parse_format(layer.format).def->scale_block;
   }
   plan.source = options_.source;
   return plan;

@@ -161,6 +161,12 @@ TEST(NumberFormat, TextReadsBack) {
   EXPECT_EQ(parse_format("vector:dim=4").text(), "vector");
 }
 
+TEST(NumberFormat, ListsKeepTheirOptions) {
+  EXPECT_EQ(parse_formats("uniform,syq:levels=binary,subgroup=row,kmeans"),
+            (std::vector<std::string>{"uniform", "syq:levels=binary,subgroup=row", "kmeans"}));
+  EXPECT_THROW(parse_formats("uniform,"), Error);
+}
+
 TEST(NumberFormat, RefusesWhatThereIsNot) {
   const auto code = [](const char* text, int bits) -> std::string {
     try {

@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
+#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool {
@@ -137,6 +139,69 @@ TEST(Exports, PackedCodesTakeTheBitsOfTheirWidth) {
   EXPECT_EQ(type_of("kmeans", 3, "w2_indices"), DType::kUint4);
   EXPECT_EQ(type_of("kmeans", 2, "w2_indices"), DType::kUint2);
   EXPECT_EQ(type_of("syq", 2, "w2_quantized"), DType::kInt2);
+}
+
+TEST(Dynamic, LayersFindTheirInputsParametersAtRunTime) {
+  Fixture f;
+  for (const ExportStyle* style : export_styles()) {
+    SCOPED_TRACE(style->name);
+    for (const char* format : {"uniform", "kmeans", "vector"}) {
+      QuantPlan plan = f.plan(parse_format(format), format == std::string("vector") ? 2 : 4);
+      set_dynamic(plan, f.sites, f.model);
+      const Quantized q =
+          quantize_model(f.model, f.sites, plan, f.table, f.source.get(), export_as(style->name));
+      const auto count = [&](std::string_view type) {
+        return std::count_if(q.model.graph.nodes.begin(), q.model.graph.nodes.end(),
+                             [&](const Node& n) { return n.type == type; });
+      };
+      EXPECT_EQ(count("MatMulInteger"), 2);  // transposed and plain
+      EXPECT_EQ(count("ConvInteger"), 2);    // one of them grouped
+      EXPECT_EQ(count("ConvTranspose"), 1);  // reads floats
+      const Feed feed = f.source->chunk(0).feed;
+      const Tensor want = Executor(f.model).run(feed)[0], have = Executor(q.model).run(feed)[0];
+      double signal = 0, noise = 0;
+      for (int64_t i = 0; i < want.size(); ++i) {
+        signal += want.number(i) * want.number(i);
+        noise += std::pow(want.number(i) - have.number(i), 2);
+      }
+      EXPECT_LT(noise, (format == std::string("vector") ? 0.8 : 0.1) * signal) << format;
+    }
+  }
+}
+
+TEST(Dynamic, PlansSayItLayerByLayer) {
+  Fixture f;
+  QuantPlan plan = f.plan(parse_format("uniform"), 8);
+  set_dynamic(plan, f.sites, f.model);
+  plan.model_fingerprint = "x";
+  const auto path = std::filesystem::temp_directory_path() / "qtool_dynamic_plan.json";
+  save_plan(plan, path);
+  const QuantPlan back = load_plan(path, f.sites, "x");
+  std::filesystem::remove(path);
+  EXPECT_TRUE(back.layer("conv1")->dynamic);
+  EXPECT_FALSE(back.layer("up")->dynamic);
+  EXPECT_EQ(back.input_bits(*f.sites.layer("conv1")), 8);
+  EXPECT_EQ(back.activation_bits, plan.activation_bits);
+  plan.layer("up")->dynamic = true;
+  EXPECT_THROW(quantize_model(f.model, f.sites, plan, f.table, nullptr, {}), Error);
+}
+
+TEST(BestFormat, IsTheOneOfLeastOutputErrorThatHasTheWidth) {
+  Fixture f;
+  const LayerSite& site = *f.sites.layer("conv2");
+  const Tensor& weight = *f.model.graph.constant(f.model.graph.find("w2"));
+  const std::vector<std::string> formats = {"uniform", "syq", "kmeans", "power-of-two"};
+  const auto best = [&](int bits) {
+    return best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, f.table);
+  };
+  EXPECT_EQ(best(3), "kmeans");
+  EXPECT_EQ(best(8), "uniform");  // the only one
+  EXPECT_EQ(best(1), best_format(weight, site, {.name = site.name, .weight_bits = 1},
+                                 {"kmeans", "syq"}, f.table));
+  EXPECT_EQ(widths_of({"syq", "power-of-two"}, {1, 2, 3, 8, kFloatBits}),
+            (std::vector<int>{1, 2, 3, kFloatBits}));
+  EXPECT_THROW(best_format(weight, site, {.name = site.name, .weight_bits = 8}, {"syq"}, f.table),
+               Error);
 }
 
 TEST(Exports, UnknownStylesAreNamed) {

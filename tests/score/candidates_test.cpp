@@ -9,7 +9,7 @@ using test::Fixture;
 
 WeightCandidates candidates_of(const Fixture& f, std::vector<int> bits, int threads = 1) {
   return weight_candidates(f.model, f.sites, f.table, *f.source,
-                           {std::move(bits), "cd", 256, threads});
+                           {std::move(bits), "cd", 256, {"uniform"}, threads});
 }
 
 // Solved together or alone, with other widths or threads: the same codes, but for ties that the order of

@@ -278,7 +278,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
   shape(app.add_option("--weight-scale", weight_scale,
                        "what gets its own scale: channel, tensor, block:N"));
-  shape(app.add_option("--formats", formats, "number formats: uniform"));
+  shape(app.add_option("--formats", formats,
+                       "number formats to choose from: uniform,kmeans,syq:levels=binary"));
   shape(app.add_option(
       "--format", format,
       "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
@@ -292,7 +293,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option(
       "--profile", profile,
       "what a device allows and costs: a name (see `qtool list profiles`) or a file"));
-  shape(app.add_option("--activation-mode", activation_mode, "static"));
+  shape(app.add_option("--activation-mode", activation_mode,
+                       "when activations get their parameters: static, dynamic (8 bits)"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
   app.add_option("--export", export_style, "style of the written model (see `qtool list exports`)")
@@ -309,10 +311,10 @@ std::string PlanFlags::shaping_flag() const {
 qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--granularity", granularity, {"layer", "filter"});
   (void)qtool::parse_weight_scale(weight_scale);
-  check_choice("--formats", formats, {"uniform"});
+  const std::vector<std::string> candidates = qtool::parse_formats(formats);
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
-  check_choice("--activation-mode", activation_mode, {"static"});
+  check_choice("--activation-mode", activation_mode, {"static", "dynamic"});
   check_choice("--export", export_style, names_of(qtool::export_styles()));
   check_choice("--score", score, names_of(qtool::score_methods()));
   check_choice("--range", range, names_of(qtool::range_methods()));
@@ -341,7 +343,9 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.score = score;
   r.solver = solver;
   r.weight_scale = weight_scale;
-  r.format = format;
+  r.formats = format == "uniform" ? candidates
+                                  : std::vector<std::string>{qtool::parse_format(format).text()};
+  r.activation_mode = activation_mode;
   r.granularity = granularity;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;

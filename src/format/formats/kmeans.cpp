@@ -11,8 +11,10 @@ extern const FormatDef kKmeans = {
     .min_bits = 1,
     .max_bits = 6,
     .of = CodebookOf::kLayer,
-    .codebook = [](const CodebookRequest& request) {
-      return rounded_codebook(kmeans_1d(request.samples, 1 << request.bits));
-    }};
+    .codebook =
+        [](const CodebookRequest& request) {
+          return rounded_codebook(kmeans_1d(request.samples, 1 << request.bits));
+        },
+    .free_levels = true};
 
 }  // namespace qtool

@@ -19,6 +19,7 @@ extern const FormatDef kFixedPoint = {
     .paper = "Q notation; arXiv 1903.08066",
     .min_bits = 2,
     .max_bits = 8,
-    .power_of_two_scales = true};
+    .power_of_two_scales = true,
+    .shifts_activations = true};
 
 }  // namespace qtool
