@@ -71,6 +71,34 @@ Rows solver_rows() {
   return rows;
 }
 
+std::string storage_text(const qtool::FormatDef& format) {
+  std::string text = format.scale_block > 0 ? cat("a scale for ", format.scale_block, " weights")
+                                            : "a scale a channel";
+  if (format.subgroup) text += " and a place in the kernel";
+  if (format.of == qtool::CodebookOf::kLayer) text += ", a codebook a layer";
+  if (format.of == qtool::CodebookOf::kModel) text += ", a codebook a model";
+  return text;
+}
+
+Rows format_rows() {
+  Rows rows;
+  for (const qtool::FormatDef* format : qtool::formats()) {
+    std::string name(format->name);
+    char separator = ':';
+    for (const qtool::FormatOption& option : format->options) {
+      name += cat(std::string(1, separator), option.name, "=");
+      for (size_t i = 0; i < option.values.size(); ++i) name += cat(i ? "|" : "", option.values[i]);
+      separator = ',';
+    }
+    const std::string bits = format->min_bits == format->max_bits
+                                 ? cat(format->min_bits)
+                                 : cat(format->min_bits, " to ", format->max_bits);
+    rows.emplace_back(name, cat(format->summary, "; ", bits, " bits; levels ", format->levels, "; ",
+                                storage_text(*format), "; ", format->paper));
+  }
+  return rows;
+}
+
 Rows reader_rows() {
   Rows rows;
   for (const qtool::ReaderInfo& reader : qtool::list_readers())
@@ -84,7 +112,7 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
       {"ranges", [] { return rows_of(qtool::range_methods()); }},
       {"scores", [] { return rows_of(qtool::score_methods()); }},
       {"solvers", solver_rows},
-      {"formats", [] { return rows_of(qtool::formats()); }},
+      {"formats", format_rows},
       {"optimizers", [] { return rows_of(qtool::optimizers()); }},
       {"exports", [] { return rows_of(qtool::export_styles()); }},
       {"profiles", qtool::built_in_profiles},
