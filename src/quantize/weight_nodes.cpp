@@ -176,6 +176,12 @@ ValueId WeightNodes::codes_of(const LayerSite& site, const LayerResult& layer,
   return node(site.weight + "_clipped", "Clip", {stored, low, high}, codes.dtype(), codes.shape());
 }
 
+ValueId WeightNodes::as_bytes(const LayerSite& site, ValueId codes, const Shape& shape) {
+  const ValueId wide = node(site.weight + "_bytes", "Cast", {codes}, DType::kInt8, shape);
+  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt8));
+  return wide;
+}
+
 ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer) {
   constexpr QParams* kNoBytesWanted = nullptr;
   const Tensor& codes = layer.weight.codes;
@@ -183,10 +189,7 @@ ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer)
     return looked_up(site, layer.weight, stored_type(site, layer, kNoBytesWanted, style_));
   const DType type = style_.packs ? stored_type(site, layer, kNoBytesWanted, style_) : DType::kInt8;
   const ValueId stored = codes_of(site, layer, stored_as(codes, type));
-  if (type == DType::kInt8) return stored;
-  const ValueId wide = node(site.weight + "_bytes", "Cast", {stored}, DType::kInt8, codes.shape());
-  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt8));
-  return wide;
+  return type == DType::kInt8 ? stored : as_bytes(site, stored, codes.shape());
 }
 
 ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
@@ -195,11 +198,16 @@ ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, con
   if (layer.weight.block > 0 && !site.matrix) return with_blocks(site, layer.weight, type);
   const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
   const QuantizedWeight q = quantized_weight(site, layer, stored ? type : DType::kInt8);
-  const ValueId codes =
-      stored ? codes_of(site, layer, q.codes) : looked_up(site, layer.weight, type);
+  ValueId codes = stored ? codes_of(site, layer, q.codes) : looked_up(site, layer.weight, type);
+  DType code_type = q.codes.dtype();
+  // onnxruntime (1.31) fuses 2-bit weights into integer kernels that do not take them; bytes it folds.
+  if (code_type == DType::kInt2 && input) {
+    codes = as_bytes(site, codes, q.codes.shape());
+    code_type = DType::kInt8;
+  }
   const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
   const ValueId zero =
-      add_initializer(g_, site.weight + "_zero_point", Tensor(q.codes.dtype(), q.scale.shape()));
+      add_initializer(g_, site.weight + "_zero_point", Tensor(code_type, q.scale.shape()));
   return dequantize(site.weight + "_dequantized", {codes, scale, zero}, layer.weight.codes.shape(),
                     q.scale.rank() > 0 ? q.axis : -1, q.block);
 }

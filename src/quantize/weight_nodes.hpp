@@ -26,6 +26,8 @@ class WeightNodes {
   ValueId looked_up(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId vectors(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId codebook(const Codebook& book);
+  // Narrower codes as int8.
+  ValueId as_bytes(const LayerSite& site, ValueId codes, const Shape& shape);
   // [rows, positions, channels] as the weight has them.
   ValueId in_place(const LayerSite& site, ValueId rows, DType dtype, const Shape& shape);
   ValueId with_places(const LayerSite& site, const WeightCodes& weight, DType type);
