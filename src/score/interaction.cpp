@@ -9,6 +9,7 @@ namespace qtool {
 extern const ScoreMethod kInteraction = {
     .name = "interaction",
     .summary = "sqnr that keeps the error vectors, for --solver quadratic",
+    .in_noise = true,
     .run = [](const Model& model, const Sites& sites, const CalibrationTable& table,
               const SampleSource& source, const ScoreOptions& options) {
       return scoring::one_at_a_time({"interaction", scoring::relative_noise, true}, model, sites,
