@@ -84,7 +84,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const QuantizeOptions& options);
 
 // An activation whose quantizer alone makes at least half of the noise that all quantizers of activations
-// (but those found before) make at the first output, where that is over −40 dB.
+// (but those found before) make at the outputs, where that is over −40 dB.
 struct LoudActivation {
   std::string name;            // with it go all values that share its parameters
   double noise = 0, rest = 0;  // relative noise power: it alone, and all others without it

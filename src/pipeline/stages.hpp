@@ -32,13 +32,16 @@ class Spread : public SampleSource {
  public:
   Spread(const SampleSource& source, int64_t samples) : source_(source) {
     const int64_t each = std::max<int64_t>(1, source.samples() / std::max<int64_t>(1, all()));
-    count_ = std::min(all(), (samples + each - 1) / each);
+    // Two at least: recordings begin with silence.
+    count_ = std::min(all(), std::max<int64_t>(2, (samples + each - 1) / each));
   }
   int64_t samples() const override {
     return source_.samples() * count_ / std::max<int64_t>(1, all());
   }
   int64_t chunk_count() const override { return count_; }
-  Batch chunk(int64_t index) const override { return source_.chunk(index * all() / count_); }
+  Batch chunk(int64_t index) const override {
+    return source_.chunk((2 * index + 1) * all() / (2 * count_));
+  }
   bool has_labels() const override { return source_.has_labels(); }
   std::string describe() const override { return source_.describe(); }
 

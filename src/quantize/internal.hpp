@@ -107,8 +107,8 @@ Tensor stored_as(const Tensor& codes, DType type);
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers, const ExportStyle& style = find_export_style("qdq"));
 
-// Distance of two models' outputs over chunks [first, last): relative noise power, or KL of the class
-// distributions where outputs are class scores.
+// Distance of two models' float outputs over chunks [first, last), summed over outputs: relative noise
+// power, or KL of the class distributions where outputs are class scores.
 enum class Distance { kNoise, kDivergence };
 double output_distance(const Model& reference, const Model& model, const SampleSource& source,
                        int64_t first, int64_t last, Distance kind, int threads);

@@ -22,35 +22,51 @@ double divergence(const float* p, const float* q, int64_t n) {
   return kl;
 }
 
+// Sums over chunks of one output.
+struct Sums {
+  double distance = 0, scale = 0;
+};
+
+Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
+  Sums sums;
+  if (want.dtype() != DType::kFloat || want.size() != have.size()) return sums;
+  const float *p = want.data<float>().data(), *q = have.data<float>().data();
+  if (kind == Distance::kDivergence && want.rank() == 2 && want.dim(1) > 1) {
+    for (int64_t r = 0; r < want.dim(0); ++r)
+      sums.distance += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
+    sums.scale = static_cast<double>(want.dim(0));
+    return sums;
+  }
+  for (int64_t k = 0; k < want.size(); ++k) {
+    const double off = static_cast<double>(p[k]) - q[k];
+    sums.distance += off * off;
+    sums.scale += static_cast<double>(p[k]) * p[k];
+  }
+  return sums;
+}
+
 }  // namespace
 
 double output_distance(const Model& reference, const Model& model, const SampleSource& source,
                        int64_t first, int64_t last, Distance kind, int threads) {
   const Executor a(reference), b(model);
-  std::vector<double> distance(static_cast<size_t>(last - first), 0), power(distance.size(), 0);
+  std::vector<std::vector<Sums>> chunks(static_cast<size_t>(last - first));
   parallel_for(threads, last - first, [&](int64_t c, int) {
     const Batch batch = source.chunk(first + c);
-    const Tensor want = a.run(batch.feed)[0], have = b.run(batch.feed)[0];
-    if (want.dtype() != DType::kFloat || want.size() != have.size() || want.size() == 0) return;
-    const float *p = want.data<float>().data(), *q = have.data<float>().data();
-    const auto i = static_cast<size_t>(c);
-    if (kind == Distance::kDivergence && want.rank() == 2 && want.dim(1) > 1) {
-      for (int64_t r = 0; r < want.dim(0); ++r)
-        distance[i] += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
-      power[i] += static_cast<double>(want.dim(0));
-      return;
-    }
-    for (int64_t k = 0; k < want.size(); ++k) {
-      distance[i] += (static_cast<double>(p[k]) - q[k]) * (static_cast<double>(p[k]) - q[k]);
-      power[i] += static_cast<double>(p[k]) * p[k];
-    }
+    const std::vector<Tensor> want = a.run(batch.feed), have = b.run(batch.feed);
+    for (size_t o = 0; o < want.size(); ++o)
+      chunks[static_cast<size_t>(c)].push_back(compare(want[o], have[o], kind));
   });
-  double total = 0, scale = 0;
-  for (size_t i = 0; i < distance.size(); ++i) {
-    total += distance[i];
-    scale += power[i];
+  double distance = 0;
+  for (size_t o = 0; !chunks.empty() && o < chunks[0].size(); ++o) {
+    Sums all;
+    for (const auto& chunk : chunks) {
+      all.distance += chunk[o].distance;
+      all.scale += chunk[o].scale;
+    }
+    distance += all.distance / std::max(all.scale, 1e-30);
   }
-  return total / std::max(scale, 1e-30);
+  return distance;
 }
 
 }  // namespace qtool::qdq
