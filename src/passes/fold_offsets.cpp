@@ -25,7 +25,10 @@ std::optional<Offset> offset_of(const Graph& g, const Node& node) {
         static_cast<int64_t>(other.shape->size()) != rank)
       continue;
     const int64_t axis = t->rank() - rank + 1;
-    if (t->size() != 1 && !(axis >= 0 && t->dim(axis) == t->size())) continue;
+    // One a channel, of a value that has these channels itself: more would be broadcasting.
+    if (t->size() != 1 &&
+        !(axis >= 0 && t->dim(axis) == t->size() && rank > 1 && (*other.shape)[1] == t->size()))
+      continue;
     Offset offset{node.inputs[1 - side], {t->data<float>().begin(), t->data<float>().end()}};
     for (float& v : offset.values) v = subtract ? -v : v;
     return offset;

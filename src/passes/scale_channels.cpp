@@ -18,7 +18,13 @@ bool keeps_factors(const Node& node) {
   return std::ranges::any_of(kTypes, [&](std::string_view type) { return is(node, type); });
 }
 
-// A layer whose weight and bias are constants of its own, channels of its result at axis 1.
+// Of the layer's weight: where its output channels lie.
+int64_t row_axis(const Node& node) {
+  const bool turned = is(node, "Gemm") && !attr_int(node, "transB", 0);
+  return is(node, "ConvTranspose") || turned ? 1 : 0;
+}
+
+// A layer whose weight and bias (one a channel) are constants of its own, channels of its result at axis 1.
 bool takes_factors(const Graph& g, const Uses& uses, const Node& node) {
   const auto own = [&](size_t slot) {
     const Tensor* t = slot < node.inputs.size() ? constant(g, node.inputs[slot]) : nullptr;
@@ -30,13 +36,12 @@ bool takes_factors(const Graph& g, const Uses& uses, const Node& node) {
     return false;
   const Tensor* bias = node.inputs.size() > 2 ? constant(g, node.inputs[2]) : nullptr;
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone;
-  return own(1) && (!biased || (own(2) && bias->rank() == 1));
+  return own(1) && (!biased || (own(2) && bias->rank() == 1 &&
+                                bias->size() == constant(g, node.inputs[1])->dim(row_axis(node))));
 }
 
-// The chain that makes `value`, up to the node that can take its factors.
-struct Chain {
-  std::vector<int32_t> nodes;  // from the value upwards; the last takes the factors
-};
+// The nodes that make a value, from it upwards; the last can take its factors.
+using Chain = std::vector<int32_t>;
 
 class Finder {
  public:
@@ -74,8 +79,11 @@ class Finder {
       const int32_t n = uses_.producer[index(v)];
       if (n < 0 || (v != value && !(is_private(v) && uses_.consumers[index(v)].size() == 1)))
         return std::nullopt;
+      // A constant with more channels than the value broadcasts it.
+      const auto& shape = g_.value(v).shape;
+      if (!shape || shape->size() < 2 || (*shape)[1] != channels) return std::nullopt;
       const Node& node = g_.nodes[static_cast<size_t>(n)];
-      chain.nodes.push_back(n);
+      chain.push_back(n);
       if (takes_factors(g_, uses_, node)) return chain;
       if (const int side = constant_operand(node, channels); side >= 0) {
         if (is(node, "Mul")) return chain;
@@ -134,7 +142,7 @@ void multiply(Tensor& t, int64_t axis, std::span<const float> factors) {
 // What makes the value takes the factors.
 void scale_chain(Graph& g, const Chain& chain, std::span<const float> factors) {
   const auto channels = static_cast<int64_t>(factors.size());
-  for (int32_t n : chain.nodes) {
+  for (int32_t n : chain) {
     Node& node = g.nodes[static_cast<size_t>(n)];
     if (keeps_factors(node)) continue;
     if (is(node, "Mul") || is(node, "Add")) {
@@ -151,9 +159,7 @@ void scale_chain(Graph& g, const Chain& chain, std::span<const float> factors) {
           add_initializer(g, cat(g.value(node.inputs[side]).name, "/scaled"), std::move(wide));
       continue;
     }
-    const bool turned = is(node, "Gemm") && !attr_int(node, "transB", 0);
-    multiply(g.initializers.at(node.inputs[1]).data, is(node, "ConvTranspose") || turned ? 1 : 0,
-             factors);
+    multiply(g.initializers.at(node.inputs[1]).data, row_axis(node), factors);
     if (node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone)
       multiply(g.initializers.at(node.inputs[2]).data, 0, factors);
   }

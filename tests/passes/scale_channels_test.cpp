@@ -3,16 +3,12 @@
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
+#include "support/random.hpp"
 
 namespace qtool {
 namespace {
 
-Tensor noise(Shape shape, uint64_t seed) {
-  Rng rng(seed);
-  Tensor t(DType::kFloat, std::move(shape));
-  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
-  return t;
-}
+using test::normal;
 
 // A model whose inputs but "x" become constants of noise.
 Model with_weights(const std::string& text) {
@@ -20,13 +16,13 @@ Model with_weights(const std::string& text) {
   uint64_t seed = 1;
   for (const ValueId v : std::vector<ValueId>(model.graph.inputs)) {
     const Value& value = model.graph.value(v);
-    if (value.name != "x") model.graph.initializers[v].data = noise(*value.shape, seed++);
+    if (value.name != "x") model.graph.initializers[v].data = normal(*value.shape, seed++);
   }
   return prepare(model);
 }
 
 void expect_equal(const Model& a, const Model& b, const Shape& shape) {
-  const Tensor x = noise(shape, 99);
+  const Tensor x = normal(shape, 99);
   const Tensor want = Executor(a).run({{"x", x}})[0], have = Executor(b).run({{"x", x}})[0];
   ASSERT_EQ(want.shape(), have.shape());
   for (int64_t i = 0; i < want.size(); ++i) EXPECT_NEAR(have.number(i), want.number(i), 1e-4) << i;
@@ -87,6 +83,29 @@ g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w) => (float y)
   EXPECT_THROW(scale_channels(shared, {{"a", factors(4)}}), Error);
 }
 
+// The constant has more channels than what it is added to or multiplied with.
+TEST(ScaleChannels, LeavesBroadcastChannelsAlone) {
+  const Model model = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 3, 4, 4] x, float[1, 3, 1, 1] w1, float[1, 4, 1, 1] b, float[2, 4, 3, 3] w2) => (float y)
+{ a = Conv(x, w1)  r = Relu(a)  s = Add(r, b)  y = Conv(s, w2) })");
+  EXPECT_TRUE(names(model).empty());
+  // A bias of one number for all columns cannot take a factor a column.
+  EXPECT_TRUE(names(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 5] x, float[6, 5] w1, float[1] b1, float[6, 3] w2) => (float y)
+{ a = Gemm <transB = 1> (x, w1, b1)  r = Relu(a)  y = Gemm(r, w2) })"))
+                  .empty());
+}
+
+TEST(FoldOffsets, LeaveBroadcastChannelsAlone) {
+  Model original = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 1, 4, 4] x, float[1, 3, 1, 1] b, float[2, 3, 3, 3] w) => (float y)
+{ h = HardSwish(x)  s = Add(h, b)  y = Conv(s, w) })");
+  Graph& g = original.graph;
+  g.initializers[g.find("b")].data = normal({1, 3, 1, 1}, 1);
+  g.initializers[g.find("w")].data = normal({2, 3, 3, 3}, 2);
+  expect_equal(original, prepare(original), {1, 1, 4, 4});
+}
+
 TEST(FoldOffsets, MovesAConstantIntoTheBiasesOfItsReaders) {
   const char* text = R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w, float[2, 4, 1, 1] v, float[2] c) => (float y, float z)
@@ -96,7 +115,7 @@ g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w, float[2, 4, 1, 1]
   uint64_t seed = 1;
   for (const ValueId v : std::vector<ValueId>(original.graph.inputs)) {
     const Value& value = original.graph.value(v);
-    if (value.name != "x") original.graph.initializers[v].data = noise(*value.shape, seed++);
+    if (value.name != "x") original.graph.initializers[v].data = normal(*value.shape, seed++);
   }
   const Model prepared = prepare(original);
   for (const Node& node : prepared.graph.nodes) EXPECT_FALSE(is(node, "Add"));
