@@ -1,7 +1,6 @@
 // Gemm and MatMul of floats: constant right-hand sides are packed once.
 #include <array>
 
-#include "exec/floats/erf.hpp"
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/rows.hpp"
 
@@ -56,45 +55,20 @@ class MatmulKernel : public Kernel {
 };
 
 // With a constant matrix on the right: rows of all batches are the pixels of one picture.
-class RowsKernel : public Kernel {
+class FloatRowsKernel : public RowsKernel {
  public:
-  RowsKernel(const dnnl::convolution_forward::primitive_desc& pd, const KernelRequest& request,
-             bool transposed, Shape output)
-      : name_(implementation(pd)),
-        output_(std::move(output)),
-        packed_(packed_rows(*request.constant(1), transposed, pd.weights_desc())),
-        gelu_(has_gelu(request.node)),
-        reads_constants_(request.constant(0) != nullptr) {
-    std::vector<Primitive::Argument> arguments{
-        {DNNL_ARG_SRC, pd.src_desc()},
-        {DNNL_ARG_DST, pd.dst_desc()},
-        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.raw()}};
+  FloatRowsKernel(const dnnl::convolution_forward::primitive_desc& pd, const KernelRequest& request,
+                  bool transposed, Shape output)
+      : RowsKernel(implementation(pd), request,
+                   packed_rows(*request.constant(1), transposed, pd.weights_desc()), DType::kFloat,
+                   std::move(output)) {
+    std::vector<Primitive::Argument> all = arguments(pd);
     if (request.has(2)) {
       bias_ = *request.constant(2);
-      arguments.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
+      all.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
     }
-    primitive_.emplace(dnnl::convolution_forward(pd), pd.scratchpad_desc(), std::move(arguments));
+    primitive_.emplace(dnnl::convolution_forward(pd), pd.scratchpad_desc(), std::move(all));
   }
-
-  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Tensor rows = inputs[0].plain();
-    outputs[0] = Array(Tensor::uninitialized(DType::kFloat, output_));
-    const void* const addresses[] = {rows.raw(), outputs[0].tensor.mutable_raw()};
-    primitive_->run(addresses);
-    if (gelu_)
-      floats::gelu_in_place(outputs[0].tensor.mutable_data<float>().data(),
-                            outputs[0].tensor.size());
-  }
-
-  std::string name() const override { return name_; }
-  bool reads_constants() const override { return reads_constants_; }
-
- private:
-  std::string name_;
-  Shape output_;
-  Tensor packed_, bias_;
-  bool gelu_, reads_constants_;
-  std::optional<Primitive> primitive_;
 };
 
 // The post-operations of the node; nothing when oneDNN lacks one.
@@ -143,7 +117,7 @@ std::unique_ptr<Kernel> make_rows(const KernelRequest& request, bool transposed)
   if (!pd) return nullptr;
   Shape output = a.shape;
   output.back() = shape.columns;
-  return std::make_unique<RowsKernel>(*pd, request, transposed, std::move(output));
+  return std::make_unique<FloatRowsKernel>(*pd, request, transposed, std::move(output));
 }
 
 Descriptor matrix(const Shape& shape, bool transposed) {

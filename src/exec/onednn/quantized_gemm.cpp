@@ -1,5 +1,4 @@
 // QGemm (com.microsoft) and QMatMul (qtool): u8 or s8 rows times a constant symmetric s8 matrix.
-#include "exec/floats/erf.hpp"
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/quantized.hpp"
 #include "exec/onednn/rows.hpp"
@@ -12,54 +11,31 @@ namespace {
 constexpr size_t kWeights = 3, kBias = 6, kResultScale = 7, kRow = 9;
 
 // A product by either of oneDNN's ways, its weights packed.
-class QuantizedGemmKernel : public Kernel {
+class QuantizedGemmKernel : public RowsKernel {
  public:
   template <typename PrimitiveDescriptor>
   QuantizedGemmKernel(const PrimitiveDescriptor& pd, const dnnl::primitive& primitive,
                       QuantizedAttributes attributes, const KernelRequest& request, Tensor packed,
                       Shape output)
-      : name_(implementation(pd)),
-        attributes_(std::move(attributes)),
-        output_(std::move(output)),
-        packed_(std::move(packed)),
-        gelu_(has_gelu(request.node)),
-        reads_constants_(request.constant(0) != nullptr) {
-    std::vector<Primitive::Argument> arguments{
-        {DNNL_ARG_SRC, pd.src_desc()},
-        {DNNL_ARG_DST, pd.dst_desc()},
-        {DNNL_ARG_WEIGHTS, pd.weights_desc(), packed_.raw()}};
+      : RowsKernel(implementation(pd), request, std::move(packed), attributes.parameters().result,
+                   std::move(output)),
+        attributes_(std::move(attributes)) {
+    std::vector<Primitive::Argument> all = arguments(pd);
     if (request.has(kBias)) {
       bias_ = bias_values(*request.constant(kBias), attributes_.parameters());
-      arguments.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
+      all.push_back({DNNL_ARG_BIAS, pd.bias_desc(), bias_.raw()});
     }
     if (request.has(kRow)) {
       row_ = *request.constant(kRow);
-      arguments.push_back({attributes_.row_argument(), attributes_.row_descriptor(), row_.raw()});
+      all.push_back({attributes_.row_argument(), attributes_.row_descriptor(), row_.raw()});
     }
-    attributes_.bind(arguments);
-    primitive_.emplace(primitive, pd.scratchpad_desc(), std::move(arguments));
+    attributes_.bind(all);
+    primitive_.emplace(primitive, pd.scratchpad_desc(), std::move(all));
   }
-
-  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Tensor source = inputs[0].plain();
-    outputs[0] = Array(Tensor::uninitialized(attributes_.parameters().result, output_));
-    const void* const addresses[] = {source.raw(), outputs[0].tensor.mutable_raw()};
-    primitive_->run(addresses);
-    if (gelu_)
-      floats::gelu_in_place(outputs[0].tensor.mutable_data<float>().data(),
-                            outputs[0].tensor.size());
-  }
-
-  std::string name() const override { return name_; }
-  bool reads_constants() const override { return reads_constants_; }
 
  private:
-  std::string name_;
   QuantizedAttributes attributes_;
-  Shape output_;
-  Tensor packed_, bias_, row_;
-  bool gelu_, reads_constants_;
-  std::optional<Primitive> primitive_;
+  Tensor row_;
 };
 
 struct Operands {

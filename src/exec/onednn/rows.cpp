@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "exec/floats/erf.hpp"
+#include "exec/onednn/kernels.hpp"
 #include "exec/onednn/window.hpp"
 
 namespace qtool::onednn {
@@ -25,6 +27,24 @@ std::optional<dnnl::convolution_forward::primitive_desc> rows_descriptor(
   } catch (const dnnl::error&) {
     return std::nullopt;
   }
+}
+
+RowsKernel::RowsKernel(std::string name, const KernelRequest& request, Tensor packed, DType result,
+                       Shape output)
+    : name_(std::move(name)),
+      packed_(std::move(packed)),
+      result_(result),
+      output_(std::move(output)),
+      gelu_(has_gelu(request.node)),
+      reads_constants_(request.constant(0) != nullptr) {}
+
+void RowsKernel::run(std::span<Array> inputs, std::span<Array> outputs) const {
+  const Tensor rows = inputs[0].plain();
+  outputs[0] = Array(Tensor::uninitialized(result_, output_));
+  const void* const addresses[] = {rows.raw(), outputs[0].tensor.mutable_raw()};
+  primitive_->run(addresses);
+  if (gelu_)
+    floats::gelu_in_place(outputs[0].tensor.mutable_data<float>().data(), outputs[0].tensor.size());
 }
 
 Tensor packed_rows(const Tensor& matrix, bool transposed, const Descriptor& weights) {
