@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "qtool/exec.hpp"
 #include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 #include "quantize/moments.hpp"
+#include "score/float_walk.hpp"
 
 namespace qtool {
 namespace {
@@ -15,64 +15,8 @@ constexpr int64_t kPositions = 4096, kGroupedPositions = 1024;
 // Coordinate descent over wide layers takes longer than all else and changes their prices by about as much
 // as everybody's: from this many rows · columns² on, what it starts from is priced.
 constexpr int64_t kWide = int64_t{1} << 25;
-// For the values of the float network over all chunks.
-constexpr int64_t kMemory = int64_t{384} << 20;
-
-const Node& node_of(const Model& model, const LayerSite& site) {
-  return *std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
-                       [&](const Node& n) { return n.name == site.name; });
-}
-
-// The float network over chunks of data, run up to one layer after another.
-class Walk {
- public:
-  Walk(const Model& model, const std::vector<const LayerSite*>& layers, const SampleSource& source,
-       int64_t chunks, int threads)
-      : threads_(threads) {
-    ExecOptions observed;
-    for (const LayerSite* site : layers) {
-      inputs_[site->name] = model.graph.value(node_of(model, *site).inputs[0]).name;
-      observed.observe.insert(inputs_[site->name]);
-    }
-    executor_.emplace(model, observed);
-    const int64_t each = std::max<int64_t>(peak_bytes(source.chunk(0).feed), 1);
-    states_.resize(static_cast<size_t>(std::clamp<int64_t>(kMemory / each, 1, chunks)));
-    parallel_for(threads, chunks_held(), [&](int64_t c, int) {
-      states_[static_cast<size_t>(c)] = executor_->start(source.chunk(c).feed);
-    });
-  }
-
-  int64_t chunks_held() const { return static_cast<int64_t>(states_.size()); }
-  int step_of(const LayerSite& site) const { return executor_->step_of(site.name); }
-  const std::string& input(const LayerSite& site) const { return inputs_.at(site.name); }
-  void advance_to(const LayerSite& site) {
-    parallel_for(threads_, chunks_held(), [&](int64_t c, int) {
-      executor_->advance(states_[static_cast<size_t>(c)], step_of(site));
-    });
-  }
-  Tensor value(const LayerSite& site, int64_t chunk) const {
-    return executor_->get(states_[static_cast<size_t>(chunk)], input(site));
-  }
-
- private:
-  int64_t peak_bytes(const Feed& feed) const {
-    State state = executor_->start(feed);
-    int64_t most = 0;
-    for (int step = 1; step <= executor_->step_count(); ++step) {
-      executor_->advance(state, step);
-      most = std::max(most, live_bytes(state));
-    }
-    return most;
-  }
-
-  int threads_;
-  std::map<std::string, std::string> inputs_;  // by layer
-  std::optional<Executor> executor_;
-  std::vector<State> states_;
-};
-
 // Mean of every column of a layer's input, [group][column], over evenly spaced positions.
-std::vector<std::vector<float>> column_means(const qdq::ColumnReader& reader, const Walk& walk,
+std::vector<std::vector<float>> column_means(const qdq::ColumnReader& reader, const FloatWalk& walk,
                                              const LayerSite& site, int threads) {
   const auto columns = static_cast<size_t>(reader.columns());
   const auto groups = static_cast<size_t>(reader.groups());
@@ -112,7 +56,7 @@ class Optimized {
   Optimized(const Model& model, const CalibrationTable& table, const CandidateOptions& options)
       : model_(model), table_(table), options_(options) {}
 
-  LayerCandidates candidates(const LayerSite& site, const Walk* walk) {
+  LayerCandidates candidates(const LayerSite& site, const FloatWalk* walk) {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     LayerCandidates found;
     found.codes.resize(options_.bits.size());
@@ -139,7 +83,7 @@ class Optimized {
   }
 
   // Every width in the number format that suits the layer there.
-  void solve_by_format(const LayerSite& site, const Tensor& weight, const Walk* walk,
+  void solve_by_format(const LayerSite& site, const Tensor& weight, const FloatWalk* walk,
                        LayerCandidates& found) {
     const bool fitted = walk && site.column_product;
     std::optional<qdq::ColumnReader> reader;
@@ -168,7 +112,7 @@ class Optimized {
 
   // The rows of all widths as one layer: [group][width][row], so that they share what is made of the
   // Gram matrix.
-  void solve_together(const LayerSite& site, const Tensor& weight, const Walk& walk,
+  void solve_together(const LayerSite& site, const Tensor& weight, const FloatWalk& walk,
                       LayerCandidates& found) {
     const qdq::ColumnReader reader(node_of(model_, site), site, weight);
     const InputMoments& moments = moments_of(site, reader, walk);
@@ -257,7 +201,7 @@ class Optimized {
 
   // Dense layers that read one value share its moments.
   const InputMoments& moments_of(const LayerSite& site, const qdq::ColumnReader& reader,
-                                 const Walk& walk) {
+                                 const FloatWalk& walk) {
     const std::string key = site.dense ? cat(walk.input(site), '\n', site.takes_bias) : "";
     if (site.dense && key == key_) return moments_;
     qdq::MomentOptions options;
@@ -301,7 +245,7 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
   int64_t chunks = 0, samples = 0;
   while (chunks < source.chunk_count() && samples < options.samples)
     samples += source.chunk(chunks++).samples;
-  Walk walk(model, layers, source, chunks, options.threads);
+  FloatWalk walk(model, layers, source, chunks, options.threads);
   std::stable_sort(layers.begin(), layers.end(), [&](const LayerSite* a, const LayerSite* b) {
     return walk.step_of(*a) < walk.step_of(*b);
   });
