@@ -107,11 +107,23 @@ Tensor stored_as(const Tensor& codes, DType type);
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers, const ExportStyle& style = find_export_style("qdq"));
 
-// Distance of two models' float outputs over chunks [first, last), summed over outputs: relative noise
-// power, or KL of the class distributions where outputs are class scores.
+// How far apart float outputs are, summed over outputs: relative noise power, or KL of the class
+// distributions where outputs are class scores.
 enum class Distance { kNoise, kDivergence };
-double output_distance(const Model& reference, const Model& model, const SampleSource& source,
-                       int64_t first, int64_t last, Distance kind, int threads);
+
+// A network's outputs over chunks [first, last), to hold others against; `source` must outlive it.
+class OutputReference {
+ public:
+  OutputReference(const Model& reference, const SampleSource& source, int64_t first, int64_t last,
+                  int threads);
+  double distance(const Model& model, Distance kind) const;
+
+ private:
+  const SampleSource& source_;
+  int64_t first_;
+  int threads_;
+  std::vector<std::vector<Tensor>> chunks_;
+};
 
 // Nodes that the target will run on codes, predicted from the written graph.
 int64_t predict_fused(const Model& model, const std::string& target);

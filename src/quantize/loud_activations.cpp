@@ -16,7 +16,10 @@ class Search {
  public:
   Search(const Model& model, const Sites& sites, const ActivationParams& params,
          const SampleSource& source, int threads)
-      : model_(model), sites_(sites), params_(params), source_(source), threads_(threads) {}
+      : model_(model),
+        sites_(sites),
+        params_(params),
+        float_(model, source, 0, source.chunk_count(), threads) {}
 
   // Of the values `owners` and all that share their parameters.
   double noise(std::span<const std::string> owners) const {
@@ -27,8 +30,7 @@ class Search {
       if (found != params_.end() && std::ranges::find(owners, owner) != owners.end())
         chosen.insert(*found);
     }
-    return output_distance(model_, insert_qdq(model_, sites_, chosen, {}), source_, 0,
-                           source_.chunk_count(), Distance::kNoise, threads_);
+    return float_.distance(insert_qdq(model_, sites_, chosen, {}), Distance::kNoise);
   }
 
   // The one of `owners` that makes half of `all`; empty: none does.
@@ -47,8 +49,7 @@ class Search {
   const Model& model_;
   const Sites& sites_;
   const ActivationParams& params_;
-  const SampleSource& source_;
-  int threads_;
+  OutputReference float_;
 };
 
 }  // namespace

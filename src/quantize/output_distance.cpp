@@ -29,8 +29,14 @@ struct Sums {
 
 Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
   Sums sums;
-  if (want.dtype() != DType::kFloat || want.size() != have.size()) return sums;
-  const float *p = want.data<float>().data(), *q = have.data<float>().data();
+  if (want.dtype() != DType::kFloat) return sums;
+  const float* p = want.data<float>().data();
+  if (want.size() != have.size()) {  // as many boxes as the network found: all of it is wrong
+    for (int64_t k = 0; k < want.size(); ++k) sums.scale += static_cast<double>(p[k]) * p[k];
+    sums.distance = sums.scale;
+    return sums;
+  }
+  const float* q = have.data<float>().data();
   if (kind == Distance::kDivergence && want.rank() == 2 && want.dim(1) > 1) {
     for (int64_t r = 0; r < want.dim(0); ++r)
       sums.distance += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
@@ -47,13 +53,22 @@ Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
 
 }  // namespace
 
-double output_distance(const Model& reference, const Model& model, const SampleSource& source,
-                       int64_t first, int64_t last, Distance kind, int threads) {
-  const Executor a(reference), b(model);
-  std::vector<std::vector<Sums>> chunks(static_cast<size_t>(last - first));
+OutputReference::OutputReference(const Model& reference, const SampleSource& source, int64_t first,
+                                 int64_t last, int threads)
+    : source_(source), first_(first), threads_(threads) {
+  const Executor executor(reference);
+  chunks_.resize(static_cast<size_t>(last - first));
   parallel_for(threads, last - first, [&](int64_t c, int) {
-    const Batch batch = source.chunk(first + c);
-    const std::vector<Tensor> want = a.run(batch.feed), have = b.run(batch.feed);
+    chunks_[static_cast<size_t>(c)] = executor.run(source.chunk(first + c).feed);
+  });
+}
+
+double OutputReference::distance(const Model& model, Distance kind) const {
+  const Executor executor(model);
+  std::vector<std::vector<Sums>> chunks(chunks_.size());
+  parallel_for(threads_, static_cast<int64_t>(chunks.size()), [&](int64_t c, int) {
+    const std::vector<Tensor>& want = chunks_[static_cast<size_t>(c)];
+    const std::vector<Tensor> have = executor.run(source_.chunk(first_ + c).feed);
     for (size_t o = 0; o < want.size(); ++o)
       chunks[static_cast<size_t>(c)].push_back(compare(want[o], have[o], kind));
   });

@@ -56,9 +56,9 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
   // One or two samples say little about two networks; samples with that much data are not overfitted.
   const int64_t judged =
       std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
+  const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
   const auto distance = [&](const LayerResults& layers) {
-    return output_distance(model, insert_qdq(model, sites, activations, layers), source,
-                           chunks - judged, chunks, kind, options.threads);
+    return reference.distance(insert_qdq(model, sites, activations, layers), kind);
   };
   const double before = distance(plain), after = distance(optimized);
   kept = after < before;
