@@ -4,16 +4,12 @@
 #include <limits>
 
 #include "qtool/calibrate.hpp"
+#include "support/random.hpp"
 
 namespace qtool {
 namespace {
 
-Tensor normals(Shape shape, uint64_t seed) {
-  Rng rng(seed);
-  Tensor t(DType::kFloat, std::move(shape));
-  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
-  return t;
-}
+using test::normal;
 
 // Samples [begin, end) of a tensor.
 Tensor slice(const Tensor& t, int64_t begin, int64_t end) {
@@ -41,7 +37,7 @@ void expect_equal(const ValueStats& a, const ValueStats& b) {
 class Shapes : public ::testing::TestWithParam<Shape> {};
 
 TEST_P(Shapes, AgreeWithPlainLoops) {
-  const Tensor x = normals(GetParam(), 7);
+  const Tensor x = normal(GetParam(), 7);
   ValueStats s;
   s.observe(x, x.dim(0));
   const int64_t channels = x.dim(1), inner = x.size() / (x.dim(0) * channels);
@@ -79,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(ValueStats, Shapes,
                                            Shape{1, 2, 3, 4, 5}, Shape{2, 3, 33, 33}));
 
 TEST(ValueStats, AreTheSameForAnyBatchSize) {
-  const Tensor x = normals({12, 5, 6, 6}, 11);
+  const Tensor x = normal({12, 5, 6, 6}, 11);
   ValueStats whole;
   whole.observe(x, 12);
   for (int64_t batch : {1, 3, 4, 5}) {
@@ -92,7 +88,7 @@ TEST(ValueStats, AreTheSameForAnyBatchSize) {
 }
 
 TEST(ValueStats, MergeToTheWhole) {
-  const Tensor x = normals({6, 4, 5}, 13);
+  const Tensor x = normal({6, 4, 5}, 13);
   ValueStats whole, left, right, empty;
   whole.observe(x, 6);
   left.observe(slice(x, 0, 4), 4);
@@ -117,12 +113,12 @@ TEST(ValueStats, KeepNoChannelsWithoutAxisOneOrWhenItsLengthVaries) {
   EXPECT_EQ(flat.sum, 6);
   scalar.observe(Tensor::scalar(2.f), 1);
   EXPECT_EQ(scalar.max, 2);
-  for (int64_t length : {4, 5, 4}) varying.observe(normals({1, length, 2}, 1), 1);
+  for (int64_t length : {4, 5, 4}) varying.observe(normal({1, length, 2}, 1), 1);
   EXPECT_TRUE(varying.channel_min.empty());
   EXPECT_TRUE(varying.channel_sum.empty());
-  other.observe(normals({1, 3}, 1), 1);
+  other.observe(normal({1, 3}, 1), 1);
   ValueStats four;
-  four.observe(normals({1, 4}, 1), 1);
+  four.observe(normal({1, 4}, 1), 1);
   other.merge(four);
   EXPECT_TRUE(other.channel_max.empty());
   EXPECT_TRUE(other.channel_sum.empty());
@@ -156,7 +152,7 @@ TEST(ValueStats, RefuseNaNAndCountInfinitiesAsZero) {
 
 TEST(ValueStats, TakeTheWholeValueWhereTheBatchIsNotAxisZero) {
   ValueStats s;
-  s.observe(normals({3, 4}, 1), 2);
+  s.observe(normal({3, 4}, 1), 2);
   EXPECT_EQ(s.samples, 2);
   EXPECT_EQ(s.count, 12);
   EXPECT_EQ(s.channel_min.size(), 4u);
@@ -177,7 +173,7 @@ TEST(ValueStats, ClampedForgetsWhatLiesOutside) {
 // shape, and the same bytes for any batch.
 TEST(ValueStats, HistogramsOfLargeValuesAreSampledAlike) {
   const Tensor x =
-      normals({12, 4, 37, 1000}, 5);  // 148,000 elements a sample: whole up to the eighth
+      normal({12, 4, 37, 1000}, 5);  // 148,000 elements a sample: whole up to the eighth
   ValueStats at_once, one_by_one;
   at_once.observe(x, 12);
   for (int64_t s = 0; s < 12; ++s) one_by_one.observe(slice(x, s, s + 1), 1);

@@ -5,16 +5,12 @@
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
+#include "support/random.hpp"
 
 namespace qtool {
 namespace {
 
-Tensor noise(Shape shape, uint64_t seed) {
-  Rng rng(seed);
-  Tensor t(DType::kFloat, std::move(shape));
-  for (float& v : t.mutable_data<float>()) v = static_cast<float>(rng.normal());
-  return t;
-}
+using test::normal;
 
 // Every output element must be its weight row times its position's columns.
 void expect_product(const std::string& call, const Shape& x_shape, const Shape& w_shape,
@@ -23,7 +19,7 @@ void expect_product(const std::string& call, const Shape& x_shape, const Shape& 
       "<ir_version: 8, opset_import: [\"\": 17]>\ng (float x, float w) => (float y) { y = ", call,
       " }"));
   const Node& node = model.graph.nodes[0];
-  const Tensor x = noise(x_shape, 1), w = noise(w_shape, 2);
+  const Tensor x = normal(x_shape, 1), w = normal(w_shape, 2);
   const Tensor want = eval_node(node, 17, std::vector<Tensor>{x, w})[0];
   LayerSite site;
   site.dense = w.rank() == 2;

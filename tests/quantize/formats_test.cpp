@@ -9,38 +9,19 @@
 #include "qtool/passes.hpp"
 #include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
+#include "support/calibrated_net.hpp"
 
 namespace qtool {
 namespace {
 
 // Convolutions (one with odd channels, one grouped, one transposed) and dense layers of both layouts.
-struct Fixture {
-  Model model;
-  Sites sites;
-  CalibrationTable table;
-  std::unique_ptr<SampleSource> source;
-
-  Fixture() {
-    model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+struct Fixture : test::CalibratedNet {
+  Fixture()
+      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[8] b1, float[8, 4, 3, 3] w2, float[8, 6, 2, 2] w3, float[5, 6] w4, float[5, 7] w5) => (float[n, 7] y)
 { [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)  [conv2] c2 = Conv <pads = [1, 1, 1, 1], group = 2> (r1, w2)
   [up] u = ConvTranspose (c2, w3)  [pool] p = GlobalAveragePool(u)  [flatten] f = Flatten(p)
-  [dense] d = Gemm <transB = 1> (f, w4)  [last] y = MatMul (d, w5) })");
-    Rng rng(7);
-    for (ValueId v : std::vector<ValueId>(model.graph.inputs)) {
-      const Value& value = model.graph.value(v);
-      if (value.name == "x") continue;
-      Tensor t(DType::kFloat, *value.shape);
-      for (float& w : t.mutable_data<float>()) w = static_cast<float>(rng.normal() * 0.3);
-      model.graph.initializers[v].data = t;
-    }
-    model = prepare(model);
-    sites = find_sites(model, find_target("ort-cpu"));
-    source = random_data(64, 1, {{"x", DType::kFloat, {-1, 3, 6, 6}}}, 1);
-    std::vector<std::string> names;
-    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-    table = calibrate(model, names, *source, {});
-  }
+  [dense] d = Gemm <transB = 1> (f, w4)  [last] y = MatMul (d, w5) })") {}
 
   QuantPlan plan(const WeightFormat& format, int bits, int activation_bits = 8) const {
     QuantPlan plan = uniform_plan(sites, {bits, activation_bits});

@@ -9,38 +9,19 @@
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
 #include "quantize/moments.hpp"
+#include "support/calibrated_net.hpp"
 
 namespace qtool {
 namespace {
 
 // A residual block with random weights and its calibration on random data.
-struct Fixture {
-  Model model;
-  Sites sites;
-  CalibrationTable table;
-  std::unique_ptr<SampleSource> source;
-
-  Fixture() {
-    model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+struct Fixture : test::CalibratedNet {
+  Fixture()
+      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[n, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 4, 3, 3] w2, float[5, 4] w3, float[5] b3) => (float[n, 5] y)
 { [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)  [conv2] c2 = Conv <pads = [1, 1, 1, 1]> (r1, w2)
   [add] s = Add(c2, r1)  [relu2] r2 = Relu(s)  [pool] p = GlobalAveragePool(r2)  [flatten] f = Flatten(p)
-  [dense] y = Gemm <transB = 1> (f, w3, b3) })");
-    Rng rng(7);
-    for (ValueId v : std::vector<ValueId>(model.graph.inputs)) {
-      const Value& value = model.graph.value(v);
-      if (value.name == "x") continue;
-      Tensor t(DType::kFloat, *value.shape);
-      for (float& w : t.mutable_data<float>()) w = static_cast<float>(rng.normal() * 0.3);
-      model.graph.initializers[v].data = t;
-    }
-    model = prepare(model);
-    sites = find_sites(model, find_target("ort-cpu"));
-    source = random_data(64, 1, {{"x", DType::kFloat, {-1, 3, 6, 6}}}, 1);
-    std::vector<std::string> names;
-    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-    table = calibrate(model, names, *source, {});
-  }
+  [dense] y = Gemm <transB = 1> (f, w3, b3) })") {}
 };
 
 double sqnr_db(const Model& reference, const Model& model, const SampleSource& source) {

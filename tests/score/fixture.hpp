@@ -6,15 +6,9 @@
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "qtool/score.hpp"
+#include "support/random.hpp"
 
 namespace qtool::test {
-
-inline Tensor normal(Shape shape, uint64_t seed, double scale = 1) {
-  Rng rng(seed);
-  Tensor t(DType::kFloat, std::move(shape));
-  for (float& v : t.mutable_data<float>()) v = static_cast<float>(scale * rng.normal());
-  return t;
-}
 
 // A model text whose inputs but x are weights, random of the declared shapes.
 struct Fixture {
