@@ -5,10 +5,12 @@
 //   parallel_for(threads, chunks, [&](int64_t chunk, int worker) { ... });
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -102,6 +104,32 @@ void parallel_ordered(int threads, int64_t count,
 // Set by SIGINT/SIGTERM; long loops call check_interrupted(), which throws Error{kInterrupted}.
 void request_interrupt() noexcept;
 void check_interrupted();
+
+// What a piece of work may take: time, which check_interrupted() looks at, and memory of tensors that are
+// alive at once. It holds for the thread of a Scope and for the threads that parallel_for starts there.
+class ResourceLimit {
+ public:
+  ResourceLimit(double seconds, int64_t bytes);  // 0: no limit
+  void check_time() const;                       // throws Error{kModel, QT-E341}
+  void take(int64_t bytes);  // throws Error{kModel, QT-E342} and has taken nothing then
+  void give(int64_t bytes) noexcept;
+  static const std::shared_ptr<ResourceLimit>& current();  // of this thread, or nullptr
+
+  class Scope {
+   public:
+    explicit Scope(std::shared_ptr<ResourceLimit> limit);
+    ~Scope();
+    Scope(const Scope&) = delete;
+
+   private:
+    std::shared_ptr<ResourceLimit> before_;
+  };
+
+ private:
+  double seconds_, end_;
+  int64_t bytes_;
+  std::atomic<int64_t> used_{0};
+};
 
 // --- log (stderr; stdout belongs to results) -----------------------------------------------------
 enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };

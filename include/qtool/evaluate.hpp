@@ -71,6 +71,8 @@ struct CaseResult {
 struct VerifyOptions {
   double rtol = 1e-3, atol = 1e-6;
   Backend backend = Backend::kOneDnn;
+  double seconds = 0;  // that one case may take; 0: no limit
+  int64_t bytes = 0;   // that its tensors may take at once; 0: no limit
 };
 // Never throws for what the case holds: an error becomes its status and reason.
 CaseResult verify_case(const std::filesystem::path& folder, const VerifyOptions& options);

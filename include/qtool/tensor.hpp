@@ -89,6 +89,9 @@ class Tensor {
   // Bytes owned elsewhere (a mapped file, a larger buffer), kept alive by `owner`; never written to.
   // Copied when their address does not suit the element type.
   static Tensor view(DType type, Shape shape, const void* bytes, std::shared_ptr<const void> owner);
+  // The same over a file mapped for reading, whose pages drop_pages() may give back.
+  static Tensor mapped(DType type, Shape shape, const void* bytes,
+                       std::shared_ptr<const void> file);
   template <typename T>
   static Tensor of(Shape shape, const std::vector<T>& values);
   template <typename T>
@@ -125,6 +128,10 @@ class Tensor {
   bool shares_bytes_with(const Tensor& other) const { return bytes_ && bytes_ == other.bytes_; }
   bool is_unique() const { return writable_ && owner_.use_count() == 1; }
 
+  // For whoever has read a weight and will not soon again: a mapped file's pages leave the memory of the
+  // process until they are read again. Other tensors keep theirs.
+  void drop_pages() const;
+
   // Element i of any numeric type as double / int64 (slow: for attributes, shapes, tests, references).
   double number(int64_t i) const;
   int64_t integer(int64_t i) const;
@@ -140,7 +147,7 @@ class Tensor {
   int64_t count_ = 0;
   std::shared_ptr<const void> owner_;
   const void* bytes_ = nullptr;
-  bool writable_ = false;
+  bool writable_ = false, mapped_ = false;
 };
 
 // DType of a C++ type: dtype_of<float>().

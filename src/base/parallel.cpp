@@ -61,11 +61,16 @@ void parallel_for(int threads, int64_t count, const std::function<void(int64_t, 
     return;
   }
   Work work(count, fn);
+  const auto& limit = ResourceLimit::current();
   {
     std::vector<std::jthread> helpers;
     helpers.reserve(static_cast<size_t>(workers - 1));
     try {
-      for (int w = 1; w < workers; ++w) helpers.emplace_back([&work, w] { work.drain(w); });
+      for (int w = 1; w < workers; ++w)
+        helpers.emplace_back([&work, &limit, w] {
+          const ResourceLimit::Scope scope(limit);
+          work.drain(w);
+        });
     } catch (const std::system_error&) {
       // No more threads to be had: those that run do the work.
     }

@@ -85,8 +85,9 @@ double now_seconds() {
 void request_interrupt() noexcept { interrupted.store(true, std::memory_order_relaxed); }
 
 void check_interrupted() {
-  if (!interrupted.load(std::memory_order_relaxed)) return;
-  throw Error(ErrorKind::kInterrupted, "QT-E990", "interrupted");
+  if (interrupted.load(std::memory_order_relaxed))
+    throw Error(ErrorKind::kInterrupted, "QT-E990", "interrupted");
+  if (const auto& limit = ResourceLimit::current()) limit->check_time();
 }
 
 }  // namespace qtool

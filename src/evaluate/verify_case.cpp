@@ -118,6 +118,7 @@ CaseResult verify_case(const fs::path& folder, const VerifyOptions& options) {
     result.status = status;
     result.reason = std::move(reason);
   };
+  const ResourceLimit::Scope limit(std::make_shared<ResourceLimit>(options.seconds, options.bytes));
   try {
     run_case(folder, options, result);
   } catch (const Mismatch& wrong) {

@@ -179,6 +179,9 @@ std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Arra
   }
   compiled.kernel = make_kernel(graph().nodes[static_cast<size_t>(step)], compiled.signature);
   s.kernel_name = compiled.kernel->name();
+  if (!compiled.kernel->reads_constants())
+    for (const Tensor* packed : constants)
+      if (packed) packed->drop_pages();
   if (s.compiled.size() == kMostCompiled) s.compiled.erase(s.compiled.begin());
   s.compiled.push_back(std::move(compiled));
   return s.compiled.back().kernel;

@@ -12,6 +12,7 @@ void Program::advance(Run& run, Tap* tap) const {
 }
 
 void Program::run_step(Run& run, int step, Tap* tap) const {
+  check_interrupted();
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
   const double begin = timing_ ? now_seconds() : 0;

@@ -36,14 +36,18 @@ Region parse_region(const onnx::TensorProto& proto) {
 }
 
 // Hash of hashes of fixed pieces: quick on many cores, the same on any number of them.
-std::string content_hash(std::string_view bytes) {
+std::string content_hash(const std::shared_ptr<const MappedFile>& file, std::string_view bytes) {
   constexpr size_t kPiece = size_t{4} << 20;
-  std::vector<uint64_t> hashes((bytes.size() + kPiece - 1) / kPiece);
+  std::vector<std::string> hashes((bytes.size() + kPiece - 1) / kPiece);
   parallel_for(default_threads(), static_cast<int64_t>(hashes.size()), [&](int64_t i, int) {
-    hashes[static_cast<size_t>(i)] = fnv1a(bytes.substr(static_cast<size_t>(i) * kPiece, kPiece));
+    const std::string_view piece = bytes.substr(static_cast<size_t>(i) * kPiece, kPiece);
+    hashes[static_cast<size_t>(i)] = sha256_hex(piece);
+    Tensor::mapped(DType::kUint8, {static_cast<int64_t>(piece.size())}, piece.data(), file)
+        .drop_pages();
   });
-  const char* raw = reinterpret_cast<const char*>(hashes.data());
-  return hex64(fnv1a({raw, hashes.size() * sizeof(uint64_t)}));
+  std::string all;
+  for (const std::string& hash : hashes) all += hash;
+  return sha256_hex(all);
 }
 
 size_t alignment_of(DType type) {
@@ -71,10 +75,10 @@ Tensor ExternalFolder::read(const onnx::TensorProto& proto, DType type, const Sh
                                bytes.size(), " bytes)"));
   const std::string_view data = bytes.substr(region.offset, length);
   record_ += cat(region.location, '\n', bytes.size(), ' ', region.offset, ' ', length, ' ',
-                 content_hash(data), '\n');
+                 content_hash(file, data), '\n');
   // Elements must lie on their own alignment in memory; files need not obey that.
   if (reinterpret_cast<uintptr_t>(data.data()) % alignment_of(type) == 0)
-    return Tensor::view(type, shape, data.data(), file);
+    return Tensor::mapped(type, shape, data.data(), file);
   Tensor copy = Tensor::uninitialized(type, shape);
   std::copy(data.begin(), data.end(), static_cast<char*>(copy.mutable_raw()));
   return copy;

@@ -154,6 +154,7 @@ class Finder {
       throw_model("QT-E350", cat(node_text(node), ": its weight ", quoted(g_.value(weight_id)),
                                  " holds NaN or infinity"));
     }
+    weight.drop_pages();
     site.macs = macs(node, op);
   }
 

@@ -1,6 +1,7 @@
 #include "tensor/buffer.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <bit>
 #include <cstdlib>
@@ -88,9 +89,7 @@ size_t capacity_of(size_t bytes) {
       .hint("use fewer threads, a smaller batch or a machine with more memory");
 }
 
-}  // namespace
-
-std::shared_ptr<void> allocate_bytes(int64_t bytes, Fill fill) {
+std::shared_ptr<void> allocate_unlimited(int64_t bytes, Fill fill) {
   const size_t wanted = bytes > 0 ? static_cast<size_t>(bytes) : 1;
   if (wanted < kRecycledBytes) {
     const size_t capacity = (wanted + kAlignment - 1) / kAlignment * kAlignment;
@@ -109,6 +108,27 @@ std::shared_ptr<void> allocate_bytes(int64_t bytes, Fill fill) {
     if (address == MAP_FAILED) throw_no_memory(bytes);
   }
   return {address, [capacity](void* p) { recycler().give({p, capacity}); }};
+}
+
+}  // namespace
+
+std::shared_ptr<void> allocate_bytes(int64_t bytes, Fill fill) {
+  std::shared_ptr<ResourceLimit> limit = ResourceLimit::current();
+  if (!limit) return allocate_unlimited(bytes, fill);
+  limit->take(bytes);
+  std::shared_ptr<void> memory = allocate_unlimited(bytes, fill);
+  void* const address = memory.get();
+  return {address, [memory = std::move(memory), limit = std::move(limit), bytes](void*) {
+            limit->give(bytes);
+          }};
+}
+
+void drop_mapped_pages(const void* address, size_t bytes) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(address) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(address) + bytes;
+  // Only advice: where the system refuses, the pages stay.
+  if (bytes >= kRecycledBytes) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 int64_t recyclable_bytes() { return recycler().idle_bytes(); }

@@ -45,7 +45,8 @@ Tensor::Tensor(Tensor&& other) noexcept
       count_(std::exchange(other.count_, 0)),
       owner_(std::move(other.owner_)),
       bytes_(std::exchange(other.bytes_, nullptr)),
-      writable_(std::exchange(other.writable_, false)) {
+      writable_(std::exchange(other.writable_, false)),
+      mapped_(std::exchange(other.mapped_, false)) {
   other.shape_.clear();
 }
 
@@ -57,6 +58,7 @@ Tensor& Tensor::operator=(Tensor&& other) noexcept {
   std::swap(owner_, moved.owner_);
   std::swap(bytes_, moved.bytes_);
   std::swap(writable_, moved.writable_);
+  std::swap(mapped_, moved.mapped_);
   return *this;
 }
 
@@ -98,6 +100,17 @@ Tensor Tensor::view(DType type, Shape shape, const void* bytes, std::shared_ptr<
   t.owner_ = std::move(owner);
   t.bytes_ = bytes;
   return t;
+}
+
+Tensor Tensor::mapped(DType type, Shape shape, const void* bytes,
+                      std::shared_ptr<const void> file) {
+  Tensor t = view(type, std::move(shape), bytes, std::move(file));
+  t.mapped_ = !t.writable_;
+  return t;
+}
+
+void Tensor::drop_pages() const {
+  if (mapped_) drop_mapped_pages(bytes_, static_cast<size_t>(bytes()));
 }
 
 Tensor Tensor::strings(Shape shape, std::vector<std::string> values) {

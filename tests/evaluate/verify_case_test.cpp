@@ -153,5 +153,36 @@ TEST_F(VerifyCase, FailsOnBrokenFoldersWithoutThrowing) {
   EXPECT_EQ(verify().status, Status::kFailed);
 }
 
+TEST_F(VerifyCase, ACaseStaysWithinItsTimeAndMemory) {
+  model(R"(g (int64[1] n) => (float[m] y) {
+    y = ConstantOfShape(n)
+  })");
+  const auto million = Tensor::of<int64_t>({1}, {1000000});
+  data(0, {million}, {Tensor(DType::kFloat, {1000000})});
+  EXPECT_EQ(verify().status, Status::kPassed) << verify().reason;
+  VerifyOptions small;
+  small.bytes = 3 << 20;
+  EXPECT_EQ(verify(small).status, Status::kFailed);
+  EXPECT_NE(verify(small).reason.find("take more than 3"), std::string::npos)
+      << verify(small).reason;
+  small.bytes = 16 << 20;
+  EXPECT_EQ(verify(small).status, Status::kPassed) << verify(small).reason;
+
+  model(R"(g (int64[1] n) => (int64[m] y) {
+    many = Constant <value = int64 {1000000000}> ()
+    on = Constant <value = bool {1}> ()
+    y = Loop (many, on, n) <body = b (int64 i, bool c, int64[1] v) => (bool k, int64[1] w) {
+      k = Identity(c)
+      w = Neg(v)
+    }>
+  })");
+  data(0, {million}, {million});
+  VerifyOptions quick;
+  quick.seconds = 0.2;
+  EXPECT_EQ(verify(quick).status, Status::kFailed);
+  EXPECT_NE(verify(quick).reason.find("more than 0.2 s"), std::string::npos)
+      << verify(quick).reason;
+}
+
 }  // namespace
 }  // namespace qtool

@@ -12,6 +12,7 @@ struct Options {
   std::vector<std::string> paths;
   qtool::VerifyOptions verify;
   std::string backend = "onednn";
+  std::string case_memory = "4GiB";
   bool strict = false;
   void bind(CLI::App& app) {
     app.add_option("PATH", paths,
@@ -20,6 +21,10 @@ struct Options {
     app.add_option("--rtol", verify.rtol, "allowed relative error")->check(CLI::NonNegativeNumber);
     app.add_option("--atol", verify.atol, "allowed absolute error")->check(CLI::NonNegativeNumber);
     app.add_option("--backend", backend, "onednn or reference");
+    app.add_option("--case-time", verify.seconds,
+                   "seconds that one case may take (0: any), looked at between nodes")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--case-memory", case_memory, "memory that the tensors of one case may take");
     app.add_flag("--strict", strict, "unsupported cases count as failed");
   }
 };
@@ -54,6 +59,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   check_choice("--backend", o.backend, {"onednn", "reference"});
   qtool::VerifyOptions options = o.verify;
   options.backend = o.backend == "reference" ? qtool::Backend::kReference : qtool::Backend::kOneDnn;
+  options.bytes = static_cast<int64_t>(parse_bytes(o.case_memory, "--case-memory"));
   const double begin = qtool::now_seconds();
   const std::vector<fs::path> cases = cases_in(o.paths);
   std::vector<CaseResult> results(cases.size());
