@@ -84,6 +84,11 @@ struct CalibrateOptions {
 CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
                            const SampleSource& source, const CalibrateOptions& options);
 
+// Ranks of values whose shape is not known to the model, as the first chunk of data has them.
+std::map<std::string, int64_t> observed_ranks(const Model& model, const SampleSource& source);
+// Makes them known: shapes of so many unknown dimensions.
+void set_ranks(Model& model, const std::map<std::string, int64_t>& ranks);
+
 // Channels of a value times a factor each, at least 1: all still fit into the range that they share, and
 // rounding to its steps costs the layers that read it `gain_db` less.
 struct Equalized {

@@ -32,7 +32,8 @@ struct Workspace {
   uint64_t seed = 0;
   // Channel factors that calibration chose, by value; its statistics are of the scaled model.
   std::map<std::string, std::vector<float>> channel_factors;
-  std::filesystem::path quantized;  // the last output of quantize; may be empty
+  std::map<std::string, int64_t> ranks;  // of values, where only the data tells them
+  std::filesystem::path quantized;       // the last output of quantize; may be empty
   std::filesystem::path file(const std::string& name) const { return root / name; }
 };
 // `given`, or the nearest `.qtool` upward from the current directory. Throws Error{kUsage, QT-E140}.

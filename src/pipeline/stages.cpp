@@ -21,6 +21,7 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
   }
   Prepared p;
   p.model = prepare(model);
+  set_ranks(p.model, w.ranks);
   if (!w.channel_factors.empty()) p.model = scale_channels(p.model, w.channel_factors);
   p.sites = find_sites(p.model, find_target(target));
   return p;
@@ -75,16 +76,18 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   const Model model = load_model(request.model);
   refuse_quantized(model);
   Model prepared = prepare(model);
-  const Sites sites = find_sites(prepared, *targets().front());
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  if (sites.layers.empty())
-    log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   DataRequest data = request.data;
   const auto source = open_source(data, prepared);
   Calibrated c;
   c.data = source->describe();
   Workspace& w = c.workspace;
+  w.ranks = observed_ranks(prepared, *source);
+  set_ranks(prepared, w.ranks);
+  const Sites sites = find_sites(prepared, *targets().front());
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  if (sites.layers.empty())
+    log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
   for (const Equalized& e : c.equalized) w.channel_factors[e.value] = e.factors;
   if (!c.equalized.empty()) prepared = scale_channels(prepared, w.channel_factors);
