@@ -8,6 +8,7 @@
 // src/ops/list.cpp.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -62,6 +63,11 @@ enum class QuantKind {
   kMovement,    // Reshape, Transpose, MaxPool …: output parameters are the input's
   kFunction,    // Tanh, Gelu …: a function of one value, on codes a table of 256 results
 };
+// An input that may be a weight although no kernel reads its codes: only its storage is codes.
+struct StoredInput {
+  int slot = -1;               // −1: none
+  std::string_view name = "";  // told apart by it where a node has several; else empty
+};
 struct QuantRule {
   QuantKind kind = QuantKind::kNone;
   int weight_input = -1;                          // kLinear
@@ -79,6 +85,9 @@ struct QuantRule {
   // kFunction, kActivation: inputs outside give the same result as the nearer end; nullptr: none do.
   std::pair<double, double> (*sensitive)(const Node&) = nullptr;
   int fill_input = -1;  // kMovement: the input that holds a value which is filled in (Pad)
+  std::array<StoredInput, 2> stored = {};
+  int64_t stored_axis = 0;  // of the stored inputs: one scale for an index of it
+  bool picks_rows = false;  // the output is rows of the stored input (Gather)
 };
 
 struct OpDef {

@@ -63,11 +63,24 @@ struct NodeSite {
   std::string reason;  // why it stays in float; empty when it runs on codes
 };
 
+// A weight that is codes only as it is stored and is made real before it is computed with: an embedding
+// table, weights of a recurrent cell, layers inside the bodies of If, Loop and Scan. It is rounded by itself;
+// searches give it 8 bits. `name` is its reader's, `input` is empty, `float_input` says why.
+struct StoredSite : LayerSite {
+  std::string node;         // of the main graph: the reader, or what carries its body
+  bool picks_rows = false;  // the reader picks rows, so that only those are made real
+  // What making it real at each run takes from static plans, which leave it in float; empty: next to nothing.
+  std::string cost = {};
+};
+
 struct Sites {
   std::vector<LayerSite> layers;  // in graph order
   std::vector<ActivationSite> activations;
   std::vector<NodeSite> nodes;
+  std::vector<StoredSite> stored;
   const LayerSite* layer(const std::string& name) const;
+  const StoredSite* stored_weight(const std::string& name) const;
+  bool stored_rows(const std::string& node) const;  // whether a node picks rows of one of `stored`
   const ActivationSite* activation(const std::string& name) const;
 };
 
@@ -111,11 +124,13 @@ struct QuantPlan {
   std::string model_fingerprint;
   std::string source;  // "uniform w4a8", "search 4.5bits", "edited"
   std::vector<LayerChoice> layers;
+  std::vector<LayerChoice> stored = {};        // of Sites::stored
   std::map<std::string, int> activation_bits;  // by value; layers' inputs and all other activations
   bool signed_activations = false;             // s8 symmetric rather than u8
   bool power_of_two_scales = false;            // of activations
   std::string range_method = "mse";
   LayerChoice* layer(const std::string& name);
+  const LayerChoice* stored_weight(const std::string& name) const;
   const LayerChoice* layer(const std::string& name) const;
   // Width of what a layer reads; kFloatBits where only its weights are codes.
   int input_bits(const LayerSite& site) const;
@@ -149,7 +164,7 @@ struct PlanCost {
   double mean_weight_bits = 0;      // code width over quantizable weights
   double mean_activation_bits = 0;  // weighted by tensor size
   double bits_per_weight = 0;       // stored, with scales, zero points, biases as stored
-  int64_t size_bytes = 0;           // all weights as stored
+  int64_t size_bytes = 0;           // all weights as stored, Sites::stored and constants among them
   double bops = 0;                  // Σ MACs · weight bits · activation bits
 };
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model);

@@ -37,6 +37,7 @@ struct Inspection {
   std::map<std::string, int64_t> operators;  // how many nodes of each type
   std::vector<LayerSite> layers;
   std::vector<NodeSite> nodes;
+  std::vector<StoredSite> stored;
 };
 // `model` as loaded, `sites` of it prepared.
 Inspection inspect(const Model& model, const Sites& sites);

@@ -259,7 +259,7 @@ std::vector<Tensor> eval_sequence_map(const Call& call) {
   return outputs;
 }
 
-constexpr QuantRule kControl{.reason = "subgraphs are not quantized"};
+constexpr QuantRule kControl{.reason = "values inside its body are not calibrated"};
 
 }  // namespace
 

@@ -95,7 +95,9 @@ constexpr QuantRule kPicks{.reason = "picks single elements by index; left in fl
 }  // namespace
 
 extern const OpDef kGather{
-    .type = "Gather", .eval = eval_gather, .quant = {.kind = QuantKind::kMovement}};
+    .type = "Gather",
+    .eval = eval_gather,
+    .quant = {.kind = QuantKind::kMovement, .stored = {{{0, ""}}}, .picks_rows = true}};
 extern const OpDef kGatherElements{
     .type = "GatherElements", .since = 11, .eval = eval_gather_elements, .quant = kPicks};
 extern const OpDef kGatherND{

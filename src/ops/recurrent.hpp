@@ -118,6 +118,8 @@ std::vector<Tensor> walk(const Call& call, const Recurrent& r, Begin&& begin, Ce
 }
 
 inline constexpr QuantRule kRecurrentRule{
-    .reason = "a loop over time that carries its state: no integer kernel"};
+    .reason = "a loop over time that carries its state: no integer kernel",
+    .stored = {{{1, "W"}, {2, "R"}}},  // [directions, gates · hidden, in]
+    .stored_axis = 1};
 
 }  // namespace qtool

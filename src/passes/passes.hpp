@@ -31,6 +31,8 @@ void expand_functions(Model& model);
 void fold_affine(Model& model, const std::set<std::string>& observe);
 // A constant that is added to what convolutions read moves into their biases.
 void fold_offsets(Model& model);
+// Weights inside the bodies of If, Loop and Scan become constants of the main graph, which bodies capture.
+void lift_weights(Model& model);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.
 void matmul_add_to_gemm(Model& model);
 // x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).

@@ -40,7 +40,7 @@ Model prepare(const Model& model) {
     fold(m, passes::Dequantized::kKeep);
     infer_shapes(m);
   } while (passes::fold_shapes(m));
-  run(m, {passes::remove_identities});
+  run(m, {passes::remove_identities, passes::lift_weights});
   const auto fold_affine = [](Model& folded) { passes::fold_affine(folded, {}); };
   run(m, {passes::fuse_hard_swish, fold_affine, passes::matmul_add_to_gemm, fold_affine});
   infer_shapes(m);

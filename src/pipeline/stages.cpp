@@ -86,7 +86,7 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   const Sites sites = find_sites(prepared, *targets().front());
   std::vector<std::string> names;
   for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  if (sites.layers.empty())
+  if (sites.layers.empty() && sites.stored.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
   for (const Equalized& e : c.equalized) w.channel_factors[e.value] = e.factors;

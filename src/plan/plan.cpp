@@ -16,7 +16,7 @@ namespace {
 
 // The choice that `keep` gives to a layer; nullptr when none matches. Later rules win.
 const UniformChoice* kept(const Sites& sites, const LayerSite& layer,
-                          const std::vector<std::pair<std::string, UniformChoice>>& keep) {
+                          const std::vector<Keep>& keep) {
   const UniformChoice* found = nullptr;
   for (const auto& [pattern, choice] : keep) {
     bool match = false;
@@ -32,6 +32,31 @@ const UniformChoice* kept(const Sites& sites, const LayerSite& layer,
     if (match) found = &choice;
   }
   return found;
+}
+
+// Fewer bits take more from a table than from a layer, whose errors average out.
+constexpr int kLeastStoredBits = 4;
+
+std::vector<LayerChoice> stored_choices(const Sites& sites, UniformChoice choice,
+                                        const std::vector<Keep>& keep) {
+  std::vector<LayerChoice> choices;
+  for (const StoredSite& site : sites.stored) {
+    if (!site.reason.empty()) continue;
+    LayerChoice stored{
+        .name = site.name, .weight_bits = choice.weight_bits, .activation_bits = kFloatBits};
+    if (choice.activation_bits != kFloatBits && !site.cost.empty()) {
+      stored.weight_bits = kFloatBits;
+      stored.reason =
+          cat(site.cost, "; weight-only plans have it in codes, and --keep NAME=w8 does");
+    }
+    if (const UniformChoice* k = kept(sites, site, keep)) {
+      stored.weight_bits = k->weight_bits;
+      stored.reason = "kept by --keep";
+    }
+    stored.weight_bits = std::max(stored.weight_bits, kLeastStoredBits);
+    choices.push_back(std::move(stored));
+  }
+  return choices;
 }
 
 // Scales that places in the kernel have besides the channels' own.
@@ -88,6 +113,12 @@ const LayerChoice* QuantPlan::layer(const std::string& name) const {
   return const_cast<QuantPlan*>(this)->layer(name);
 }
 
+const LayerChoice* QuantPlan::stored_weight(const std::string& name) const {
+  auto it = std::find_if(stored.begin(), stored.end(),
+                         [&](const LayerChoice& l) { return l.name == name; });
+  return it == stored.end() ? nullptr : &*it;
+}
+
 int QuantPlan::input_bits(const LayerSite& site) const {
   const LayerChoice* choice = layer(site.name);
   if (choice && choice->dynamic) return choice->activation_bits;
@@ -134,6 +165,7 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
   share_widths(sites, plan, wide);
   for (LayerChoice& layer : plan.layers)
     layer.activation_bits = plan.input_bits(*sites.layer(layer.name));
+  plan.stored = stored_choices(sites, choice, keep);
   return plan;
 }
 
@@ -146,6 +178,8 @@ void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) 
     layer.scale_block = fits ? scale_block : kChannelScale;
     any |= fits;
   }
+  for (LayerChoice& stored : plan.stored) stored.scale_block = std::max(scale_block, kChannelScale);
+  any |= !plan.stored.empty();
   if (any) return;
   throw Error(ErrorKind::kUsage, "QT-E129",
               "weights have scales in blocks only where a dense layer reads floats")
@@ -181,7 +215,7 @@ int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Mod
 
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model) {
   PlanCost cost;
-  double weights = 0, bits = 0, stored = 0, elements = 0, activation_bits = 0;
+  double weights = 0, bits = 0, stored = 0, stored_apart = 0, elements = 0, activation_bits = 0;
   std::set<std::string> seen;
   std::set<std::pair<std::string, int>> codebooks;  // of the whole model
   for (const LayerSite& site : sites.layers) {
@@ -202,6 +236,11 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     elements += n;
     activation_bits += n * plan.activation_bits.at(site.name);
   }
+  for (const StoredSite& site : sites.stored) {
+    const LayerChoice* choice = plan.stored_weight(site.name);
+    if (choice && seen.insert(site.weight).second)
+      stored_apart += static_cast<double>(stored_bits(site, *choice, model));
+  }
   double other = 0;  // biases and everything that is not quantized
   for (const auto& [id, initializer] : model.graph.initializers) {
     if (!seen.contains(model.graph.value(id).name))
@@ -210,7 +249,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   cost.mean_weight_bits = weights ? bits / weights : 0;
   cost.bits_per_weight = weights ? stored / weights : 0;
   cost.mean_activation_bits = elements ? activation_bits / elements : 0;
-  cost.size_bytes = static_cast<int64_t>(stored / 8 + other);
+  cost.size_bytes = static_cast<int64_t>((stored + stored_apart) / 8 + other);
   return cost;
 }
 

@@ -106,6 +106,24 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   }
 }
 
+void read_stored(const std::filesystem::path& path, const Json& item, const Sites& sites,
+                 QuantPlan& plan) {
+  check_keys(path, item, {"name", "weight_bits", "weight_scale", "reason"}, "a stored weight");
+  const std::string name = item.at("name");
+  const auto choice = std::find_if(plan.stored.begin(), plan.stored.end(),
+                                   [&](const LayerChoice& c) { return c.name == name; });
+  if (choice == plan.stored.end()) {
+    const StoredSite* site = sites.stored_weight(name);
+    bad(path, cat("stored weight '", printable(name), "' ",
+                  site ? "cannot be quantized: " + site->reason : "is not in the model"));
+  }
+  choice->weight_bits = bits_of(path, item.value("weight_bits", Json(8)), 2, 8,
+                                cat("weight_bits of '", printable(name), "'"));
+  choice->scale_block = std::max(
+      kChannelScale, parse_weight_scale(item.value("weight_scale", std::string("channel"))));
+  choice->reason = item.value("reason", std::string());
+}
+
 }  // namespace
 
 void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
@@ -123,6 +141,13 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));
   }
+  Json stored = Json::array();
+  for (const LayerChoice& s : plan.stored) {
+    Json item = {{"name", s.name}, {"weight_bits", bits_json(s.weight_bits)}};
+    if (s.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(s.scale_block);
+    if (!s.reason.empty()) item["reason"] = s.reason;
+    stored.push_back(std::move(item));
+  }
   Json activations = Json::object();
   for (const auto& [name, bits] : plan.activation_bits) activations[name] = bits_json(bits);
   const Json json = {{"schema", "qtool.plan/1"},
@@ -132,6 +157,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
                      {"signed_activations", plan.signed_activations},
                      {"power_of_two_scales", plan.power_of_two_scales},
                      {"layers", layers},
+                     {"stored", stored},
                      {"activations", activations}};
   write_file_atomic(path, json.dump(1) + "\n");
 }
@@ -146,7 +172,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
   }
   check_keys(path, json,
              {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
-              "power_of_two_scales", "layers", "activations"},
+              "power_of_two_scales", "layers", "stored", "activations"},
              "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
@@ -167,6 +193,8 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
           bits_of(path, bits, 2, 16, cat("activation '", printable(name), "'"));
     }
     for (const Json& item : layers) read_layer(path, item, sites, plan);
+    for (const Json& item : json.value("stored", Json::array()))
+      read_stored(path, item, sites, plan);
     return plan;
   } catch (const Json::exception& e) {
     bad(path, cat("a value has the wrong type: ", printable(e.what())));

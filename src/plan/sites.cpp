@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "plan/code_regions.hpp"
+#include "plan/stored_sites.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
@@ -26,6 +27,7 @@ class Finder {
 
   Sites run() {
     for (const Node& node : g_.nodes) parts_.push_back(visit(node));
+    sites_.stored = plan::find_stored(model_, sites_.layers);
     const plan::Regions regions = plan::find_regions(g_, uses_, parts_, behind_);
     for (ValueId v : in_graph_order(regions.quantized)) activation(v, regions);
     for (size_t n = 0; n < g_.nodes.size(); ++n) node_site(n, regions);
@@ -242,7 +244,7 @@ class Finder {
     const OpDef* op = op_of(model_, node);
     const Part part = parts_[n].part;
     if (!op || part == Part::kLayer || part == Part::kWeights || only_integers(node) ||
-        op->quant.kind == QuantKind::kActivation)
+        op->quant.kind == QuantKind::kActivation || sites_.stored_rows(node.name))
       return;
     NodeSite site{node.name, node.type, regions.reasons[n]};
     if (part == Part::kFunction && !runs_function(node, *op, regions))
@@ -280,6 +282,17 @@ const LayerSite* Sites::layer(const std::string& name) const {
   auto it = std::find_if(layers.begin(), layers.end(),
                          [&](const LayerSite& l) { return l.name == name; });
   return it == layers.end() ? nullptr : &*it;
+}
+
+const StoredSite* Sites::stored_weight(const std::string& name) const {
+  auto it = std::find_if(stored.begin(), stored.end(),
+                         [&](const StoredSite& s) { return s.name == name; });
+  return it == stored.end() ? nullptr : &*it;
+}
+
+bool Sites::stored_rows(const std::string& node) const {
+  return std::ranges::any_of(stored,
+                             [&](const StoredSite& s) { return s.node == node && s.picks_rows; });
 }
 
 const ActivationSite* Sites::activation(const std::string& name) const {

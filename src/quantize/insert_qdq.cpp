@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/onnx.hpp"
 #include "quantize/dynamic_nodes.hpp"
+#include "quantize/table_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -28,11 +30,15 @@ class Rewriter {
         layers_(layers),
         style_(style),
         weights_(model.graph, style),
-        dynamic_(model.graph, weights_) {}
+        dynamic_(model.graph, weights_),
+        tables_(model.graph) {}
 
   void run() {
     for (const LayerSite& site : sites_.layers) {
       if (auto it = layers_.find(site.name); it != layers_.end()) layer(site, it->second);
+    }
+    for (const StoredSite& site : sites_.stored) {
+      if (auto it = layers_.find(site.name); it != layers_.end()) stored(site, it->second);
     }
     for (const ActivationSite& site : sites_.activations) {
       if (auto it = activations_.find(site.name); it != activations_.end())
@@ -134,6 +140,14 @@ class Rewriter {
     again.inputs[2] = bias;
   }
 
+  void stored(const StoredSite& site, const LayerResult& result) {
+    if (site.picks_rows) return tables_.replace(site, result);
+    const ValueId weight = dequantized_weight(site, result);
+    Node& node = node_named(site.node);
+    std::replace(node.inputs.begin(), node.inputs.end(), g_.find(site.weight), weight);
+    rename_captures(node, site.weight, g_.value(weight).name);
+  }
+
   // Layers that share a weight and its width share its codes.
   ValueId dequantized_weight(const LayerSite& site, const LayerResult& result) {
     for (const auto& [codes, scales, value] : made_[site.weight]) {
@@ -203,6 +217,7 @@ class Rewriter {
   const ExportStyle& style_;
   WeightNodes weights_;
   DynamicNodes dynamic_;
+  TableNodes tables_;
 };
 
 }  // namespace
@@ -213,9 +228,12 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
                           [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
   int narrowest = 8;
   for (const auto& [name, layer] : layers) {
-    const LayerSite& site = *sites.layer(name);
+    wide |= layer.weight.block > 0;
+    const StoredSite* stored = sites.stored_weight(name);
+    if (stored && stored->picks_rows) continue;
+    const LayerSite& site = stored ? *stored : *sites.layer(name);
     const int bits = dtype_bits(stored_type(site, layer, input_params(site, activations), style));
-    wide |= layer.weight.block > 0 || bits < 8;
+    wide |= bits < 8;
     narrowest = std::min(narrowest, bits);
   }
   const int64_t needed = narrowest == 2 ? kTwoBitOpset : wide ? kWideOpset : 0;

@@ -34,12 +34,16 @@ using LayerResults = std::map<std::string, LayerResult>;  // by layer name
 LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
                               const CalibrationTable& table, const ActivationParams& activations,
                               const QuantizeOptions& options);
+// The weights of Sites::stored, by their names, each rounded by itself.
+LayerResults quantize_stored(const Model& model, const Sites& sites, const QuantPlan& plan,
+                             const CalibrationTable& table, const QuantizeOptions& options);
 // Layer by layer over the first `chunks` chunks of data, each on the inputs that the quantized layers
-// before it leave; with bias correction when `options` ask for it.
+// before it leave, and on `stored` weights; with bias correction when `options` ask for it.
 LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
                                   const CalibrationTable& table,
-                                  const ActivationParams& activations, const SampleSource& source,
-                                  int64_t chunks, const QuantizeOptions& options);
+                                  const ActivationParams& activations, const LayerResults& stored,
+                                  const SampleSource& source, int64_t chunks,
+                                  const QuantizeOptions& options);
 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
@@ -103,7 +107,7 @@ DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams
 // Codes or indices in another type that holds them.
 Tensor stored_as(const Tensor& codes, DType type);
 
-// The graph with Q/DQ pairs.
+// The graph with Q/DQ pairs. `layers`: those of Sites::stored, too.
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers, const ExportStyle& style = find_export_style("qdq"));
 

@@ -32,7 +32,8 @@ constexpr int64_t kLeastJudged = 8;
 // float than those of layers that were each rounded by themselves.
 LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& plan,
                       const CalibrationTable& table, const ActivationParams& activations,
-                      const SampleSource& source, const QuantizeOptions& options, bool& kept) {
+                      const LayerResults& stored, const SampleSource& source,
+                      const QuantizeOptions& options, bool& kept) {
   const LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
   const int64_t chunks = source.chunk_count();
   const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
@@ -45,8 +46,8 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
                                 "calibrate with more data"));
     return plain;
   }
-  LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, source,
-                                                chunks - held_out, options);
+  LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, stored,
+                                                source, chunks - held_out, options);
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
   // samples say less than the noise.
   const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
@@ -57,7 +58,8 @@ LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& p
   const int64_t judged =
       std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
   const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
-  const auto distance = [&](const LayerResults& layers) {
+  const auto distance = [&](LayerResults layers) {
+    layers.insert(stored.begin(), stored.end());
     return reference.distance(insert_qdq(model, sites, activations, layers), kind);
   };
   const double before = distance(plain), after = distance(optimized);
@@ -97,6 +99,19 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
                                corrected && !layer.bias.empty(), layer.note});
     }
   }
+  for (const StoredSite& site : sites.stored) {
+    const LayerChoice* choice = plan.stored_weight(site.name);
+    if (const auto at = layers.find(site.name); at != layers.end()) {
+      const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+      result.layers.push_back({site.name, site.type, at->second.weight.method, at->second.bits,
+                               kFloatBits, weight_sqnr(weight, site, at->second), false, ""});
+    } else {
+      result.float_layers.emplace_back(site.name, !site.reason.empty() ? site.reason
+                                                  : choice && !choice->reason.empty()
+                                                      ? choice->reason
+                                                      : "the plan keeps it in float");
+    }
+  }
   const bool some = std::ranges::any_of(plan.activation_bits,
                                         [](const auto& a) { return a.second != kFloatBits; });
   for (const ActivationSite& site : sites.activations) {
@@ -133,16 +148,18 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   const ExportStyle& style = find_export_style(options.export_style);
   check_dynamic(model, sites, plan);
   const ActivationParams activations = activation_params(sites, plan, table);
+  const LayerResults stored = quantize_stored(model, sites, plan, table, options);
   bool optimized = false;
   LayerResults layers =
       source && needs_sequence(plan, options)
-          ? optimize(model, sites, plan, table, activations, *source, options, optimized)
+          ? optimize(model, sites, plan, table, activations, stored, *source, options, optimized)
           : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
     if (const QParams* input = input_params(site, activations))
       repair_bias_overflow(layer, site, *input);
   }
+  layers.insert(stored.begin(), stored.end());
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers, style);
   set_metadata(result.model, "qtool.version", std::string(kVersion));

@@ -99,10 +99,11 @@ class Sequence {
 
 LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
                                   const CalibrationTable& table,
-                                  const ActivationParams& activations, const SampleSource& source,
-                                  int64_t chunks, const QuantizeOptions& options) {
+                                  const ActivationParams& activations, const LayerResults& stored,
+                                  const SampleSource& source, int64_t chunks,
+                                  const QuantizeOptions& options) {
   LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
-  const Model quantized = insert_qdq(model, sites, activations, {});
+  const Model quantized = insert_qdq(model, sites, activations, stored);
   const std::vector<const LayerSite*> order = in_order(sites, layers, quantized);
   SideBySide run(model, quantized, order, source, chunks, kMemory, options.threads);
   if (run.chunks() < chunks)

@@ -36,8 +36,8 @@ DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams
     return book->entries() > 4 ? DType::kUint4 : DType::kUint2;
   }
   if (style.packs && layer.bits <= 4) return layer.bits <= 2 ? DType::kInt2 : DType::kInt4;
-  const bool floats =
-      layer.bits == 4 && !layer.dynamic && !book && !input && site.float_input.empty();
+  const bool made_real = site.float_input.empty() || site.input.empty();  // of Sites::stored
+  const bool floats = layer.bits == 4 && !layer.dynamic && !book && !input && made_real;
   return floats ? DType::kInt4 : DType::kInt8;
 }
 

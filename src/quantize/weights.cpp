@@ -62,6 +62,26 @@ bool same_codes(const LayerChoice& a, const LayerChoice& b) {
          (a.activation_bits == kFloatBits) == (b.activation_bits == kFloatBits);
 }
 
+LayerResults quantize_stored(const Model& model, const Sites& sites, const QuantPlan& plan,
+                             const CalibrationTable& table, const QuantizeOptions& options) {
+  std::vector<LayerResult> results(plan.stored.size());
+  parallel_for(options.threads, static_cast<int64_t>(results.size()), [&](int64_t i, int) {
+    const LayerChoice& choice = plan.stored[static_cast<size_t>(i)];
+    if (choice.weight_bits == kFloatBits) return;
+    const StoredSite& site = *sites.stored_weight(choice.name);
+    LayerResult& result = results[static_cast<size_t>(i)];
+    result.bits = choice.weight_bits;
+    result.weight =
+        optimize_layer(*model.graph.constant(model.graph.find(site.weight)), site, choice, table);
+  });
+  LayerResults by_name;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (plan.stored[i].weight_bits != kFloatBits)
+      by_name[plan.stored[i].name] = std::move(results[i]);
+  }
+  return by_name;
+}
+
 LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
                               const CalibrationTable& table, const ActivationParams& activations,
                               const QuantizeOptions& options) {

@@ -144,7 +144,8 @@ std::string report_text(const WorkspaceReport& r) {
     facts.emplace_back("calibration", cat(r.calibration->samples, " samples, ",
                                           r.calibration->values.size(), " tensors"));
   if (r.plan) {
-    facts.emplace_back("plan", cat(printable(r.plan->source), ": ", bits_histogram(*r.plan)));
+    facts.emplace_back("plan",
+                       cat(printable(r.plan->source), ": ", bits_histogram(r.plan->layers)));
     facts.emplace_back("mean bits", cat(fixed(r.cost.mean_weight_bits, 3), " of weights, ",
                                         fixed(r.cost.mean_activation_bits, 3), " of activations"));
     facts.emplace_back("weights", human_bytes(static_cast<double>(r.cost.size_bytes)));

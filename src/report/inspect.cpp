@@ -37,6 +37,7 @@ Inspection inspect(const Model& model, const Sites& sites) {
   for (const LayerSite& layer : sites.layers) in.macs += layer.macs;
   in.layers = sites.layers;
   in.nodes = sites.nodes;
+  in.stored = sites.stored;
   return in;
 }
 
@@ -64,6 +65,12 @@ std::string inspect_text(const Inspection& in) {
     rows.push_back({printable(l.name, 60), printable(l.type, 40), std::to_string(l.weights),
                     human_count(static_cast<double>(l.macs)), percent(share, 1),
                     l.reason.empty() ? "yes" : "no: " + printable(l.reason)});
+  }
+  for (const StoredSite& s : in.stored) {
+    rows.push_back({printable(s.name, 60), printable(s.type, 40), std::to_string(s.weights), "-",
+                    "-",
+                    s.reason.empty() ? "as stored: " + printable(s.float_input)
+                                     : "no: " + printable(s.reason)});
   }
   if (rows.size() > 1) text += "\n" + format_table(rows);
   Reasons reasons;

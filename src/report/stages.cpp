@@ -19,6 +19,10 @@ std::string equalized_text(const std::vector<Equalized>& values) {
              ", up to ", fixed(most, 1), " dB less rounding noise in what they are quantized to");
 }
 
+std::string stored_text(const QuantPlan& plan) {
+  return bits_histogram(plan.stored) + " (tables, recurrent cells, bodies of loops and branches)";
+}
+
 // The noise of one candidate; empty when the width was no candidate.
 std::optional<double> price(const std::vector<int>& widths, const std::vector<double>& noise,
                             int bits) {
@@ -105,13 +109,20 @@ std::string search_text(const SearchSummary& s) {
                     bits_text(layer.activation_bits),
                     share == shares.end() ? "-" : percent(share->second, 1)});
   }
+  for (const LayerChoice& stored : a.plan.stored) {
+    const StoredSite* site = s.sites.stored_weight(stored.name);
+    rows.push_back({printable(stored.name, 60), site ? printable(site->type, 40) : "",
+                    site ? std::to_string(site->weights) : "", width_text(stored), "as stored",
+                    "-"});
+  }
   Facts facts = {{"plan", cat(printable(a.plan.source), " -> ", printable(s.plan_file))},
                  {"mean bits", cat(fixed(a.cost.mean_weight_bits, 3), " of weights, ",
                                    fixed(a.cost.mean_activation_bits, 3), " of activations, ",
                                    fixed(a.cost.bits_per_weight, 3), " a weight as stored")},
-                 {"layers", bits_histogram(a.plan)},
+                 {"layers", bits_histogram(a.plan.layers)},
                  {"weights", human_bytes(static_cast<double>(a.cost.size_bytes))},
                  {"work", human_count(a.cost.bops) + " bit operations a sample"}};
+  if (!a.plan.stored.empty()) facts.emplace_back("as stored", stored_text(a.plan));
   if (a.latency_ms)
     facts.emplace_back("latency", number_text(*a.latency_ms) + " ms a sample, predicted");
   if (a.peak_bytes > 0) {
@@ -159,7 +170,7 @@ std::string quantize_text(const QuantizeSummary& s) {
                                        [](const QuantizedLayer& l) { return l.bias_corrected; });
   Facts facts = {{"output", printable(s.output)},
                  {"plan", printable(s.plan.source)},
-                 {"layers", bits_histogram(s.plan)},
+                 {"layers", bits_histogram(s.plan.layers)},
                  {"mean bits", cat(fixed(s.quantized.mean_weight_bits, 3), " of weights, ",
                                    fixed(s.quantized.bits_per_weight, 3), " a weight as stored")},
                  {"size", cat(human_bytes(static_cast<double>(s.float_bytes)), " -> ",
@@ -170,6 +181,7 @@ std::string quantize_text(const QuantizeSummary& s) {
                  {"bias", counted(static_cast<size_t>(corrected), "layer") + " corrected"},
                  {"time", cat(fixed(s.seconds, 2), " s, peak memory ",
                               human_bytes(static_cast<double>(peak_rss_bytes())))}};
+  if (!s.plan.stored.empty()) facts.emplace_back("as stored", stored_text(s.plan));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
   Reasons notes;

@@ -92,6 +92,13 @@ std::string inspect_json(const Inspection& in) {
                       {"quantizable", l.reason.empty()},
                       {"reason", reason_of(l.reason)}});
   }
+  Json stored = Json::array();
+  for (const StoredSite& s : in.stored)
+    stored.push_back({{"name", s.name},
+                      {"op", s.type},
+                      {"weights", s.weights},
+                      {"quantizable", s.reason.empty()},
+                      {"reason", reason_of(s.reason.empty() ? s.float_input : s.reason)}});
   for (const NodeSite& n : in.nodes)
     nodes.push_back({{"name", n.name},
                      {"op", n.type},
@@ -109,6 +116,7 @@ std::string inspect_json(const Inspection& in) {
                        {"macs", in.macs},
                        {"operators", in.operators}}},
                      {"layers", layers},
+                     {"stored", stored},
                      {"nodes", nodes}};
   return json_text(json);
 }

@@ -72,10 +72,10 @@ std::string width_text(const LayerChoice& layer) {
   return cat(*low, "–", *high, ", mean ", fixed(mean_bits(layer), 2));
 }
 
-std::string bits_histogram(const QuantPlan& plan) {
+std::string bits_histogram(const std::vector<LayerChoice>& choices) {
   std::map<int, int> layers;
   int64_t per_filter = 0;
-  for (const LayerChoice& layer : plan.layers) {
+  for (const LayerChoice& layer : choices) {
     if (layer.filter_bits.empty())
       ++layers[layer.weight_bits];
     else

@@ -112,6 +112,11 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
   for (const LayerSite& site : sites_.layers)
     if (!with_weights && plan_.layer(site.name)) layered.insert(site.weight);
   int64_t total = 0;
+  for (const StoredSite& site : sites_.stored) {
+    const LayerChoice* choice = with_weights ? nullptr : plan_.stored_weight(site.name);
+    if (choice && layered.insert(site.weight).second)
+      total += stored_bits(site, *choice, model_) / 8;
+  }
   for (const auto& [id, initializer] : model_.graph.initializers) {
     if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
   }

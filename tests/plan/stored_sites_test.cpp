@@ -1,0 +1,106 @@
+#include <gtest/gtest.h>
+
+#include "qtool/onnx.hpp"
+#include "qtool/passes.hpp"
+#include "qtool/plan.hpp"
+#include "support/random.hpp"
+
+namespace qtool {
+namespace {
+
+// The inputs named "w…" become constants.
+Model with_weights(const std::string& text) {
+  Model m = model_from_text(text);
+  for (ValueId v : std::vector<ValueId>(m.graph.inputs)) {
+    const Value& value = m.graph.value(v);
+    if (value.name[0] == 'w') m.graph.initializers[v].data = test::normal(*value.shape, 1);
+  }
+  return prepare(m);
+}
+
+Model tables() {
+  return with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (int64[n, t] ids, float[100, 32] w, float[100, 4] w_short, float[32, 100] w_across) => (float[n, t, 32] a, float[n, t, 4] b, float[32, n, t] c)
+{ [table] a = Gather(w, ids)  [short] b = Gather(w_short, ids)  [across] c = Gather <axis = 1> (w_across, ids) })");
+}
+
+TEST(StoredSites, AreTablesWhoseLongRowsArePicked) {
+  const Sites sites = find_sites(tables(), find_target("ort-cpu"));
+  ASSERT_EQ(sites.stored.size(), 1u);
+  EXPECT_EQ(sites.stored[0].name, "table");
+  EXPECT_EQ(sites.stored[0].weight, "w");
+  EXPECT_TRUE(sites.stored[0].picks_rows);
+  EXPECT_EQ(sites.stored[0].channels, 100);
+  EXPECT_TRUE(sites.layers.empty());
+  ASSERT_EQ(sites.nodes.size(), 2u);  // the others say why they stay in float
+  for (const NodeSite& node : sites.nodes) EXPECT_NE(node.reason, "");
+}
+
+Model cells() {
+  return with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[t, n, 8] x, float[1, 32, 8] w1, float[1, 32, 8] w2) => (float[t, one, n, 8] y)
+{ i = Identity(w1)  [cell] y, h, c = LSTM <hidden_size = 8> (x, i, w2) })");
+}
+
+TEST(StoredSites, AreWeightsOfRecurrentCells) {
+  const Sites sites = find_sites(cells(), find_target("ort-cpu"));
+  ASSERT_EQ(sites.stored.size(), 2u);
+  EXPECT_EQ(sites.stored[0].name, "cell/W");
+  EXPECT_EQ(sites.stored[1].name, "cell/R");
+  EXPECT_EQ(sites.stored[0].channels, 32);  // a scale for a gate's row
+  ASSERT_EQ(sites.nodes.size(), 1u);
+  EXPECT_NE(sites.nodes[0].reason, "");
+}
+
+TEST(StoredSites, AreWeightsInsideBodies) {
+  const Sites sites = find_sites(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 4] x, bool c, float[4, 4] w) => (float[n, 4] y)
+{ [choose] y = If (c) <then_branch = a () => (float[n, 4] ya) <float[4, 4] inner = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7}>
+      { turned = Transpose(inner)  [one] ya = MatMul(x, turned) },
+    else_branch = b () => (float[n, 4] yb) { [two] yb = MatMul(x, w) }> })"),
+                                 find_target("ort-cpu"));
+  ASSERT_EQ(sites.stored.size(), 2u);
+  EXPECT_EQ(sites.stored[0].name, "choose/one");
+  EXPECT_EQ(sites.stored[1].name, "choose/two");
+  EXPECT_EQ(sites.stored[1].weight, "w");
+  EXPECT_EQ(sites.stored[0].node, "choose");
+  EXPECT_FALSE(sites.stored[0].picks_rows);
+}
+
+TEST(StoredSites, WhatCostsTimeStaysInFloatInStaticPlans) {
+  const Sites sites = find_sites(cells(), find_target("ort-cpu"));
+  EXPECT_EQ(uniform_plan(sites, {8, 8}).stored[0].weight_bits, kFloatBits);
+  EXPECT_NE(uniform_plan(sites, {8, 8}).stored[0].reason, "");
+  EXPECT_EQ(uniform_plan(sites, {8, kFloatBits}).stored[0].weight_bits, 8);
+  EXPECT_EQ(uniform_plan(sites, {2, kFloatBits}).stored[0].weight_bits, 4);
+  const QuantPlan kept = uniform_plan(sites, {8, 8}, {{"cell/R", {8, kFloatBits}}});
+  EXPECT_EQ(kept.stored[0].weight_bits, kFloatBits);
+  EXPECT_EQ(kept.stored[1].weight_bits, 8);
+  EXPECT_EQ(
+      uniform_plan(find_sites(tables(), find_target("ort-cpu")), {8, 8}).stored[0].weight_bits, 8);
+}
+
+TEST(StoredSites, AreInThePlanFile) {
+  const Sites sites = find_sites(cells(), find_target("ort-cpu"));
+  QuantPlan plan = uniform_plan(sites, {8, kFloatBits});
+  plan.stored[1].weight_bits = 4;
+  plan.stored[1].scale_block = 32;
+  const auto path = std::filesystem::path(testing::TempDir()) / "stored_plan.json";
+  save_plan(plan, path);
+  const QuantPlan again = load_plan(path, sites, "");
+  EXPECT_EQ(again.stored[0].weight_bits, 8);
+  EXPECT_EQ(again.stored[1].weight_bits, 4);
+  EXPECT_EQ(again.stored[1].scale_block, 32);
+}
+
+TEST(StoredSites, CountAsStored) {
+  const Model m = tables();
+  const Sites sites = find_sites(m, find_target("ort-cpu"));
+  const int64_t whole =
+      plan_cost(uniform_plan(sites, {kFloatBits, kFloatBits}), sites, m).size_bytes;
+  const int64_t small = plan_cost(uniform_plan(sites, {8, kFloatBits}), sites, m).size_bytes;
+  EXPECT_EQ(whole - small, 100 * 32 * 4 - (100 * 32 + 100 * 4));
+}
+
+}  // namespace
+}  // namespace qtool
