@@ -35,7 +35,7 @@ const Node* quantized_node(const Graph& graph) {
 Model prepare(const Model& model) {
   Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
   run(m, {passes::drop_initializer_inputs, passes::expand_functions,
-          passes::constants_to_initializers, passes::remove_identities});
+          passes::constants_to_initializers, passes::widen_floats, passes::remove_identities});
   do {
     fold(m, passes::Dequantized::kKeep);
     infer_shapes(m);

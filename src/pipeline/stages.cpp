@@ -21,6 +21,7 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
   }
   Prepared p;
   p.model = prepare(model);
+  p.outputs = output_types(model);
   set_ranks(p.model, w.ranks);
   if (!w.channel_factors.empty()) p.model = scale_channels(p.model, w.channel_factors);
   p.sites = find_sites(p.model, find_target(target));
@@ -147,6 +148,8 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   }
   const auto source = source_of(w, p.model);
   report.quantized = quantize_model(p.model, p.sites, report.plan, table, source.get(), options);
+  if (restore_output_types(report.quantized.model, p.outputs))
+    lint_export(report.quantized.model, options.target);
   save_model(report.quantized.model, report.output);
   report.size_bytes = static_cast<int64_t>(fs::file_size(report.output));
   report.float_bytes = static_cast<int64_t>(fs::file_size(w.model));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "qtool/output_types.hpp"
 #include "qtool/pipeline.hpp"
 
 namespace qtool::pipeline {
@@ -14,6 +15,7 @@ inline constexpr const char* kPlan = "plan.json";
 struct Prepared {
   Model model;
   Sites sites;
+  OutputTypes outputs;  // as the file has them
 };
 // The workspace's model, unchanged since calibration, prepared.
 Prepared load_prepared(const Workspace& workspace, const std::string& target);
