@@ -54,29 +54,40 @@ class Lifter {
 
   Lifted lift_body(Graph& body, const std::string& path) {
     Lifted lifted;
+    std::map<ValueId, ValueId> becomes;
+    for (const ValueId v : weights_of(body)) {
+      if (is_capture(body, v) || becomes.contains(v)) continue;
+      Tensor data = constant_of(body, v);
+      if (!data.defined() || data.rank() < 2) continue;
+      lifted.push_back(
+          add_initializer(model_.graph, cat(path, "/", body.value(v).name), std::move(data)));
+      becomes[v] = capture(body, model_.graph.value(lifted.back()));
+    }
+    if (!becomes.empty()) {
+      replace_uses(body, becomes, OutputUses::kKeep);
+      remove_dead(body);
+    }
     for (Node& node : body.nodes) {
       for (const ValueId outer : lift(node, cat(path, "/", node.name))) {
         capture(body, model_.graph.value(outer));
         lifted.push_back(outer);
       }
     }
-    std::map<ValueId, ValueId> becomes;
-    for (size_t n = 0; n < body.nodes.size(); ++n) {
-      for (const int slot : weight_slots(body.nodes[n])) {
-        if (static_cast<size_t>(slot) >= body.nodes[n].inputs.size()) continue;
-        const ValueId v = body.nodes[n].inputs[static_cast<size_t>(slot)];
-        if (v == ValueId::kNone || is_capture(body, v) || becomes.contains(v)) continue;
-        Tensor data = constant_of(body, v);
-        if (!data.defined() || data.rank() < 2) continue;
-        lifted.push_back(
-            add_initializer(model_.graph, cat(path, "/", body.value(v).name), std::move(data)));
-        becomes[v] = capture(body, model_.graph.value(lifted.back()));
-      }
-    }
-    if (becomes.empty()) return lifted;
-    replace_uses(body, becomes, OutputUses::kKeep);
-    remove_dead(body);
     return lifted;
+  }
+
+  // What the body's own nodes read as weights, and what bodies inside it capture.
+  std::vector<ValueId> weights_of(const Graph& body) const {
+    std::vector<ValueId> values;
+    for (const Node& node : body.nodes) {
+      for (const int slot : weight_slots(node)) {
+        if (static_cast<size_t>(slot) < node.inputs.size())
+          values.push_back(node.inputs[static_cast<size_t>(slot)]);
+      }
+      for (const std::string& name : captured_names(node)) values.push_back(body.find(name));
+    }
+    std::erase(values, ValueId::kNone);
+    return values;
   }
 
   std::vector<int> weight_slots(const Node& node) const {

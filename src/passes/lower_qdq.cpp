@@ -176,6 +176,11 @@ void lower_node(LoweringContext& c, int32_t i, const Node& node, QuantKind kind)
   }
 }
 
+// Rows of a table of codes or scales, shapes: nothing that was ever a candidate.
+bool moves_constant(const Graph& g, const Node& node, const QuantRule& rule) {
+  return rule.kind == QuantKind::kMovement && passes::constant(g, input(node, 0));
+}
+
 }  // namespace
 
 Lowered lower_qdq(const Model& model) {
@@ -193,7 +198,7 @@ Lowered lower_qdq(const Model& model) {
     const Node node = m.graph.nodes[i];
     const OpDef* op = find_op(node.type, node.domain, m.opset(node.domain));
     if (gone[i] || !op || op->quant.kind == QuantKind::kNone || is(node, "QuantizeLinear") ||
-        is(node, "DequantizeLinear"))
+        is(node, "DequantizeLinear") || moves_constant(m.graph, node, op->quant))
       continue;
     LayerStatus status{node.name, node.type, false, ""};
     try {

@@ -60,7 +60,9 @@ class Finder {
     site.name = name;
     site.channel_axis = rule.weight_axis ? rule.weight_axis(node) : 0;
     site.float_input = why_inside;
-    add(graph, node, rule.weight_input, holder, std::move(site));
+    // A second operand that is computed makes a product of two activations of it.
+    if (rule.bias_input >= 0 || constant(graph, node, rule.weight_input))
+      add(graph, node, rule.weight_input, holder, std::move(site));
   }
 
   bool picks_rows(const Graph& graph, const Node& node, const QuantRule& rule) const {
@@ -84,16 +86,19 @@ class Finder {
 
   void add(const Graph& graph, const Node& node, int slot, const Node& holder, StoredSite site) {
     const Tensor* weight = constant(graph, node, slot);
-    if (!weight || weight->size() == 0) return;
     if (!site.picks_rows)
       site.cost = "its weight would be made real at every run, which takes time";
     while (!names_.insert(site.name).second) site.name += "'";
     site.type = node.type;
     site.node = holder.name;
     site.weight = graph.value(node.inputs[static_cast<size_t>(slot)]).name;
-    site.weights = weight->size();
-    if (site.channel_axis < 0) site.channel_axis += weight->rank();
-    if (weight->dtype() != DType::kFloat) {
+    site.weights = weight ? weight->size() : 0;
+    if (weight && site.channel_axis < 0) site.channel_axis += weight->rank();
+    if (!weight) {
+      site.reason = "its weight is no constant";
+    } else if (weight->size() == 0) {
+      site.reason = "its weight is empty";
+    } else if (weight->dtype() != DType::kFloat) {
       site.reason = cat("its weight is ", dtype_name(weight->dtype()), ", not float32");
     } else if (weight->rank() < 2) {
       site.reason = "its weight is a vector";

@@ -72,6 +72,19 @@ Json plan_rows(const QuantPlan& plan, const Sites& sites, const LossShares& shar
   return out;
 }
 
+Json stored_rows(const QuantPlan& plan, const Sites& sites) {
+  Json out = Json::array();
+  for (const LayerChoice& choice : plan.stored) {
+    const StoredSite* site = sites.stored_weight(choice.name);
+    out.push_back({{"name", choice.name},
+                   {"weight_bits", choice.weight_bits},
+                   {"op", site ? site->type : ""},
+                   {"weights", site ? site->weights : 0},
+                   {"reason", reason_of(choice.reason)}});
+  }
+  return out;
+}
+
 Json measured_json(const std::optional<Evaluation>& e) {
   if (!e) return Json();
   return {{"samples", e->samples},
@@ -149,6 +162,7 @@ std::string search_json(const SearchSummary& s) {
                {"plan_file", s.plan_file},
                {"random_data", s.random_data},
                {"plan", plan_rows(a.plan, s.sites, loss_shares(a.plan, s.scores))},
+               {"stored", stored_rows(a.plan, s.sites)},
                {"mean_weight_bits", a.cost.mean_weight_bits},
                {"mean_activation_bits", a.cost.mean_activation_bits},
                {"bpw", a.cost.bits_per_weight},
@@ -264,7 +278,8 @@ std::string report_json(const WorkspaceReport& r, const std::string& output) {
                     {"bpw", r.cost.bits_per_weight},
                     {"size_bytes", r.cost.size_bytes},
                     {"bops", r.cost.bops},
-                    {"layers", plan_rows(*r.plan, r.sites, {})}};
+                    {"layers", plan_rows(*r.plan, r.sites, {})},
+                    {"stored", stored_rows(*r.plan, r.sites)}};
   }
   if (r.evaluation) json["evaluation"] = Json::parse(eval_json(*r.evaluation));
   return json_text(json);

@@ -67,6 +67,17 @@ g (float[n, 4] x, bool c, float[4, 4] w) => (float[n, 4] y)
   EXPECT_FALSE(sites.stored[0].picks_rows);
 }
 
+TEST(StoredSites, WithoutConstantWeightsSayWhy) {
+  const Sites sites = find_sites(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 4] x, bool c, float[4, 4] a) => (float[n, 4] y)
+{ [choose] y = If (c) <then_branch = t () => (float[n, 4] ya) { [dense] ya = Gemm(x, a) },
+    else_branch = e () => (float[n, 4] yb) { yb = Neg(x) }> })"),
+                                 find_target("ort-cpu"));
+  ASSERT_EQ(sites.stored.size(), 1u);
+  EXPECT_EQ(sites.stored[0].reason, "its weight is no constant");
+  EXPECT_TRUE(uniform_plan(sites, {8, kFloatBits}).stored.empty());
+}
+
 TEST(StoredSites, WhatCostsTimeStaysInFloatInStaticPlans) {
   const Sites sites = find_sites(cells(), find_target("ort-cpu"));
   EXPECT_EQ(uniform_plan(sites, {8, 8}).stored[0].weight_bits, kFloatBits);
