@@ -43,6 +43,8 @@ std::span<const KernelDef> fast_kernels() {
       {"QLinearMul", kMicrosoft, integer::make_mul},
       {"QLinearConcat", kMicrosoft, integer::make_concat},
       {"Lookup", "qtool", integer::make_lookup},
+      {"ChannelAffine", "qtool", floats::make_channel_affine},
+      {"FakeQuantize", "qtool", floats::make_fake_quantize},
       {"QLinearGlobalAveragePool", kMicrosoft, integer::make_global_average_pool},
   };
   return kList;

@@ -275,6 +275,31 @@ TEST(Gradient, LeavesOutWhatNoSeedReaches) {
   EXPECT_TRUE(gradient.backward(tape, {Tensor(), Tensor()}).empty());
 }
 
+TEST(Gradient, SeesRoundingAsTheIdentityAndClippingAsAConstant) {
+  Model model;
+  Graph& g = model.graph;
+  model.opsets = {{"", 17}, {"qtool", 1}};
+  const ValueId x = add_value(g, "x", DType::kFloat, Shape{4}),
+                s = add_value(g, "s", DType::kFloat, Shape{}),
+                y = add_value(g, "y", DType::kFloat, Shape{4});
+  g.inputs = {x, s};
+  g.outputs = {y};
+  g.nodes.push_back(make_node(g, "n", "FakeQuantize", {x, s}, {y},
+                              {{"low", int64_t{-2}, ""}, {"high", int64_t{3}, ""}}));
+  g.nodes[0].domain = "qtool";
+  const Gradient gradient(model, {"x", "s"});
+  const auto tape = gradient.forward(
+      {{"x", Tensor::of<float>({4}, {-2.f, 0.6f, 1.f, 9.f})}, {"s", Tensor::scalar<float>(0.5f)}});
+  const std::vector<double> rounded = {-1, 0.5, 1, 1.5};
+  for (int64_t i = 0; i < 4; ++i)
+    EXPECT_EQ(tape.outputs[0].number(i), rounded[static_cast<size_t>(i)]);
+  const auto d = gradient.backward(tape, {Tensor::of<float>({4}, {1.f, 10.f, 100.f, 1000.f})});
+  const std::vector<double> passed = {0, 10, 100, 0};
+  for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(d.at("x").number(i), passed[static_cast<size_t>(i)]);
+  // Clipped values go with the end of the range, others with what rounding added.
+  EXPECT_NEAR(d.at("s").number(0), 1 * -2 + 10 * (1 - 1.2) + 100 * 0 + 1000 * 3, 1e-3);
+}
+
 TEST(Gradient, NamesTheOperatorWithoutOne) {
   const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[2, 2] x) => (float[] y) { s = Relu(x)  y = Det(s) })");

@@ -9,6 +9,8 @@
 namespace qtool::floats {
 
 std::unique_ptr<Kernel> make_erf(const KernelRequest& request);
+std::unique_ptr<Kernel> make_channel_affine(const KernelRequest& request);
+std::unique_ptr<Kernel> make_fake_quantize(const KernelRequest& request);
 std::unique_ptr<Kernel> make_gelu(const KernelRequest& request);
 std::unique_ptr<Kernel> make_layer_normalization(const KernelRequest& request);
 

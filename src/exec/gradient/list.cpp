@@ -75,6 +75,8 @@ std::span<const VjpDef> vjps() {
       {"LayerNormalization", "", kInputs, layer_normalization},
       {"Softmax", "", kOutput, softmax},
       {"LogSoftmax", "", kOutput, log_softmax},
+      {"ChannelAffine", "qtool", kInputs | kShapes, channel_affine},
+      {"FakeQuantize", "qtool", kInputs, fake_quantize},
       // Constant almost everywhere.
       {"ArgMax", "", kNothing, nullptr},
       {"ArgMin", "", kNothing, nullptr},

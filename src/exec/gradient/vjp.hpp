@@ -131,6 +131,8 @@ Gradients movement(const VjpCall&);
 Gradients resize(const VjpCall&);
 
 Gradients batch_normalization(const VjpCall&);
+Gradients channel_affine(const VjpCall&);
+Gradients fake_quantize(const VjpCall&);
 Gradients layer_normalization(const VjpCall&);
 Gradients softmax(const VjpCall&);
 Gradients log_softmax(const VjpCall&);
