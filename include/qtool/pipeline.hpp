@@ -120,6 +120,7 @@ struct QuantizeRequest {
   std::filesystem::path output;     // empty: `<model>.q.onnx` in the current directory
   std::optional<PlanRequest> plan;  // a new plan; else plan.json, else uniform w8a8
   std::string export_style = "qdq";
+  std::string effort = "balanced";  // best: fitted layers' scales and biases are tuned together
   bool bias_correction = true;
   int threads = 1;
 };

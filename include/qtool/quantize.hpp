@@ -19,6 +19,7 @@ struct QuantizeOptions {
   std::string target = "ort-cpu";
   std::string optimizer = "cd";  // used where the plan's layer does not name one
   std::string export_style = "qdq";
+  int tuning_rounds = 0;  // over the data, of row scales, biases and activation scales (distill)
   bool bias_correction = true;  // tried on held-out samples, kept where it helps
   std::string provenance;       // resolved options, written to the model's metadata
 };

@@ -136,6 +136,7 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   options.optimizer = wanted.optimizer;
   options.export_style = request.export_style;
   options.bias_correction = request.bias_correction;
+  options.tuning_rounds = request.effort == "best" ? 20 : 0;
   options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method,
                            " target=", options.target, " export=", options.export_style,
                            " bias_correction=", options.bias_correction ? "tried" : "off",

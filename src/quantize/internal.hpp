@@ -45,6 +45,14 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
                                   const SampleSource& source, int64_t chunks,
                                   const QuantizeOptions& options);
 
+// What optimize_in_sequence makes on most chunks of data, kept when the outputs of held-out chunks are closer
+// to float than those of layers that were each rounded by themselves; then tuned where `options` ask for
+// it, `activations` too. `stored`: what else becomes codes.
+LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan& plan,
+                        const CalibrationTable& table, ActivationParams& activations,
+                        const LayerResults& stored, const SampleSource& source,
+                        const QuantizeOptions& options, bool& kept);
+
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);
 
@@ -114,6 +122,9 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
 // How far apart float outputs are, summed over outputs: relative noise power, or KL of the class
 // distributions where outputs are class scores.
 enum class Distance { kNoise, kDivergence };
+
+// Sum over outputs of noise power relative to the output's power.
+double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have);
 
 // A network's outputs over chunks [first, last), to hold others against; `source` must outlive it.
 class OutputReference {

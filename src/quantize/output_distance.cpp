@@ -53,6 +53,15 @@ Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
 
 }  // namespace
 
+double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
+  double noise = 0;
+  for (size_t o = 0; o < want.size(); ++o) {
+    const Sums sums = compare(want[o], have[o], Distance::kNoise);
+    noise += sums.distance / std::max(sums.scale, 1e-30);
+  }
+  return noise;
+}
+
 OutputReference::OutputReference(const Model& reference, const SampleSource& source, int64_t first,
                                  int64_t last, int threads)
     : source_(source), first_(first), threads_(threads) {

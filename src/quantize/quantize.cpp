@@ -23,57 +23,6 @@ double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResul
   return noise > 0 ? 10 * std::log10(signal / noise) : 200;
 }
 
-// Samples that no layer is optimised on: at most this many, and an eighth.
-constexpr int64_t kMostHeldOut = 32;
-// Samples that tell which of two networks is better, fitted ones among them where few are held out.
-constexpr int64_t kLeastJudged = 8;
-
-// Layers optimised in sequence on most chunks, kept when the outputs of held-out chunks are closer to
-// float than those of layers that were each rounded by themselves.
-LayerResults optimize(const Model& model, const Sites& sites, const QuantPlan& plan,
-                      const CalibrationTable& table, const ActivationParams& activations,
-                      const LayerResults& stored, const SampleSource& source,
-                      const QuantizeOptions& options, bool& kept) {
-  const LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
-  const int64_t chunks = source.chunk_count();
-  const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
-  const int64_t held_out =
-      std::clamp<int64_t>(std::min(chunks / 8, kMostHeldOut / per_chunk), 1, chunks);
-  if (plain.empty()) return plain;
-  if (chunks <= held_out) {
-    log(LogLevel::kWarning, cat("too few samples (", source.samples(),
-                                ") to fit weights and hold some out: they are rounded to nearest; "
-                                "calibrate with more data"));
-    return plain;
-  }
-  LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, stored,
-                                                source, chunks - held_out, options);
-  // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
-  // samples say less than the noise.
-  const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
-    return find_optimizer(layer.second.weight.method).needs_moments;
-  });
-  const Distance kind = fitted ? Distance::kNoise : Distance::kDivergence;
-  // One or two samples say little about two networks; samples with that much data are not overfitted.
-  const int64_t judged =
-      std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
-  const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
-  const auto distance = [&](LayerResults layers) {
-    layers.insert(stored.begin(), stored.end());
-    return reference.distance(insert_qdq(model, sites, activations, layers), kind);
-  };
-  const double before = distance(plain), after = distance(optimized);
-  kept = after < before;
-  log(LogLevel::kDebug,
-      cat("optimised in sequence: held-out distance ", before, " before, ", after, " after"));
-  if (!kept)
-    log(fitted ? LogLevel::kWarning : LogLevel::kInfo,
-        cat("what was fitted layer by layer is further from float on held-out "
-            "samples than plain rounding (",
-            after, " against ", before, "), which is kept"));
-  return kept ? optimized : plain;
-}
-
 bool needs_sequence(const QuantPlan& plan, const QuantizeOptions& options) {
   return options.bias_correction ||
          std::any_of(plan.layers.begin(), plan.layers.end(), [](const LayerChoice& choice) {
@@ -147,12 +96,12 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   (void)find_target(options.target);
   const ExportStyle& style = find_export_style(options.export_style);
   check_dynamic(model, sites, plan);
-  const ActivationParams activations = activation_params(sites, plan, table);
+  ActivationParams activations = activation_params(sites, plan, table);
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
   bool optimized = false;
   LayerResults layers =
       source && needs_sequence(plan, options)
-          ? optimize(model, sites, plan, table, activations, stored, *source, options, optimized)
+          ? fit_layers(model, sites, plan, table, activations, stored, *source, options, optimized)
           : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);

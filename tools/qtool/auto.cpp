@@ -69,6 +69,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.equalize = o.equalize;
   request.threads = global.thread_count();
   qtool::QuantizeRequest quantize;
+  quantize.effort = o.plan.effort;
   quantize.output = o.output;
   quantize.export_style = o.plan.export_style;
   quantize.bias_correction = !o.no_bias_correction;

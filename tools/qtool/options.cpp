@@ -283,9 +283,10 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option(
       "--format", format,
       "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
-  shape(app.add_option("--effort", effort,
-                       "plans to try: fast (one), balanced (a few, on fitted layers), best (a few, "
-                       "quantized for real)"));
+  app.add_option("--effort", effort,
+                 "fast (one plan), balanced (the best of a few on fitted layers), best (of a few "
+                 "quantized for real; scales and biases tuned together)")
+      ->group(group);
   shape(app.add_option("--verify-prediction", verify_plans,
                        "compare predicted with measured noise on N random plans")
             ->check(CLI::Range(2, 100'000)));

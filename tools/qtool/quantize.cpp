@@ -44,6 +44,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.plan = wanted_plan(o, workspace, global);
   request.output = o.output;
   request.export_style = o.plan.export_style;
+  request.effort = o.plan.effort;
   request.bias_correction = !o.no_bias_correction;
   request.threads = global.thread_count();
   if (o.dry_run) {
