@@ -234,6 +234,8 @@ const std::vector<Case> kCases = {
     {"BatchNormalization", {{2, 3, 2}}, {kPositive, kPositive, kPositive, kPositive}},
     {"LayerNormalization", {{2, 2, 3}}, {kPositive, kPositive}},
     {"LayerNormalization", {{2, 2, 3}}, {kPositive}, {with("axis", int64_t{1})}},
+    {"LpNormalization", {{2, 3}}},
+    {"LpNormalization", {{2, 3, 2}}, {}, {with("axis", int64_t{1}), with("p", int64_t{1})}},
     {"Softmax", {{2, 3, 2}}, {}, {with("axis", int64_t{1})}},
     {"Softmax", {{2, 3, 2}}, {}, {}, 11},
     {"LogSoftmax", {{2, 3}}},

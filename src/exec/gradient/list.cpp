@@ -73,6 +73,7 @@ std::span<const VjpDef> vjps() {
       {"Upsample", "", kShapes | kFixed, resize},
       {"BatchNormalization", "", kFixed, batch_normalization},
       {"LayerNormalization", "", kInputs, layer_normalization},
+      {"LpNormalization", "", kInputs, lp_normalization},
       {"Softmax", "", kOutput, softmax},
       {"LogSoftmax", "", kOutput, log_softmax},
       {"ChannelAffine", "qtool", kInputs | kShapes, channel_affine},

@@ -1,4 +1,4 @@
-// Normalisations: of a batch by known statistics, of a layer by its own.
+// Normalisations: of a batch by known statistics, of a layer and of vectors by their own.
 #include <cmath>
 
 #include "exec/gradient/vjp.hpp"
@@ -49,6 +49,32 @@ Gradients layer_normalization(const VjpCall& call) {
     for (int64_t i = 0; i < length; ++i) {
       const double g = double{pd[i]} * s[i], normal = (px[i] - mean) * inverse;
       out[i] = static_cast<float>(inverse * (g - sum / n - normal * along / n));
+    }
+  }
+  return {dx};
+}
+
+Gradients lp_normalization(const VjpCall& call) {
+  const Tensor &x = call.inputs[0], &dy = call.dy();
+  const AxisView view = view_axis(
+      x.shape(), normalize_axis(attr_int(call.node, "axis", -1), x.rank(), call.node));
+  const bool absolute = attr_int(call.node, "p", 2) == 1;
+  Tensor dx = Tensor::uninitialized(DType::kFloat, x.shape());
+  const float *px = x.data<float>().data(), *pd = dy.data<float>().data();
+  float* out = dx.mutable_data<float>().data();
+  for (int64_t v = 0; v < view.outer * view.inner; ++v) {
+    const int64_t base = v / view.inner * view.length * view.inner + v % view.inner;
+    const int64_t end = base + view.length * view.inner;
+    double sum = 0, product = 0;
+    for (int64_t i = base; i < end; i += view.inner) {
+      sum += absolute ? std::abs(double{px[i]}) : double{px[i]} * px[i];
+      product += double{px[i]} * pd[i];
+    }
+    const double norm = absolute ? sum : std::sqrt(sum);
+    for (int64_t i = base; i < end; i += view.inner) {
+      const double slope = absolute ? (px[i] > 0) - (px[i] < 0) : px[i] / norm;  // of the norm
+      // A vector of zeros stays one.
+      out[i] = norm == 0 ? 0.f : static_cast<float>((pd[i] - slope * product / norm) / norm);
     }
   }
   return {dx};

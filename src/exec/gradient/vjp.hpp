@@ -134,6 +134,7 @@ Gradients batch_normalization(const VjpCall&);
 Gradients channel_affine(const VjpCall&);
 Gradients fake_quantize(const VjpCall&);
 Gradients layer_normalization(const VjpCall&);
+Gradients lp_normalization(const VjpCall&);
 Gradients softmax(const VjpCall&);
 Gradients log_softmax(const VjpCall&);
 
