@@ -5,8 +5,9 @@
 namespace qtool {
 namespace {
 
-void check(bool ok, const Node& node, const std::string& what) {
-  if (!ok) throw_model("QT-E332", cat(node.type, ": ", what));
+template <typename... Parts>
+[[noreturn]] void fail(const Node& node, const Parts&... what) {
+  throw_model("QT-E332", cat(node.type, ": ", what...));
 }
 
 // The attribute's values, one a spatial dimension, each in [low, limit]; `fallback` when absent.
@@ -14,11 +15,11 @@ std::vector<int64_t> spatial(const Node& node, std::string_view name, size_t cou
                              int64_t fallback, int64_t low) {
   std::vector<int64_t> v = attr_ints(node, name);
   if (v.empty()) return std::vector<int64_t>(count, fallback);
-  check(v.size() == count, node, cat("'", name, "' has ", v.size(), " entries, expected ", count));
+  if (v.size() != count) fail(node, "'", name, "' has ", v.size(), " entries, expected ", count);
   // Far above any real model, far below what could overflow the arithmetic below.
   constexpr int64_t kLimit = int64_t{1} << 30;
   for (int64_t x : v) {
-    check(x >= low && x <= kLimit, node, cat("'", name, "' is ", x, ", which is out of range"));
+    if (x < low || x > kLimit) fail(node, "'", name, "' is ", x, ", which is out of range");
   }
   return v;
 }
@@ -28,10 +29,10 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 }  // namespace
 
 Window resolve_window(const Node& node, const Shape& input, std::vector<int64_t> kernel) {
-  check(input.size() >= 3, node, cat("input ", shape_text(input), " has no spatial dimension"));
+  if (input.size() < 3) fail(node, "input ", shape_text(input), " has no spatial dimension");
   const size_t dims = input.size() - 2;
-  check(kernel.size() == dims, node,
-        cat("kernel of rank ", kernel.size(), " on an input ", shape_text(input)));
+  if (kernel.size() != dims)
+    fail(node, "kernel of rank ", kernel.size(), " on an input ", shape_text(input));
   Window w;
   w.kernel = std::move(kernel);
   w.input.assign(input.begin() + 2, input.end());
@@ -40,12 +41,12 @@ Window resolve_window(const Node& node, const Shape& input, std::vector<int64_t>
   const std::vector<int64_t> pads = spatial(node, "pads", 2 * dims, 0, 0);
   const std::string auto_pad = attr_string(node, "auto_pad", "NOTSET");
   const bool round_up = attr_int(node, "ceil_mode", 0) != 0;
-  check(auto_pad == "NOTSET" || auto_pad == "VALID" || auto_pad == "SAME_UPPER" ||
-            auto_pad == "SAME_LOWER",
-        node, cat("auto_pad '", printable(auto_pad), "' is not known"));
+  if (auto_pad != "NOTSET" && auto_pad != "VALID" && auto_pad != "SAME_UPPER" &&
+      auto_pad != "SAME_LOWER")
+    fail(node, "auto_pad '", printable(auto_pad), "' is not known");
   for (size_t d = 0; d < dims; ++d) {
-    check(w.kernel[d] >= 1 && w.kernel[d] <= (int64_t{1} << 30), node,
-          cat("kernel size ", w.kernel[d], " is out of range"));
+    if (w.kernel[d] < 1 || w.kernel[d] > (int64_t{1} << 30))
+      fail(node, "kernel size ", w.kernel[d], " is out of range");
     const int64_t span = (w.kernel[d] - 1) * w.dilations[d] + 1;
     const int64_t stride = w.strides[d];
     int64_t begin = 0, end = 0, out = 0;
@@ -57,9 +58,9 @@ Window resolve_window(const Node& node, const Shape& input, std::vector<int64_t>
     } else {
       if (auto_pad == "NOTSET") begin = pads[d], end = pads[d + dims];
       const int64_t free = w.input[d] + begin + end - span;
-      check(free >= 0, node,
-            cat("the kernel spans ", span, " elements of dimension ", d + 2, ", which has ",
-                w.input[d] + begin + end, " with padding"));
+      if (free < 0)
+        fail(node, "the kernel spans ", span, " elements of dimension ", d + 2, ", which has ",
+             w.input[d] + begin + end, " with padding");
       out = (round_up ? ceil_div(free, stride) : free / stride) + 1;
       // A window that would begin in the padding behind the input is left out.
       if (round_up && (out - 1) * stride >= w.input[d] + begin) --out;
