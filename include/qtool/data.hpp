@@ -80,7 +80,7 @@ struct ReaderInfo {
 std::vector<ReaderInfo> list_readers();
 
 // Chunks are runs of consecutive samples of equal shapes: as many as make 2 MB of input, at least 1 and at
-// most 32 (exactly k when the model fixes its batch to k). They depend on the data and the model alone.
+// most 8 (exactly k when the model fixes its batch to k). They depend on the data and the model alone.
 // Random access by chunk, safe from several threads at once.
 class SampleSource {
  public:

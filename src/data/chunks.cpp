@@ -11,9 +11,10 @@
 namespace qtool::data {
 namespace {
 
-// A chunk's input is about this large: it stays in a core's cache together with a layer's weights.
+// A chunk's input is about this large: it stays in a core's cache together with a layer's weights. Few
+// samples, so that a handful of them keeps every thread busy and what a run holds stays small.
 constexpr int64_t kChunkBytes = 2 << 20;
-constexpr int64_t kMaxChunkSamples = 32;
+constexpr int64_t kMaxChunkSamples = 8;
 
 struct SampleRef {
   const Reader* reader;

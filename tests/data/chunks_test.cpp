@@ -25,13 +25,13 @@ std::vector<float> all_values(const SampleSource& source) {
   return all;
 }
 
-TEST(Data, ChunksHoldAtMost32Samples) {
+TEST(Data, ChunksHoldAtMost8Samples) {
   TempFolder folder;
   auto source = open_data({counted(folder, 70)}, {}, kVectors, {});
-  ASSERT_EQ(source->chunk_count(), 3);
-  EXPECT_EQ(source->chunk(0).samples, 32);
-  EXPECT_EQ(source->chunk(2).samples, 6);
-  EXPECT_EQ(source->chunk(2).feed.at("x").shape(), (Shape{6, 1}));
+  ASSERT_EQ(source->chunk_count(), 9);
+  EXPECT_EQ(source->chunk(0).samples, 8);
+  EXPECT_EQ(source->chunk(8).samples, 6);
+  EXPECT_EQ(source->chunk(8).feed.at("x").shape(), (Shape{6, 1}));
   EXPECT_EQ(all_values(*source).size(), 70u);
 }
 
@@ -124,8 +124,8 @@ TEST(Data, RandomDataDependsOnTheSeedAlone) {
                                    {"ids", DType::kInt64, {-1, -1}}};
   auto a = random_data(40, 1, inputs, 5), b = random_data(3, 1, inputs, 5),
        c = random_data(3, 2, inputs, 5);
-  EXPECT_EQ(a->chunk(0).feed.at("x").shape(), (Shape{32, 3, 5}));
-  EXPECT_EQ(a->chunk(0).feed.at("ids").shape(), (Shape{32, 5}));
+  EXPECT_EQ(a->chunk(0).feed.at("x").shape(), (Shape{8, 3, 5}));
+  EXPECT_EQ(a->chunk(0).feed.at("ids").shape(), (Shape{8, 5}));
   auto first = values<float>(a->chunk(0).feed.at("x")),
        second = values<float>(b->chunk(0).feed.at("x"));
   EXPECT_TRUE(std::equal(second.begin(), second.end(), first.begin()));

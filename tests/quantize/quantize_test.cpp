@@ -25,13 +25,16 @@ g (float[n, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 4, 3, 3] w2,
 };
 
 double sqnr_db(const Model& reference, const Model& model, const SampleSource& source) {
-  const Batch batch = source.chunk(0);
-  const Tensor want = Executor(reference).run(batch.feed)[0],
-               have = Executor(model).run(batch.feed)[0];
+  const Executor wanted(reference), had(model);
   double signal = 0, noise = 0;
-  for (int64_t i = 0; i < want.size(); ++i) {
-    signal += want.number(i) * want.number(i);
-    noise += (have.number(i) - want.number(i)) * (have.number(i) - want.number(i));
+  for (int64_t chunk = 0; chunk < source.chunk_count(); ++chunk) {
+    const Batch batch = source.chunk(chunk);
+    const Tensor want = wanted.run(batch.feed)[0], have = had.run(batch.feed)[0];
+    for (int64_t i = 0; i < want.size(); ++i) {
+      const double v = want.number(i), d = v - have.number(i);
+      signal += v * v;
+      noise += d * d;
+    }
   }
   return 10 * std::log10(signal / noise);
 }
