@@ -5,8 +5,10 @@
 //   auto d = gradient.backward(tape, seeds);                  // as often as wanted; d["conv1_out"]
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +41,11 @@ class Gradient {
   // `seeds`: one an output in graph order, in the output's shape; undefined: zero. Values that no seed
   // reaches are absent.
   std::map<std::string, Tensor> backward(const Tape& tape, const std::vector<Tensor>& seeds) const;
+  // The same for several seeds at once: `visit` gets each name's gradients, one a seed (undefined: none),
+  // as soon as they are complete; they die behind it.
+  using Visit = std::function<void(const std::string& name, const std::vector<Tensor>& gradients)>;
+  void backward(const Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
+                const Visit& visit) const;
 
  private:
   struct Impl;

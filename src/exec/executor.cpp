@@ -39,6 +39,11 @@ struct Executor::Impl {
     return id;
   }
 
+  // oneDNN reads the calling thread's OpenMP setting when it makes and when it runs a primitive.
+  void set_threads() const {
+    if (omp_get_max_threads() != options.intra_threads) omp_set_num_threads(options.intra_threads);
+  }
+
   ExecOptions options;
   Program program;
 };
@@ -71,9 +76,7 @@ State Executor::start(const Feed& feed) const {
 }
 
 void Executor::advance(State& state, int step, Tap* tap) const {
-  // oneDNN reads the calling thread's OpenMP setting when it makes and when it runs a primitive.
-  const int before = omp_get_max_threads();
-  if (before != impl_->options.intra_threads) omp_set_num_threads(impl_->options.intra_threads);
+  impl_->set_threads();
   while (state.impl->next_step < step) impl_->program.advance(*state.impl, tap);
 }
 
@@ -102,6 +105,7 @@ std::vector<Tensor> Executor::run(const Feed& feed, Tap* tap) const {
 Tensor Executor::get(const State& state, const std::string& name) const {
   const Array array = impl_->program.array(*state.impl, impl_->id_of(name));
   if (!array.defined()) throw_internal(cat("value '", printable(name), "' is not live"));
+  impl_->set_threads();  // for the reorder
   return array.plain();
 }
 

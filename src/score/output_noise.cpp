@@ -5,6 +5,7 @@
 
 #include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
+#include "score/channel_sums.hpp"
 
 namespace qtool::fisher {
 namespace {
@@ -44,45 +45,6 @@ class Layer {
   std::optional<Executor> executor_;
 };
 
-// A tensor as [samples][blocks][channels][positions].
-struct ChannelView {
-  int64_t samples = 1, blocks = 1, channels = 1, positions = 1;
-  ChannelView(const Tensor& t, int64_t samples_in_batch, bool channels_last) {
-    const int64_t axis = channels_last ? t.rank() - 1 : std::min<int64_t>(1, t.rank() - 1);
-    channels = t.dim(axis);
-    for (int64_t d = axis + 1; d < t.rank(); ++d) positions *= t.dim(d);
-    int64_t rows = 1;
-    for (int64_t d = 0; d < axis; ++d) rows *= t.dim(d);
-    if (samples_in_batch > 0 && rows % samples_in_batch == 0) samples = samples_in_batch;
-    blocks = rows / samples;
-  }
-  // Σ over the elements from `at` on; four partial sums keep the processor busy.
-  template <typename Fn>
-  double sum_run(int64_t at, Fn fn) const {
-    double part[4] = {};
-    int64_t p = 0;
-    for (; p + 4 <= positions; p += 4)
-      for (int64_t k = 0; k < 4; ++k) part[k] += fn(at + p + k);
-    for (; p < positions; ++p) part[0] += fn(at + p);
-    return part[0] + part[1] + (part[2] + part[3]);
-  }
-  // [sample][channel]: Σ over its elements of fn(offset).
-  template <typename Fn>
-  std::vector<double> sum(Fn fn) const {
-    std::vector<double> sums(static_cast<size_t>(samples * channels), 0);
-    int64_t at = 0;
-    for (int64_t s = 0; s < samples; ++s) {
-      for (int64_t b = 0; b < blocks; ++b) {
-        for (int64_t c = 0; c < channels; ++c) {
-          sums[static_cast<size_t>(s * channels + c)] += sum_run(at, fn);
-          at += positions;
-        }
-      }
-    }
-    return sums;
-  }
-};
-
 // Sums over samples and directions of a layer, by channel and by change and channel: with g the
 // gradient, a = Σ g · δy and b = Σ g over a sample's positions.
 struct LayerSums {
@@ -109,13 +71,13 @@ struct LayerSums {
                      const ChannelView& view) {
     const auto channels = static_cast<size_t>(view.channels);
     const float* g = gradient.data<float>().data();
-    const auto b = view.sum([&](int64_t i) { return double{g[i]}; });
+    const auto b = view.sum(g);
     bb.resize(channels, 0.0);
     for (size_t i = 0; i < b.size(); ++i) bb[i % channels] += b[i] * b[i];
     for (size_t c = 0; c < errors.size(); ++c) {
       if (!errors[c].defined()) continue;
       const float* e = errors[c].data<float>().data();
-      const auto a = view.sum([&](int64_t i) { return double{g[i]} * e[i]; });
+      const auto a = view.sum(g, e);
       aa[c].resize(channels, 0.0);
       ab[c].resize(channels, 0.0);
       for (size_t i = 0; i < a.size(); ++i) {
@@ -159,48 +121,52 @@ class Chunks {
 
   ChunkSums run(const Batch& batch) const {
     const Gradient::Tape tape = gradient_->forward(batch.feed);
-    std::vector<std::map<std::string, Tensor>> gradients;
+    std::vector<std::vector<Tensor>> seeds;
     for (int direction = 0; direction < kDirections; ++direction)
-      gradients.push_back(gradient_->backward(tape, random_seeds(tape.outputs, batch, direction)));
+      seeds.push_back(random_seeds(tape.outputs, batch, direction));
     ChunkSums sums;
-    for (size_t l = 0; l < layers_.size(); ++l)
-      sums.layers.push_back(layer(l, tape, gradients, batch.samples));
-    for (const std::string& name : activations_) {
-      sums.activations.push_back(0);
-      for (const auto& found : gradients) {
-        const auto at = found.find(name);
-        if (at == found.end()) continue;
-        for (float v : at->second.data<float>()) sums.activations.back() += double{v} * v;
-      }
-    }
+    for (const LayerChanges& layer : layers_) sums.layers.emplace_back(layer.count);
+    sums.activations.resize(activations_.size(), 0.0);
+    gradient_->backward(tape, seeds,
+                        [&](const std::string& name, const std::vector<Tensor>& gradients) {
+                          for (size_t l = 0; l < layers_.size(); ++l)
+                            if (alone_[l].output() == name)
+                              sums.layers[l] = layer(l, tape, gradients, batch.samples);
+                          for (size_t a = 0; a < activations_.size(); ++a)
+                            if (activations_[a] == name) sums.activations[a] = power(gradients);
+                        });
     return sums;
   }
 
  private:
-  LayerSums layer(size_t l, const Gradient::Tape& tape,
-                  const std::vector<std::map<std::string, Tensor>>& gradients,
+  static double power(const std::vector<Tensor>& gradients) {
+    double sum = 0;
+    for (const Tensor& gradient : gradients) {
+      if (gradient.defined()) sum += sum_of_squares(gradient);
+    }
+    return sum;
+  }
+
+  LayerSums layer(size_t l, const Gradient::Tape& tape, const std::vector<Tensor>& gradients,
                   int64_t samples) const {
     LayerSums sums(layers_[l].count);
-    const auto first = gradients[0].find(alone_[l].output());
-    if (first == gradients[0].end()) return sums;
-    const ChannelView view(first->second, samples, layers_[l].site->dense);
     const Tensor x = gradient_->value(tape, alone_[l].input());
     std::vector<Tensor> errors;
+    const auto defined = std::ranges::find_if(gradients, &Tensor::defined);
+    const ChannelView view(*defined, samples, layers_[l].site->dense);
     for (size_t c = 0; c < layers_[l].count; ++c) {
       const Tensor change = layers_[l].change(c);
       errors.push_back(change.defined() ? alone_[l].run(x, change) : Tensor());
       if (!change.defined()) continue;
       const float* e = errors.back().data<float>().data();
-      const auto by_sample = view.sum([&](int64_t i) { return double{e[i]}; });
+      const auto by_sample = view.sum(e);
       sums.shift[c].resize(static_cast<size_t>(view.channels), 0.0);
       for (size_t i = 0; i < by_sample.size(); ++i)
         sums.shift[c][i % static_cast<size_t>(view.channels)] += by_sample[i];
     }
     sums.positions = static_cast<double>(view.samples * view.blocks * view.positions);
-    for (const auto& found : gradients) {
-      const auto at = found.find(alone_[l].output());
-      if (at != found.end()) sums.add_direction(at->second, errors, view);
-    }
+    for (const Tensor& gradient : gradients)
+      if (gradient.defined()) sums.add_direction(gradient, errors, view);
     return sums;
   }
 

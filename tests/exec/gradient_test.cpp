@@ -271,6 +271,21 @@ TEST(Gradient, SumsOverTheBranchesOfAValue) {
   EXPECT_EQ(d.at("x").number(1), -10);
 }
 
+TEST(Gradient, ShowsEverySeedsGradientsWhenTheyAreComplete) {
+  const Gradient gradient(branches(), {"s", "x"});
+  const auto tape = gradient.forward({{"x", Tensor::of<float>({1, 2}, {1.f, 1.f})}});
+  std::map<std::string, std::vector<Tensor>> found;
+  gradient.backward(tape,
+                    {{Tensor::of<float>({1, 2}, {1.f, 10.f}), Tensor()}, {Tensor(), Tensor()}},
+                    [&](const std::string& name, const std::vector<Tensor>& gradients) {
+                      EXPECT_TRUE(found.emplace(name, gradients).second) << name;
+                    });
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found.at("s")[0].number(1), 10);
+  EXPECT_EQ(found.at("x")[0].number(0), 4);
+  EXPECT_FALSE(found.at("x")[1].defined());
+}
+
 TEST(Gradient, LeavesOutWhatNoSeedReaches) {
   const Gradient gradient(branches(), {"s"});
   const auto tape = gradient.forward({{"x", Tensor::of<float>({1, 2}, {1.f, 1.f})}});

@@ -40,7 +40,8 @@ Gradients clip(const VjpCall& call) {
   for (size_t i = 1; i <= 2 && i < call.inputs.size(); ++i)
     if (call.inputs[i].defined()) bounds[i - 1] = call.inputs[i].data<float>()[0];
   return chain(call.dy(), call.outputs[0], [low = bounds[0], high = bounds[1]](float y) {
-    return y > low && y < high ? 1.f : 0.f;
+    const float below = y < high ? 1.f : 0.f;
+    return y > low ? below : 0.f;
   });
 }
 

@@ -165,7 +165,7 @@ struct Gradient::Impl {
       incoming.push_back(has ? gradients[index(v)] : Tensor());
       any = any || has;
       // Released, so that vjps may overwrite what nobody else holds.
-      if (has && !is_wanted[index(v)]) gradients[index(v)] = Tensor();
+      if (has) gradients[index(v)] = Tensor();
     }
     if (!any) return;
     for (ValueId v : node.inputs) {
@@ -219,21 +219,40 @@ Tensor Gradient::value(const Tape& tape, const std::string& name) const {
   return found;
 }
 
-std::map<std::string, Tensor> Gradient::backward(const Tape& tape,
-                                                 const std::vector<Tensor>& seeds) const {
+void Gradient::backward(const Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
+                        const Visit& visit) const {
   // oneDNN reads the calling thread's OpenMP setting.
   if (omp_get_max_threads() != 1) omp_set_num_threads(1);
   const Graph& g = impl_->model.graph;
-  std::vector<Tensor> gradients(g.values.size());
-  for (size_t o = 0; o < g.outputs.size() && o < seeds.size(); ++o)
-    if (seeds[o].defined()) accumulate(gradients[index(g.outputs[o])], seeds[o]);
-  for (auto step = impl_->steps.rbegin(); step != impl_->steps.rend(); ++step)
-    impl_->run_step(*step, tape, gradients);
-  std::map<std::string, Tensor> found;
-  for (const std::string& name : impl_->wanted) {
-    const Tensor& gradient = gradients[index(g.find(name))];
-    if (gradient.defined()) found[name] = gradient;
+  std::vector<std::vector<Tensor>> gradients(seeds.size(), std::vector<Tensor>(g.values.size()));
+  for (size_t d = 0; d < seeds.size(); ++d) {
+    for (size_t o = 0; o < g.outputs.size() && o < seeds[d].size(); ++o)
+      if (seeds[d][o].defined()) accumulate(gradients[d][index(g.outputs[o])], seeds[d][o]);
   }
+  const auto leave = [&](ValueId v) {
+    if (v == ValueId::kNone || !impl_->is_wanted[index(v)]) return;
+    std::vector<Tensor> complete;
+    for (const auto& direction : gradients) complete.push_back(direction[index(v)]);
+    if (std::ranges::any_of(complete, &Tensor::defined)) visit(g.value(v).name, complete);
+  };
+  std::vector<bool> left(g.values.size(), false);
+  for (auto step = impl_->steps.rbegin(); step != impl_->steps.rend(); ++step) {
+    for (ValueId v : step->node->outputs) {
+      leave(v);
+      if (v != ValueId::kNone) left[index(v)] = true;
+    }
+    for (auto& direction : gradients) impl_->run_step(*step, tape, direction);
+  }
+  for (const std::string& name : impl_->wanted)
+    if (!left[index(g.find(name))]) leave(g.find(name));
+}
+
+std::map<std::string, Tensor> Gradient::backward(const Tape& tape,
+                                                 const std::vector<Tensor>& seeds) const {
+  std::map<std::string, Tensor> found;
+  backward(tape, {seeds}, [&](const std::string& name, const std::vector<Tensor>& gradients) {
+    found[name] = gradients[0];
+  });
   return found;
 }
 
