@@ -102,6 +102,7 @@ struct GroupMoments {
   std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape; empty: zero
   // E[(r − r̂) x̂ᵀ], [output channels][columns], r what is added to the layer's output; or empty.
   std::vector<float> residual;
+  std::vector<float> mean = {};  // E[x̂]
 };
 struct InputMoments {
   int64_t columns = 0, positions = 0;

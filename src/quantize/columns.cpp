@@ -34,30 +34,51 @@ int64_t ColumnReader::positions(const Shape& input) const {
 }
 
 // One position's patch; `image` is the first channel of the group, [channels][spatial…].
-void ColumnReader::read_patch(const float* image, const Window& w, int64_t position,
+void ColumnReader::read_patch(const float* image, const Taps& taps, int64_t position,
                               float* out) const {
+  const Window& w = taps.window;
   const size_t rank = kernel_.size();
-  const int64_t plane = product(w.input), taps = product(kernel_);
-  int64_t corner[3] = {}, rest = position;
+  int64_t corner[3] = {}, base = 0, rest = position;
+  bool inside = true;
   for (size_t d = rank; d-- > 0;) {
     corner[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
+    inside = inside && corner[d] >= 0 && corner[d] + taps.reach[d] < w.input[d];
     rest /= w.output[d];
   }
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    int64_t at[3] = {}, left = tap, offset = 0;
-    bool inside = true;
+  for (size_t d = 0; d < rank; ++d) base = base * w.input[d] + corner[d];
+  for (size_t tap = 0; tap < taps.offset.size(); ++tap) {
+    bool padding = false;
+    for (size_t d = 0; d < rank && !inside; ++d) {
+      const int64_t at = corner[d] + taps.at[tap * rank + d];
+      padding = padding || at < 0 || at >= w.input[d];
+    }
+    if (padding) {
+      out = std::fill_n(out, channels_, 0.f);
+      continue;
+    }
+    const float* from = image + base + taps.offset[tap];
+    for (int64_t c = 0; c < channels_; ++c, from += taps.plane) *out++ = *from;
+  }
+}
+
+ColumnReader::Taps ColumnReader::taps(const Shape& input) const {
+  Taps taps{.window = window(input)};
+  const Window& w = taps.window;
+  const size_t rank = kernel_.size();
+  taps.plane = product(w.input);
+  for (size_t d = 0; d < rank; ++d) taps.reach.push_back((kernel_[d] - 1) * w.dilations[d]);
+  for (int64_t tap = 0, count = product(kernel_); tap < count; ++tap) {
+    taps.at.resize(taps.at.size() + rank);
+    int64_t* at = taps.at.data() + static_cast<size_t>(tap) * rank;
+    int64_t left = tap, offset = 0;
     for (size_t d = rank; d-- > 0;) {
-      at[d] = corner[d] + left % kernel_[d] * w.dilations[d];
+      at[d] = left % kernel_[d] * w.dilations[d];
       left /= kernel_[d];
-      inside = inside && at[d] >= 0 && at[d] < w.input[d];
     }
     for (size_t d = 0; d < rank; ++d) offset = offset * w.input[d] + at[d];
-    if (inside) {
-      for (int64_t c = 0; c < channels_; ++c) *out++ = image[c * plane + offset];
-    } else {
-      out = std::fill_n(out, channels_, 0.f);
-    }
+    taps.offset.push_back(offset);
   }
+  return taps;
 }
 
 void ColumnReader::read(const Tensor& input, std::span<const int64_t> positions, int64_t group,
@@ -67,10 +88,10 @@ void ColumnReader::read(const Tensor& input, std::span<const int64_t> positions,
     for (int64_t p : positions) out = std::copy_n(x + p * columns_, columns_, out);
     return;
   }
-  const Window w = window(input.shape());
-  const int64_t plane = product(w.input), each = product(w.output), sample = input.dim(1) * plane;
+  const Taps at = taps(input.shape());
+  const int64_t each = product(at.window.output), sample = input.dim(1) * at.plane;
   for (int64_t p : positions) {
-    read_patch(x + p / each * sample + group * channels_ * plane, w, p % each, out);
+    read_patch(x + p / each * sample + group * channels_ * at.plane, at, p % each, out);
     out += columns_;
   }
 }

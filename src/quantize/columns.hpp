@@ -26,8 +26,17 @@ class ColumnReader {
                    float* out) const;
 
  private:
+  // Where the kernel's elements lie, from the first on, in an input of one shape.
+  struct Taps {
+    Window window;
+    int64_t plane = 0;
+    std::vector<int64_t> reach = {};   // from the first to the last, by dimension
+    std::vector<int64_t> at = {};      // [tap][dimension]
+    std::vector<int64_t> offset = {};  // of a tap, in elements
+  };
   Window window(const Shape& input) const;
-  void read_patch(const float* image, const Window& w, int64_t position, float* out) const;
+  Taps taps(const Shape& input) const;
+  void read_patch(const float* image, const Taps& taps, int64_t position, float* out) const;
 
   const Node* node_;
   bool dense_;

@@ -104,6 +104,10 @@ class Rows {
     }
   }
 
+  std::vector<float> mean(int64_t g) const {
+    return means(sums_[0].quantized, g, reader_.columns());
+  }
+
   // Takes the means off a group's rows: taken off the matrices, nothing would be left of a value that
   // hardly leaves its mean.
   void centre(int64_t g) {
@@ -149,11 +153,16 @@ class Rows {
   int64_t count() const { return count_; }
 
  private:
-  void centre(std::vector<float>& rows, const std::vector<double>& sums, int64_t g, int64_t width) {
+  std::vector<float> means(const std::vector<double>& sums, int64_t g, int64_t width) const {
     std::vector<float> mean;
     for (int64_t c = 0; c < width; ++c)
       mean.push_back(static_cast<float>(sums[static_cast<size_t>(g * width + c)] /
                                         static_cast<double>(count_)));
+    return mean;
+  }
+
+  void centre(std::vector<float>& rows, const std::vector<double>& sums, int64_t g, int64_t width) {
+    const std::vector<float> mean = means(sums, g, width);
     float* row = rows.data() + g * count_ * width;
     for (int64_t n = 0; n < count_; ++n) {
       for (const float m : mean) *row++ -= m;
@@ -229,6 +238,7 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
       GroupMoments& m = result.groups[static_cast<size_t>(first + g)];
       m.h.assign(static_cast<size_t>(k * k), 0.f);
       if (shifted) m.shift.assign(static_cast<size_t>(k * k), 0.f);
+      m.mean = rows.mean(g);
     }
     parallel_for(options.threads, groups * panels, [&](int64_t task, int) {
       const int64_t g = task / panels, begin = task % panels * kPanel;

@@ -15,41 +15,6 @@ constexpr int64_t kPositions = 4096, kGroupedPositions = 1024;
 // Coordinate descent over wide layers takes longer than all else and changes their prices by about as much
 // as everybody's: from this many rows · columns² on, what it starts from is priced.
 constexpr int64_t kWide = int64_t{1} << 25;
-// Mean of every column of a layer's input, [group][column], over evenly spaced positions.
-std::vector<std::vector<float>> column_means(const qdq::ColumnReader& reader, const FloatWalk& walk,
-                                             const LayerSite& site, int threads) {
-  const auto columns = static_cast<size_t>(reader.columns());
-  const auto groups = static_cast<size_t>(reader.groups());
-  const int64_t chunks = walk.chunks_held();
-  const int64_t each = std::max<int64_t>(1, kPositions / chunks);
-  std::vector<std::vector<double>> sums(static_cast<size_t>(chunks));
-  std::vector<int64_t> counts(sums.size());
-  parallel_for(threads, chunks, [&](int64_t c, int) {
-    const Tensor x = walk.value(site, c);
-    const int64_t all = reader.positions(x.shape());
-    std::vector<int64_t> positions;
-    for (int64_t i = 0, n = std::min(each, all); i < n; ++i)
-      positions.push_back((2 * i + 1) * all / (2 * n));
-    auto& sum = sums[static_cast<size_t>(c)];
-    sum.assign(groups * columns, 0);
-    counts[static_cast<size_t>(c)] = static_cast<int64_t>(positions.size());
-    std::vector<float> rows(positions.size() * columns);
-    for (size_t g = 0; g < groups; ++g) {
-      reader.read(x, positions, static_cast<int64_t>(g), rows.data());
-      for (size_t i = 0; i < rows.size(); ++i) sum[g * columns + i % columns] += rows[i];
-    }
-  });
-  std::vector<std::vector<float>> means(groups, std::vector<float>(columns));
-  int64_t count = 0;
-  for (int64_t n : counts) count += n;
-  for (size_t i = 0; i < groups * columns; ++i) {
-    double total = 0;
-    for (const auto& sum : sums) total += sum[i];
-    means[i / columns][i % columns] =
-        static_cast<float>(total / static_cast<double>(std::max<int64_t>(count, 1)));
-  }
-  return means;
-}
 
 class Optimized {
  public:
@@ -106,8 +71,7 @@ class Optimized {
                               : optimize_layer(weight, site, choice, table_);
     }
     if (fitted && site.takes_bias)
-      found.bias_shift =
-          shifts(site, weight, found, column_means(*reader, *walk, site, options_.threads));
+      found.bias_shift = shifts(site, weight, found, moments_of(site, *reader, *walk));
   }
 
   // The rows of all widths as one layer: [group][width][row], so that they share what is made of the
@@ -148,9 +112,7 @@ class Optimized {
                                            .moments = &moments,
                                            .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
-    if (site.takes_bias)
-      found.bias_shift =
-          shifts(site, weight, found, column_means(reader, walk, site, options_.threads));
+    if (site.takes_bias) found.bias_shift = shifts(site, weight, found, moments);
   }
 
   void take_apart(const LayerSite& site, const Tensor& weight, const WeightCodes& all, int64_t each,
@@ -177,9 +139,9 @@ class Optimized {
   // −(ŵ − w) · E[x] of every row.
   std::vector<std::vector<float>> shifts(const LayerSite& site, const Tensor& weight,
                                          const LayerCandidates& found,
-                                         const std::vector<std::vector<float>>& means) const {
+                                         const InputMoments& moments) const {
     const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
-    const int64_t each = layout.rows / static_cast<int64_t>(means.size());
+    const int64_t each = layout.rows / static_cast<int64_t>(moments.groups.size());
     const auto want = weight.data<float>();
     std::vector<std::vector<float>> all;
     for (const WeightCodes& codes : found.codes) {
@@ -191,7 +153,7 @@ class Optimized {
           const auto at = static_cast<size_t>(i);
           shift[static_cast<size_t>(r)] +=
               (double{want[at]} - have[at]) *
-              means[static_cast<size_t>(r / each)][static_cast<size_t>(c)];
+              moments.groups[static_cast<size_t>(r / each)].mean[static_cast<size_t>(c)];
         });
       }
       all.emplace_back(shift.begin(), shift.end());

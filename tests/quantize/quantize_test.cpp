@@ -367,6 +367,8 @@ g (float[n, 3] x, float[2, 3] w) => (float y) { y = Gemm <transB = 1> (x, w) })"
                                             {});
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(m.groups[0].h[4 * i], 1e-4, 2e-5);
   EXPECT_NEAR(m.groups[0].h[1], 0, 2e-5);
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(m.groups[0].mean[i], 100 + static_cast<float>(i), 1e-2);
 }
 
 }  // namespace

@@ -35,11 +35,7 @@ class Group {
   Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k)
       : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
     factor_ = cholesky(moments.h, k, kTargetDamping * mean_);
-    std::vector<float> correction(rows.size(), 0.f);
-    if (!moments.shift.empty()) correction = multiply_rows(rows, moments.shift, k);
-    for (size_t i = 0; i < moments.residual.size(); ++i) correction[i] += moments.residual[i];
-    solve_rows(correction, factor_, k);
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
+    if (!moments.shift.empty() || !moments.residual.empty()) correct(rows);
     grid_.block = input.scale_block > 0 ? input.scale_block : k;
     grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
     grid_.exact_pairs = input.exact_pairs;
@@ -71,6 +67,15 @@ class Group {
   }
 
  private:
+  // Makes up for what the layers before did to the inputs.
+  void correct(std::span<float> rows) const {
+    std::vector<float> correction(rows.size(), 0.f);
+    if (!moments_.shift.empty()) correction = multiply_rows(rows, moments_.shift, k_);
+    for (size_t i = 0; i < moments_.residual.size(); ++i) correction[i] += moments_.residual[i];
+    solve_rows(correction, factor_, k_);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
+  }
+
   const GroupMoments& moments_;
   std::span<const float> targets_;
   int64_t k_;

@@ -61,15 +61,54 @@ std::vector<float> full_scales(std::span<const float> target, const RowGrid& gri
 // Columns decided one by one; what they leave to the columns before is carried in one product.
 constexpr size_t kBlock = 64;
 
-// All rows at given scales.
+// Both compilations give the same bits: every row is a lane of its own.
+#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+
+// One column of all rows.
+struct Column {
+  const float *target, *scale, *low, *high;
+  float *carried, *code, *off;
+  double* error;
+  float factor;  // on the diagonal
+};
+
+// The best codes of a column, what they miss, and by how much they are off their targets.
+QTOOL_CLONES void round_column(size_t rows, const Column& c) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float want = c.target[r] - c.carried[r] / c.factor;
+    c.code[r] = std::min(std::max(std::nearbyint(want / c.scale[r]), c.low[r]), c.high[r]);
+    const double missed = static_cast<double>(c.code[r] * c.scale[r] - want) * c.factor;
+    c.error[r] += missed * missed;
+    c.off[r] = c.code[r] * c.scale[r] - c.target[r];
+  }
+}
+
+// carried[i] += off · factor[i] for columns i of a block.
+QTOOL_CLONES void carry_column(size_t rows, size_t columns, const float* off, const float* factor,
+                               float* carried) {
+  for (size_t i = 0; i < columns; ++i, carried += rows) {
+    for (size_t r = 0; r < rows; ++r) carried[r] += off[r] * factor[i];
+  }
+}
+
+// All rows at given scales. Rows are lanes: [column][row].
 class Planes {
  public:
   explicit Planes(const RowsProblem& problem)
       : p_(problem),
         rows_(problem.grids.size()),
         n_(problem.columns()),
+        target_(rows_ * n_),
         carried_(rows_ * n_),
-        off_(kBlock * rows_) {
+        off_(kBlock * rows_),
+        scale_(rows_),
+        low_(rows_),
+        high_(rows_),
+        code_(rows_) {
+    for (size_t r = 0; r < rows_; ++r) {
+      const auto target = p_.target(r);
+      for (size_t j = 0; j < n_; ++j) target_[j * rows_ + r] = target[j];
+    }
     const RowGrid& grid = problem.grids[0];
     if (grid.dim() > 1) table_.emplace(*grid.codebook);
   }
@@ -82,14 +121,15 @@ class Planes {
     for (size_t end = n_; end > 0;) {
       // Vectors begin at multiples of their length.
       const size_t begin = table_ ? (end - 1) / kBlock * kBlock : end > kBlock ? end - kBlock : 0;
-      for (size_t r = 0; r < rows_; ++r) {
-        errors[r] +=
-            table_ ? decide_vectors(r, begin, end, rows[r]) : decide_block(r, begin, end, rows[r]);
+      if (table_) {
+        for (size_t r = 0; r < rows_; ++r) errors[r] += decide_vectors(r, begin, end, rows[r]);
+      } else {
+        decide_block(begin, end, rows, errors);
       }
       if (begin > 0) {
-        add_product(off_.data(), static_cast<int64_t>(rows_), p_.factor.data() + begin * n_,
-                    static_cast<int64_t>(n_), carried_.data(), static_cast<int64_t>(n_),
-                    static_cast<int64_t>(rows_), static_cast<int64_t>(begin),
+        const auto m = static_cast<int64_t>(rows_);
+        add_product(p_.factor.data() + begin * n_, static_cast<int64_t>(n_), off_.data(), m,
+                    carried_.data(), m, static_cast<int64_t>(begin), m,
                     static_cast<int64_t>(end - begin));
       }
       end = begin;
@@ -101,7 +141,6 @@ class Planes {
   // The same for vectors of columns: of all entries the one that leaves the least error.
   double decide_vectors(size_t r, size_t begin, size_t end, RowCodes& row) {
     const size_t dim = table_->dim();
-    float* carried = carried_.data() + r * n_;
     double error = 0;
     for (size_t last = end; last > begin;) {
       const size_t first = (last - 1) / dim * dim;
@@ -113,7 +152,7 @@ class Planes {
         row.codes[j] = static_cast<int8_t>(level);
         const float off = level * p_.grids[r].scale(j, row.scales) - p_.target(r)[j];
         off_[(j - begin) * rows_ + r] = off;
-        for (size_t i = begin; i < first; ++i) carried[i] += off * l[i];
+        for (size_t i = begin; i < first; ++i) carried_[i * rows_ + r] += off * l[i];
       }
       last = first;
     }
@@ -126,7 +165,7 @@ class Planes {
     const size_t entries = table_->entries();
     error_.assign(entries, 0.f);
     for (size_t i = last; i-- > first;) {
-      part_.assign(entries, carried_[r * n_ + i]);
+      part_.assign(entries, carried_[i * rows_ + r]);
       for (size_t j = i; j < last; ++j) {
         const float l = p_.factor[j * n_ + i], scale = p_.grids[r].scale(j, scales) * l,
                     want = p_.target(r)[j] * l;
@@ -139,30 +178,42 @@ class Planes {
     return {static_cast<size_t>(best - error_.begin()), *best};
   }
 
-  double decide_block(size_t r, size_t begin, size_t end, RowCodes& row) {
-    const RowGrid& grid = p_.grids[r];
-    const std::span<const float> target = p_.target(r);
-    float* carried = carried_.data() + r * n_;
-    double error = 0;
+  void decide_block(size_t begin, size_t end, std::vector<RowCodes>& rows,
+                    std::vector<double>& errors) {
     for (size_t j = end; j-- > begin;) {
       const float* l = p_.factor.data() + j * n_;
-      const float scale = grid.scale(j, row.scales);
-      const float want = target[j] - carried[j] / l[j];
-      const float code = grid.nearest(want / scale, grid.range(j, row.codes));
-      row.codes[j] = static_cast<int8_t>(code);
-      const double missed = static_cast<double>(code * scale - want) * l[j];
-      error += missed * missed;
-      const float off = code * scale - target[j];
-      off_[(j - begin) * rows_ + r] = off;
-      for (size_t i = begin; i < j; ++i) carried[i] += off * l[i];
+      float* off = off_.data() + (j - begin) * rows_;
+      prepare(j, rows);
+      round_column(rows_, {target_.data() + j * rows_, scale_.data(), low_.data(), high_.data(),
+                           carried_.data() + j * rows_, code_.data(), off, errors.data(), l[j]});
+      for (size_t r = 0; r < rows_; ++r) rows[r].codes[j] = static_cast<int8_t>(code_[r]);
+      carry_column(rows_, j - begin, off, l + begin, carried_.data() + begin * rows_);
     }
-    return error;
+  }
+
+  // Scales of a column, and the codes that it may take.
+  void prepare(size_t j, const std::vector<RowCodes>& rows) {
+    for (size_t r = 0; r < rows_; ++r) {
+      const RowGrid& grid = p_.grids[r];
+      scale_[r] = rows[r].scales.size() == 1 && grid.places.empty() ? rows[r].scales[0]
+                                                                    : grid.scale(j, rows[r].scales);
+      std::pair<int, int> range{grid.lowest, grid.highest};
+      if (grid.exact_pairs) range = grid.range(j, rows[r].codes);
+      low_[r] = static_cast<float>(range.first);
+      high_[r] = static_cast<float>(range.second);
+      if (!grid.codebook) continue;
+      // The nearest level is the only code there is.
+      const float want = target_[j * rows_ + r] - carried_[j * rows_ + r] / p_.factor[j * n_ + j];
+      low_[r] = high_[r] = grid.nearest(want / scale_[r], range);
+    }
   }
 
   const RowsProblem& p_;
   size_t rows_, n_;
-  std::vector<float> carried_;  // [rows][columns]: Σ over decided columns of their error times L
+  std::vector<float> target_;   // [columns][rows]
+  std::vector<float> carried_;  // [columns][rows]: Σ over decided columns of their error times L
   std::vector<float> off_;      // [kBlock][rows]: errors of the columns of a block
+  std::vector<float> scale_, low_, high_, code_;  // by row, of one column
   std::optional<VectorTable> table_;
   std::vector<float> error_, part_;  // by entry
 };
