@@ -21,6 +21,7 @@ struct Case {
   int64_t opset = 17;
   size_t outputs = 1;
   double lowest = -2, highest = 2;  // of the inputs
+  std::string domain = "";
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.type; }
@@ -49,9 +50,11 @@ Built build(const Case& c) {
   Built b;
   Graph& g = b.model.graph;
   b.model.opsets[""] = c.opset;
+  b.model.opsets[c.domain] = c.opset;
   Node node;
   node.name = "n";
   node.type = c.type;
+  node.domain = c.domain;
   node.attributes = c.attributes;
   for (size_t i = 0; i < c.shapes.size(); ++i) {
     b.inputs.push_back(random_tensor(c.shapes[i], 7 + i, c.lowest, c.highest));
@@ -234,6 +237,12 @@ const std::vector<Case> kCases = {
     {"BatchNormalization", {{2, 3, 2}}, {kPositive, kPositive, kPositive, kPositive}},
     {"LayerNormalization", {{2, 2, 3}}, {kPositive, kPositive}},
     {"LayerNormalization", {{2, 2, 3}}, {kPositive}, {with("axis", int64_t{1})}},
+    {.type = "ChannelAffine", .shapes = {{2, 3, 4}, {3}, {3}}, .domain = "qtool"},
+    {.type = "ChannelAffine",
+     .shapes = {{2, 9}, {9}},
+     .fixed = {Tensor()},
+     .attributes = {with("axis", int64_t{-1})},
+     .domain = "qtool"},
     {"LpNormalization", {{2, 3}}},
     {"LpNormalization", {{2, 3, 2}}, {}, {with("axis", int64_t{1}), with("p", int64_t{1})}},
     {"Softmax", {{2, 3, 2}}, {}, {with("axis", int64_t{1})}},
@@ -246,7 +255,9 @@ INSTANTIATE_TEST_SUITE_P(Operators, Vjp, testing::ValuesIn(kCases),
 
 TEST(Gradient, EveryVjpHasACase) {
   for (const gradient::VjpDef& def : gradient::vjps()) {
-    if (!def.vjp || def.type == "Dropout" || def.type == "Cast" || def.type == "Where") continue;
+    if (!def.vjp || def.type == "Dropout" || def.type == "FakeQuantize" || def.type == "Cast" ||
+        def.type == "Where")
+      continue;
     EXPECT_TRUE(std::ranges::any_of(kCases, [&](const Case& c) { return c.type == def.type; }))
         << def.type;
   }
