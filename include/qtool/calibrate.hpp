@@ -84,6 +84,17 @@ struct CalibrateOptions {
 CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
                            const SampleSource& source, const CalibrateOptions& options);
 
+struct SynthesisOptions {
+  int64_t samples = 64;
+  int steps = 100;
+  uint64_t seed = 0;
+  int threads = 1;
+};
+// Samples without any data, and the input that they are for: noise, changed until its means and deviations
+// in front of the model's batch normalizations are those that they remember. `model`: as it was loaded.
+// Throws Error{kUsage, QT-E463} where there is no such operator, or more than one input.
+std::pair<std::string, Tensor> synthesize(const Model& model, const SynthesisOptions& options);
+
 // Ranks of values whose shape is not known to the model, as the first chunk of data has them.
 std::map<std::string, int64_t> observed_ranks(const Model& model, const SampleSource& source);
 // Makes them known: shapes of so many unknown dimensions.

@@ -92,4 +92,12 @@ struct SaturatingLayer {
 };
 std::vector<SaturatingLayer> saturating_layers(const Model& lowered);
 
+// What a BatchNormalization remembers of the value in front of it, by channel.
+struct RunningStatistics {
+  std::string value;
+  std::vector<float> mean, variance;
+};
+// Of the model as it was loaded, in graph order; prepare() folds normalization away.
+std::vector<RunningStatistics> running_statistics(const Model& model);
+
 }  // namespace qtool

@@ -64,7 +64,8 @@ struct CalibrateRequest {
   std::filesystem::path model;
   DataRequest data;
   std::optional<std::filesystem::path> workspace;
-  bool equalize = false;  // scale channels where the model stays what it is, see equalize()
+  int64_t synthetic_samples = 0;  // made from the model itself, in place of data
+  bool equalize = false;          // scale channels where the model stays what it is, see equalize()
   int threads = 1;
 };
 struct Calibrated {

@@ -82,7 +82,9 @@ std::unique_ptr<SampleSource> open_source(DataRequest& r, const Model& model) {
   }
   if (r.data.empty())
     throw Error(ErrorKind::kUsage, "QT-E143", "no data given")
-        .hint("name a folder of pictures, an .npy or an .npz; or --random-data N");
+        .hint(
+            "name a folder of pictures, an .npy or an .npz; without any: calibrate "
+            "--synthetic-data N");
   return pipeline::open_fed(r.data, resolve_preprocess(r, model.path), model, r.options);
 }
 

@@ -54,11 +54,34 @@ namespace {
 
 using namespace pipeline;
 
+void make_folder(const fs::path& root) {
+  std::error_code failed;
+  fs::create_directories(root, failed);
+  if (!failed) return;
+  throw Error(ErrorKind::kInternal, "QT-E901",
+              cat("cannot make the workspace ", printable(root.string()), ": ", failed.message()));
+}
+
 // A model that already carries Q/DQ has its numbers decided; quantizing it again is a mistake.
 void refuse_quantized(const Model& model) {
   if (const Node* node = quantized_node(model.graph)) {
     throw_model("QT-E334", cat("the model is quantized already: ", node_text(*node)));
   }
+}
+
+// Samples made from the model, kept in the workspace as its data.
+DataRequest made_data(const CalibrateRequest& request, const Model& model, const fs::path& root) {
+  const auto [name, samples] = synthesize(model, {.samples = request.synthetic_samples,
+                                                  .seed = request.data.seed,
+                                                  .threads = request.threads});
+  make_folder(root);
+  const fs::path file = root / "synthetic.npz";
+  write_npz(file, {{name, samples}});
+  log(LogLevel::kWarning,
+      "samples made from the model: ranges are usable, accuracy on them says little");
+  DataRequest data = request.data;
+  data.data = {file};
+  return data;
 }
 
 std::vector<Equalized> choose_factors(const Model& prepared, const SampleSource& source,
@@ -77,7 +100,8 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   const Model model = load_model(request.model);
   refuse_quantized(model);
   Model prepared = prepare(model);
-  DataRequest data = request.data;
+  const fs::path root = request.workspace.value_or(fs::path(".qtool"));
+  DataRequest data = request.synthetic_samples > 0 ? made_data(request, model, root) : request.data;
   const auto source = open_source(data, prepared);
   Calibrated c;
   c.data = source->describe();
@@ -96,20 +120,16 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   c.table.model_fingerprint = model.fingerprint;
   c.table.random_data = request.data.random_samples > 0;
   c.skipped = source->skipped();
-  w.root = request.workspace.value_or(fs::path(".qtool"));
+  w.root = root;
   w.model = fs::absolute(request.model);
   w.fingerprint = model.fingerprint;
-  for (const fs::path& path : request.data.data) w.data.push_back(fs::absolute(path));
+  for (const fs::path& path : data.data) w.data.push_back(fs::absolute(path));
   w.preprocess = resolve_preprocess(request.data, request.model);
   w.data_options = data.options;
   w.random_samples = request.data.random_samples;
   w.seed = request.data.seed;
+  make_folder(w.root);
   std::error_code failed;
-  fs::create_directories(w.root, failed);
-  if (failed)
-    throw Error(
-        ErrorKind::kInternal, "QT-E901",
-        cat("cannot make the workspace ", printable(w.root.string()), ": ", failed.message()));
   // Older plans and scores belong to other statistics.
   for (const char* name : {kScores, kPlan}) fs::remove(w.file(name), failed);
   save_calibration(c.table, w.file(kCalibration));

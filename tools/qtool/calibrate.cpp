@@ -8,12 +8,16 @@ struct Options {
   std::string model;
   DataFlags data;
   WorkspaceFlag workspace;
+  int64_t synthetic_samples = 0;
   bool dry_run = false, equalize = false;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "the float model")->required();
     data.bind_positional(app, false);
     workspace.bind(app);
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
+    app.add_option("--synthetic-data", synthetic_samples,
+                   "N samples made from the model's batch normalization instead of data")
+        ->check(CLI::Range(1, 1 << 20));
     app.add_flag("--equalize", equalize,
                  "let channels of activations share their range evenly (helps rounding)");
     data.bind(app);
@@ -25,6 +29,10 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.model = o.model;
   request.data = o.data.request(global);
   request.workspace = o.workspace.get();
+  request.synthetic_samples = o.synthetic_samples;
+  if (o.synthetic_samples > 0 && (!request.data.data.empty() || request.data.random_samples > 0))
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E104",
+                       "--synthetic-data, --random-data and DATA exclude each other");
   request.equalize = o.equalize;
   request.threads = global.thread_count();
   if (o.dry_run) return {dry_run_result("calibrate", calibrate_steps(request), global.json)};

@@ -56,8 +56,8 @@ Gradients layer_normalization(const VjpCall& call) {
 
 Gradients lp_normalization(const VjpCall& call) {
   const Tensor &x = call.inputs[0], &dy = call.dy();
-  const AxisView view = view_axis(
-      x.shape(), normalize_axis(attr_int(call.node, "axis", -1), x.rank(), call.node));
+  const AxisView view =
+      view_axis(x.shape(), normalize_axis(attr_int(call.node, "axis", -1), x.rank(), call.node));
   const bool absolute = attr_int(call.node, "p", 2) == 1;
   Tensor dx = Tensor::uninitialized(DType::kFloat, x.shape());
   const float *px = x.data<float>().data(), *pd = dy.data<float>().data();
