@@ -39,6 +39,7 @@ struct Evaluation {
   // Points of top-1 that the reference itself expects to lose: where the answers differ, its probability
   // of its own answer less that of the model's. Needs no labels.
   double expected_drop = 0;
+  double expected_drop_error = 0;  // its standard error over the samples
   double sqnr_db = 0;  // of the first output; +inf when equal, −inf when it is not a number
   std::vector<OutputMetrics> outputs;
   std::vector<LayerStatus> layers;  // integer or why not; of integer kernels only

@@ -1,6 +1,7 @@
 #include "qtool/evaluate.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "evaluate/metrics.hpp"
@@ -30,7 +31,7 @@ struct Hits {
 // What the chunks up to now, or one of them, add up to.
 struct Tally {
   int64_t samples = 0, agreeing = 0;
-  double expected_losses = 0;
+  double expected_losses = 0, squared_losses = 0;
   bool classifier = true;
   Hits model, reference;
   std::vector<Difference> differences;  // by output
@@ -40,6 +41,7 @@ struct Tally {
     samples += other.samples;
     agreeing += other.agreeing;
     expected_losses += other.expected_losses;
+    squared_losses += other.squared_losses;
     classifier = classifier && other.classifier;
     model.add(other.model);
     reference.add(other.reference);
@@ -72,7 +74,9 @@ void tally_classes(Tally& tally, const Batch& batch, const Tensor& output,
     if (reference) {
       const int64_t mine = metrics::arg_max(have.row(s)), its = metrics::arg_max(want.row(s));
       tally.agreeing += mine == its;
-      if (mine != its) tally.expected_losses += metrics::probability_lost(want.row(s), its, mine);
+      const double lost = mine == its ? 0 : metrics::probability_lost(want.row(s), its, mine);
+      tally.expected_losses += lost;
+      tally.squared_losses += lost * lost;
     }
     if (batch.labels.empty()) continue;
     const int64_t label = batch.labels[static_cast<size_t>(s)];
@@ -154,7 +158,10 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
   if (e.classifier) {
     e.agreement = share(t.agreeing, t.samples);
     e.agreement_ci = wilson(t.agreeing, t.samples);
-    e.expected_drop = t.expected_losses / static_cast<double>(std::max<int64_t>(t.samples, 1));
+    const auto count = static_cast<double>(std::max<int64_t>(t.samples, 1));
+    e.expected_drop = t.expected_losses / count;
+    const double variance = t.squared_losses / count - e.expected_drop * e.expected_drop;
+    e.expected_drop_error = std::sqrt(std::max(variance, 0.0) / count);
   }
   for (size_t i = 0; i < t.differences.size(); ++i) {
     const Difference& d = t.differences[i];

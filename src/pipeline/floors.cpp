@@ -32,8 +32,9 @@ int64_t fitted_chunks(const SampleSource& source) {
 std::string described(const Evaluation& m) {
   std::string text = cat("SQNR ", fixed(m.sqnr_db, 1), " dB");
   if (m.classifier)
-    text += cat(", agreement ", fixed(100 * m.agreement, 2), " %, expected drop ",
-                fixed(100 * m.expected_drop, 2), " %");
+    text +=
+        cat(", agreement ", fixed(100 * m.agreement, 2), " %, expected drop ",
+            fixed(100 * m.expected_drop, 2), " ± ", fixed(100 * m.expected_drop_error, 2), " %");
   return cat(text, " on ", m.samples, " samples");
 }
 
@@ -66,7 +67,9 @@ bool FloorSearch::keeps_floors(const Evaluation& m) const {
                   cat("the model is no classifier: ", limit_text(limit), " cannot be measured"))
           .hint("give a floor in decibels, for example --budget sqnr=20dB");
     }
-    return limit.kind == Limit::kDrop ? m.expected_drop <= limit.value : m.agreement >= limit.value;
+    // A standard error on top: of many plans near the limit the luckiest would be taken otherwise.
+    return limit.kind == Limit::kDrop ? m.expected_drop + m.expected_drop_error <= limit.value
+                                      : m.agreement >= limit.value;
   });
 }
 
