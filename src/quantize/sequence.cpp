@@ -8,6 +8,9 @@ namespace {
 
 // For the values of both networks over all chunks.
 constexpr int64_t kMemory = int64_t{512} << 20;
+// Means of channels, all that bias correction asks for, are known from this many samples; more would move no
+// bias by what its rounding does. Fitted weights want every sample.
+constexpr int64_t kSamplesForMeans = 128;
 
 std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& layers,
                                        const Model& quantized) {
@@ -17,6 +20,15 @@ std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& l
     if (site && layers.contains(site->name)) order.push_back(site);
   }
   return order;
+}
+
+int64_t wanted_chunks(const QuantPlan& plan, const SampleSource& source, int64_t chunks) {
+  const bool fitted = std::any_of(
+      plan.layers.begin(), plan.layers.end(),
+      [](const LayerChoice& choice) { return find_optimizer(choice.method).needs_moments; });
+  if (fitted) return chunks;
+  return std::min(chunks, (kSamplesForMeans * source.chunk_count() + source.samples() - 1) /
+                              std::max<int64_t>(1, source.samples()));
 }
 
 // The layers one by one, along the side-by-side run.
@@ -105,9 +117,10 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
   const Model quantized = insert_qdq(model, sites, activations, stored);
   const std::vector<const LayerSite*> order = in_order(sites, layers, quantized);
-  SideBySide run(model, quantized, order, source, chunks, kMemory, options.threads);
-  if (run.chunks() < chunks)
-    log(LogLevel::kInfo, cat("fitting on ", run.chunks(), " of ", chunks,
+  const int64_t wanted = wanted_chunks(plan, source, chunks);
+  SideBySide run(model, quantized, order, source, chunks, wanted, kMemory, options.threads);
+  if (run.chunks() < wanted)
+    log(LogLevel::kInfo, cat("fitting on ", run.chunks(), " of ", wanted,
                              " chunks of data: more would not fit into ", kMemory >> 20, " MiB"));
   Sequence sequence(model, run, options, weight_grids(model, sites, plan, table));
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");

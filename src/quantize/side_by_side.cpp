@@ -83,7 +83,7 @@ int64_t peak_bytes(const Executor& a, const Executor& b, const Feed& feed) {
 
 SideBySide::SideBySide(const Model& reference, const Model& quantized,
                        const std::vector<const LayerSite*>& layers, const SampleSource& source,
-                       int64_t chunks, int64_t memory, int threads)
+                       int64_t chunks, int64_t wanted, int64_t memory, int threads)
     : threads_(threads) {
   const Model ordered = in_order_of(reference, quantized);
   const Uses uses = uses_of(ordered.graph), quantized_uses = uses_of(quantized.graph);
@@ -111,10 +111,12 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
   reference_.emplace(ordered, observed_in_reference);
   quantized_.emplace(quantized, observed_in_quantized);
   const int64_t each = peak_bytes(*reference_, *quantized_, source.chunk(0).feed);
-  chunks = std::clamp<int64_t>(memory / std::max<int64_t>(each, 1), 1, chunks);
-  chunks_.resize(static_cast<size_t>(chunks));
-  parallel_for(threads, chunks, [&](int64_t c, int) {
-    const Batch batch = source.chunk(c);
+  wanted = std::clamp<int64_t>(wanted, 1, chunks);
+  const int64_t stride = chunks / wanted;
+  chunks_.resize(
+      static_cast<size_t>(std::clamp<int64_t>(memory / std::max<int64_t>(each, 1), 1, wanted)));
+  parallel_for(threads, this->chunks(), [&](int64_t c, int) {
+    const Batch batch = source.chunk(c * stride);
     chunks_[static_cast<size_t>(c)] = {reference_->start(batch.feed),
                                        quantized_->start(batch.feed)};
   });

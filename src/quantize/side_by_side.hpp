@@ -10,10 +10,11 @@ namespace qtool::qdq {
 class SideBySide {
  public:
   // `quantized`: activations quantized, weights and biases still float initializers of their names.
-  // Both networks' values stay under `memory` bytes: fewer chunks are taken where they would not.
+  // Takes `wanted` of the first `chunks` chunks, spread over them. Both networks' values stay under `memory`
+  // bytes: fewer are taken where they would not.
   SideBySide(const Model& reference, const Model& quantized,
              const std::vector<const LayerSite*>& layers, const SampleSource& source,
-             int64_t chunks, int64_t memory, int threads);
+             int64_t chunks, int64_t wanted, int64_t memory, int threads);
 
   int64_t chunks() const { return static_cast<int64_t>(chunks_.size()); }
   // Runs both up to the layer's inputs.
