@@ -28,21 +28,47 @@ bool pairs_fit(const Row& row, std::span<const int8_t> codes) {
   return true;
 }
 
-void round_row(const Row& row, float scale, std::span<int8_t> codes) {
-  const int lo = -(1 << (row.bits - 1)), hi = (1 << (row.bits - 1)) - 1;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    codes[i] = static_cast<int8_t>(std::clamp(round_half_even(row.weights[i] / scale),
-                                              static_cast<float>(lo), static_cast<float>(hi)));
+// The hot loops, for wider vectors too: lanes and their order are fixed, so all give the same bits.
+#define QTOOL_CLONES __attribute__((target_clones("avx2", "default")))
+constexpr size_t kLanes = 8;
+
+QTOOL_CLONES void round_weights(const float* weights, int8_t* codes, size_t count, float scale,
+                                float lo, float hi) {
+  for (size_t i = 0; i < count; ++i) {
+    float code = std::nearbyint(weights[i] / scale);
+    code = code > lo ? code : lo;
+    code = code < hi ? code : hi;
+    codes[i] = static_cast<int8_t>(static_cast<int32_t>(code));
   }
 }
 
+// `importance` may be nullptr: all equal.
+QTOOL_CLONES double weighted_error(const float* weights, const int8_t* codes,
+                                   const double* importance, size_t count, float scale) {
+  const auto error = [=](size_t i) {
+    const double d = weights[i] - static_cast<double>(codes[i]) * scale;
+    return importance ? importance[i] * d * d : d * d;
+  };
+  double lanes[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += error(i + lane);
+  for (; i < count; ++i) lanes[0] += error(i);
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
+void round_row(const Row& row, float scale, std::span<int8_t> codes) {
+  const int lo = -(1 << (row.bits - 1)), hi = (1 << (row.bits - 1)) - 1;
+  round_weights(row.weights.data(), codes.data(), codes.size(), scale, static_cast<float>(lo),
+                static_cast<float>(hi));
+}
+
 double error_of(const Row& row, float scale, std::span<const int8_t> codes) {
-  double error = 0;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const double d = row.weights[i] - static_cast<double>(codes[i]) * scale;
-    error += (row.importance.empty() ? 1.0 : row.importance[i]) * d * d;
-  }
-  return error;
+  return weighted_error(row.weights.data(), codes.data(),
+                        row.importance.empty() ? nullptr : row.importance.data(), codes.size(),
+                        scale);
 }
 
 float quantize_row(const Row& row, std::span<int8_t> best) {
