@@ -89,22 +89,26 @@ Range search_clip(const ValueStats& stats, const QuantSpec& spec,
 
 Range least_error(const ValueStats& stats, const QuantSpec& spec, double p) {
   const std::vector<int64_t>& counts = stats.histogram.counts();
+  double least = std::numeric_limits<double>::infinity();  // of the grids so far
   return search_clip(stats, spec, [&](const Grid& grid) {
     const ErrorIntegral integral(grid, p);
-    double total = 0, before = 0;
-    bool known = false;  // `before` is the integral up to this bin's lower edge
-    for (size_t i = 0; i < counts.size(); ++i) {
+    double total = 0, after = 0;
+    bool known = false;  // `after` is the integral up to this bin's upper edge
+    // From the far end, where what a grid clips costs most: hopeless grids are left soon.
+    for (size_t i = counts.size(); i-- > 0;) {
       if (counts[i] == 0) {
         known = false;
         continue;
       }
       const double edge = static_cast<double>(i) - Histogram::kHalf;
-      if (!known) before = integral(edge);
-      const double after = integral(edge + 1);
+      if (!known) after = integral(edge + 1);
+      const double before = integral(edge);
       total += static_cast<double>(counts[i]) * (after - before);
-      before = after;
+      if (!(total < least)) return total;
+      after = before;
       known = true;
     }
+    least = total;
     return total;
   });
 }
