@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 
@@ -41,6 +43,33 @@ TEST(Executor, BranchesOfAStateDoNotDisturbEachOther) {
   executor.set(branch, "s", Tensor::of<float>({1, 2}, {5.f, 5.f}));
   EXPECT_FLOAT_EQ(executor.finish(branch)[0].data<float>()[0], 0);
   EXPECT_FLOAT_EQ(executor.finish(state)[0].data<float>()[0], 10);
+}
+
+// Many codes take wider instructions than few.
+TEST(Executor, SumsOfCodesDoNotDependOnHowManyThereAre) {
+  const Executor executor(
+      model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
+g (uint8[n] a, uint8[n] b) => (uint8[n] y)
+<float sa = {0.31}, uint8 za = {7}, float sb = {0.17}, uint8 zb = {200}, float sy = {0.23}, uint8 zy = {90}>
+{ y = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy) })"));
+  constexpr int64_t kAll = 256 * 256, kFew = 16;
+  std::vector<uint8_t> a, b;
+  for (int64_t i = 0; i < kAll; ++i) {
+    a.push_back(static_cast<uint8_t>(i % 256));
+    b.push_back(static_cast<uint8_t>(i / 256));
+  }
+  const auto sums = [&](int64_t first, int64_t count) {
+    const auto part = [&](const std::vector<uint8_t>& codes) {
+      return Tensor::of<uint8_t>({count}, {codes.begin() + first, codes.begin() + first + count});
+    };
+    return executor.run({{"a", part(a)}, {"b", part(b)}})[0];
+  };
+  const Tensor all = sums(0, kAll);
+  for (int64_t first = 0; first < kAll; first += kFew) {
+    const Tensor few = sums(first, kFew);
+    ASSERT_TRUE(std::ranges::equal(few.data<uint8_t>(),
+                                   all.data<uint8_t>().subspan(static_cast<size_t>(first), kFew)));
+  }
 }
 
 TEST(Executor, NamesAnUnknownOperator) {

@@ -1,5 +1,9 @@
 #include "exec/integer/loops.hpp"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <cmath>
 
 #define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
@@ -97,6 +101,36 @@ QTOOL_CLONES void dequantize_u8(const uint8_t* x, float* y, int64_t n, float s, 
 QTOOL_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, int32_t z) {
   dequantize_codes(x, y, n, s, z);
 }
+#if defined(__x86_64__)
+// The first of `count` sums, 32 at a time, as the loop above makes them; returns how many. The compiler's own
+// vectors spend half of the time on taking codes apart and together again.
+__attribute__((target("avx2"))) int64_t add_u8_avx2(const uint8_t* a, const uint8_t* b, uint8_t* y,
+                                                    int64_t count, float scale_a, float scale_b,
+                                                    float offset, CodeRange r) {
+  const __m256 sa = _mm256_set1_ps(scale_a), sb = _mm256_set1_ps(scale_b),
+               o = _mm256_set1_ps(offset), below = _mm256_set1_ps(static_cast<float>(r.lowest)),
+               above = _mm256_set1_ps(static_cast<float>(r.highest));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing interleaves halves
+  int64_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    __m256i sums[4];
+    for (int k = 0; k < 4; ++k) {
+      const __m128i left = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(a + i + 8 * k)),
+                    right = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b + i + 8 * k));
+      const __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(left)),
+                   z = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(right));
+      const __m256 v = _mm256_add_ps(_mm256_mul_ps(z, sb), _mm256_add_ps(_mm256_mul_ps(x, sa), o));
+      sums[k] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, below), above));
+    }
+    const __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(sums[0], sums[1]),
+                                              _mm256_packs_epi32(sums[2], sums[3]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(y + i),
+                        _mm256_permutevar8x32_epi32(bytes, order));
+  }
+  return i;
+}
+#endif
+
 QTOOL_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa,
                          float sb, float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
@@ -127,8 +161,14 @@ void dequantize(const void* codes, DType type, float* x, int64_t count, float sc
 void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a,
          float scale_b, float offset, CodeRange range) {
   if (type == DType::kUint8) {
-    add_u8(static_cast<const uint8_t*>(a), static_cast<const uint8_t*>(b), static_cast<uint8_t*>(y),
-           count, scale_a, scale_b, offset, range);
+    const auto *left = static_cast<const uint8_t*>(a), *right = static_cast<const uint8_t*>(b);
+    auto* sums = static_cast<uint8_t*>(y);
+    int64_t done = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+      done = add_u8_avx2(left, right, sums, count, scale_a, scale_b, offset, range);
+#endif
+    add_u8(left + done, right + done, sums + done, count - done, scale_a, scale_b, offset, range);
   } else {
     add_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b), static_cast<int8_t*>(y),
            count, scale_a, scale_b, offset, range);
