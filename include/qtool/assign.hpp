@@ -22,8 +22,9 @@ struct AssignOptions {
   std::vector<Keep> keep;
   int activation_bits = 8;  // of activations that are not searched
   std::string solver = "auto";
-  bool per_filter = false;     // every output channel its own width
-  std::string method = "rtn";  // weight optimiser written into the plan
+  bool per_filter = false;             // every output channel its own width
+  Storage storage = Storage::kWidths;  // that sizes are counted in
+  std::string method = "rtn";          // weight optimiser written into the plan
   // The number format of a layer at a width; none: uniform.
   std::function<std::string(const LayerSite&, int bits)> format_of = {};
   std::string source;  // for the plan: "search 4.5bits"

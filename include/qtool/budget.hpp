@@ -64,8 +64,12 @@ UniformChoice parse_uniform(std::string_view text);
 // "w4a8", "w4" or "float".
 std::string choice_text(UniformChoice choice);
 
-// Bits that a layer's weights take as stored: codes in their width, scales, its own codebook.
-int64_t stored_bits(const LayerSite& site, const LayerChoice& choice, const Model& model);
+// Bits that a layer's weights take: codes, scales, its own codebook, and in a file's containers what
+// its quantized form has besides (zero points, the scales of an int32 bias).
+int64_t stored_bits(const LayerSite& site, const LayerChoice& choice, const Model& model,
+                    Storage storage = Storage::kWidths);
+// The width of the smallest ONNX type that holds codes of so many bits: 2, 4 or 8.
+int container_bits(int bits);
 
 // "tensor", "channel" or "block:N" as LayerChoice::scale_block. Throws Error{kUsage} QT-E117.
 int64_t parse_weight_scale(std::string_view text);

@@ -87,6 +87,7 @@ struct PlanRequest {
   std::string score = "auto", solver = "auto", optimizer = "cd", range = "mse", target = "ort-cpu";
   std::string weight_scale = "channel", granularity = "layer", activation_mode = "static";
   std::vector<std::string> formats = {"uniform"};  // candidates; the one of a uniform plan
+  Storage storage = Storage::kWidths;              // that sizes are counted in
   bool signed_activations = false;
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows

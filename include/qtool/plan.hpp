@@ -167,7 +167,14 @@ struct PlanCost {
   int64_t size_bytes = 0;           // all weights as stored, Sites::stored and constants among them
   double bops = 0;                  // Σ MACs · weight bits · activation bits
 };
-PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model);
+// What holds codes when weights are counted.
+enum class Storage {
+  kWidths,  // their own width, whatever a file would need
+  kPacked,  // of a layer, the smallest ONNX type that holds its widest: `--export packed`
+  kSplit,   // of each output channel, the smallest that holds its width: `--export split`
+};
+PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model,
+                   Storage storage = Storage::kWidths);
 
 // plan.json: pretty-printed, keys sorted; unknown keys, widths and layers that are not there are
 // Error{kUsage} with the nearest name.

@@ -27,8 +27,13 @@ struct QuantizeOptions {
 // How a quantized model is written.
 struct ExportStyle {
   std::string_view name, summary;
-  bool packs = false;        // codes and indices in the smallest ONNX type that holds their width
+  // What holds codes and indices; kWidths: bytes, but for layers that read floats.
+  Storage storage = Storage::kWidths;
   bool clips_codes = false;  // Clip on codes behind Q and weights, not on reals in front of Q
+  // What the graph with Q/DQ pairs is made into; nullptr: it is written as it is.
+  Model (*rewrite)(const Model& quantized) = nullptr;
+  bool describes = false;  // the float model, and the parameters in a JSON file beside it
+  bool packs() const { return storage != Storage::kWidths; }
 };
 std::span<const ExportStyle* const> export_styles();
 // Throws Error{kUsage, QT-E122}.
@@ -49,6 +54,8 @@ struct Quantized {
   std::vector<std::pair<std::string, std::string>> float_layers;  // name, reason
   int64_t fused_nodes = 0;  // that the target is predicted to run on codes
   double mean_weight_bits = 0, bits_per_weight = 0;
+  int64_t stored_bytes = 0;  // of all constants in `model`
+  std::string encodings;     // JSON that goes beside the model; empty: none
 };
 
 // What the codes of a layer may be, and which of them share a scale.

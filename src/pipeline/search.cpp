@@ -161,6 +161,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   options.activation_bits = request.activation_bits.back();
   options.solver = request.solver;
   options.method = request.optimizer;
+  options.storage = request.storage;
   options.per_filter = request.granularity == "filter";
   options.source = "search " + joined(request.budgets);
   if (!request.profile.empty()) options.profile = load_profile(request.profile);
@@ -215,7 +216,7 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
     throw Error(ErrorKind::kUsage, "QT-E127", "--weight-scale is for uniform weights")
         .hint("leave it out: other formats have their own scales");
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
-  s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model);
+  s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model, request.storage);
   s.assignment.plan.model_fingerprint = w.fingerprint;
   s.assignment.plan.range_method = request.range;
   s.assignment.plan.signed_activations = request.signed_activations;

@@ -172,6 +172,9 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   if (restore_output_types(report.quantized.model, p.outputs))
     lint_export(report.quantized.model, options.target);
   save_model(report.quantized.model, report.output);
+  if (!report.quantized.encodings.empty())
+    write_file_atomic(fs::path(report.output).replace_extension(".encodings"),
+                      report.quantized.encodings);
   report.size_bytes = static_cast<int64_t>(fs::file_size(report.output));
   report.float_bytes = static_cast<int64_t>(fs::file_size(w.model));
   w.quantized = fs::absolute(report.output);

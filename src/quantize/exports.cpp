@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "qtool/quantize.hpp"
+#include "quantize/internal.hpp"
 
 namespace qtool {
 
@@ -11,12 +11,27 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kPacked = {
       .name = "packed",
       .summary = "qdq with weights of up to 4 bits in int4 and int2 (opset 21, 25): true storage",
-      .packs = true};
+      .storage = Storage::kPacked};
   static const ExportStyle kQcdq = {
       .name = "qcdq",
       .summary = "codes of fewer than 8 bits clipped as integers between Q and DQ (FINN, qonnx)",
       .clips_codes = true};
-  static const ExportStyle* const kList[] = {&kQdq, &kPacked, &kQcdq};
+  static const ExportStyle kSplit = {
+      .name = "split",
+      .summary =
+          "packed, with the rows of a layer stored by their own widths and joined in front of it",
+      .storage = Storage::kSplit};
+  static const ExportStyle kQoperator = {
+      .name = "qoperator",
+      .summary = "QLinearConv, QGemm, QLinearAdd … instead of pairs, for runtimes that do not fuse",
+      .rewrite = qdq::to_operators};
+  static const ExportStyle kEncodings = {
+      .name = "encodings",
+      .summary =
+          "the float model with weights on their grids, and MODEL.encodings for AIMET and QNN",
+      .describes = true};
+  static const ExportStyle* const kList[] = {&kQdq,   &kPacked,    &kQcdq,
+                                             &kSplit, &kQoperator, &kEncodings};
   return kList;
 }
 

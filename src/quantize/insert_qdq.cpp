@@ -232,7 +232,9 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
     const StoredSite* stored = sites.stored_weight(name);
     if (stored && stored->picks_rows) continue;
     const LayerSite& site = stored ? *stored : *sites.layer(name);
-    const int bits = dtype_bits(stored_type(site, layer, input_params(site, activations), style));
+    const DType type = stored_type(site, layer, input_params(site, activations), style);
+    const RowClasses classes = row_classes(site, layer, type, style);
+    const int bits = classes.empty() ? dtype_bits(type) : classes.begin()->first;
     wide |= bits < 8;
     narrowest = std::min(narrowest, bits);
   }

@@ -119,6 +119,17 @@ Tensor stored_as(const Tensor& codes, DType type);
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
                  const LayerResults& layers, const ExportStyle& style = find_export_style("qdq"));
 
+// The same graph in quantized operators. Throws Error{kUsage, QT-E132} naming a node that has none.
+Model to_operators(const Model& quantized);
+
+struct Described {
+  Model model;       // in float, weights and biases as their codes say
+  std::string json;  // the parameters of all grids
+};
+// Throws Error{kUsage, QT-E132} for weights with several scales a channel.
+Described describe_float(const Model& model, const Sites& sites,
+                         const ActivationParams& activations, const LayerResults& layers);
+
 // How far apart float outputs are, summed over outputs: relative noise power, or KL of the class
 // distributions where outputs are class scores.
 enum class Distance { kNoise, kDivergence };

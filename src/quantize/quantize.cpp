@@ -111,15 +111,23 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   layers.insert(stored.begin(), stored.end());
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers, style);
+  result.fused_nodes = predict_fused(result.model, options.target);
+  if (style.rewrite) result.model = style.rewrite(result.model);
+  if (style.describes) {
+    Described described = describe_float(model, sites, activations, layers);
+    result.model = std::move(described.model);
+    result.encodings = std::move(described.json);
+  }
   set_metadata(result.model, "qtool.version", std::string(kVersion));
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);
   lint_export(result.model, options.target);
   describe(result, model, sites, plan, layers, optimized && options.bias_correction);
-  const PlanCost cost = plan_cost(plan, sites, model);
+  const PlanCost cost = plan_cost(plan, sites, model, style.storage);
+  for (const auto& [id, constant] : result.model.graph.initializers)
+    result.stored_bytes += constant.data.bytes();
   result.mean_weight_bits = cost.mean_weight_bits;
   result.bits_per_weight = cost.bits_per_weight;
-  result.fused_nodes = predict_fused(result.model, options.target);
   return result;
 }
 

@@ -32,10 +32,10 @@ DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams
                   const ExportStyle& style) {
   const Codebook* book = layer.weight.codebook.get();
   if (book && !stores_levels(*book)) {
-    if (!style.packs || book->entries() > 16) return DType::kUint8;
+    if (!style.packs() || book->entries() > 16) return DType::kUint8;
     return book->entries() > 4 ? DType::kUint4 : DType::kUint2;
   }
-  if (style.packs && layer.bits <= 4) return layer.bits <= 2 ? DType::kInt2 : DType::kInt4;
+  if (style.packs() && layer.bits <= 4) return layer.bits <= 2 ? DType::kInt2 : DType::kInt4;
   const bool made_real = site.float_input.empty() || site.input.empty();  // of Sites::stored
   const bool floats = layer.bits == 4 && !layer.dynamic && !book && !input && made_real;
   return floats ? DType::kInt4 : DType::kInt8;

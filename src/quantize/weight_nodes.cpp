@@ -187,7 +187,10 @@ ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer)
   const Tensor& codes = layer.weight.codes;
   if (layer.weight.codebook && !stores_levels(*layer.weight.codebook))
     return looked_up(site, layer.weight, stored_type(site, layer, kNoBytesWanted, style_));
-  const DType type = style_.packs ? stored_type(site, layer, kNoBytesWanted, style_) : DType::kInt8;
+  const DType type =
+      style_.packs() ? stored_type(site, layer, kNoBytesWanted, style_) : DType::kInt8;
+  const RowClasses classes = row_classes(site, layer, type, style_);
+  if (!classes.empty()) return joined_rows(site, codes, classes);
   const ValueId stored = codes_of(site, layer, stored_as(codes, type));
   return type == DType::kInt8 ? stored : as_bytes(site, stored, codes.shape());
 }
@@ -197,8 +200,12 @@ ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, con
   if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
   if (layer.weight.block > 0 && !site.matrix) return with_blocks(site, layer.weight, type);
   const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
-  const QuantizedWeight q = quantized_weight(site, layer, stored ? type : DType::kInt8);
-  ValueId codes = stored ? codes_of(site, layer, q.codes) : looked_up(site, layer.weight, type);
+  const RowClasses classes = row_classes(site, layer, type, style_);
+  const bool whole = stored && classes.empty();
+  const QuantizedWeight q = quantized_weight(site, layer, whole ? type : DType::kInt8);
+  ValueId codes = whole    ? codes_of(site, layer, q.codes)
+                  : stored ? joined_rows(site, q.codes, classes)
+                           : looked_up(site, layer.weight, type);
   DType code_type = q.codes.dtype();
   // onnxruntime (1.31) fuses 2-bit weights into integer kernels that do not take them; bytes it folds.
   if (code_type == DType::kInt2 && input) {

@@ -5,6 +5,12 @@
 
 namespace qtool::qdq {
 
+// The rows of a layer that 2, 4 and 8 bits hold, by those bits.
+using RowClasses = std::map<int, std::vector<int64_t>>;
+// Empty where the style does not split, or where `stored` takes less than parts and their nodes.
+RowClasses row_classes(const LayerSite& site, const LayerResult& layer, DType stored,
+                       const ExportStyle& style);
+
 // Appends nodes to a graph; what layers share (codebooks) is written once.
 class WeightNodes {
  public:
@@ -26,6 +32,8 @@ class WeightNodes {
   ValueId looked_up(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId vectors(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId codebook(const Codebook& book);
+  // Codes stored by classes of rows, in the weight's order.
+  ValueId joined_rows(const LayerSite& site, const Tensor& codes, const RowClasses& classes);
   // Narrower codes as int8.
   ValueId as_bytes(const LayerSite& site, ValueId codes, const Shape& shape);
   // [rows, positions, channels] as the weight has them.

@@ -176,7 +176,8 @@ std::string quantize_text(const QuantizeSummary& s) {
                                    fixed(s.quantized.bits_per_weight, 3), " a weight as stored")},
                  {"size", cat(human_bytes(static_cast<double>(s.float_bytes)), " -> ",
                               human_bytes(static_cast<double>(s.size_bytes)), " (", fixed(ratio, 2),
-                              " times smaller)")},
+                              " times smaller), constants ",
+                              human_bytes(static_cast<double>(s.quantized.stored_bytes)))},
                  {"fused", counted(static_cast<size_t>(s.quantized.fused_nodes), "node") +
                                " predicted to run on codes"},
                  {"bias", counted(static_cast<size_t>(corrected), "layer") + " corrected"},

@@ -224,6 +224,7 @@ std::string quantize_json(const QuantizeSummary& s) {
                      {"source", s.plan.source},
                      {"random_data", s.random_data},
                      {"size_bytes", s.size_bytes},
+                     {"stored_bytes", s.quantized.stored_bytes},
                      {"float_bytes", s.float_bytes},
                      {"mean_weight_bits", s.quantized.mean_weight_bits},
                      {"bpw", s.quantized.bits_per_weight},

@@ -57,7 +57,7 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   Assignment result;
   result.plan = builder.plan(solution.choice);
   result.plan.model_fingerprint = scores.model_fingerprint;
-  result.cost = plan_cost(result.plan, sites, model);
+  result.cost = plan_cost(result.plan, sites, model, options.storage);
   result.loss = solution.loss;
   result.bound = solution.bound;
   result.gap = solution.gap;
@@ -73,7 +73,7 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   result.solver = solution.solver;
   for (const std::vector<int>& choice : solution.frontier) {
     Assignment::Point point;
-    point.cost = plan_cost(builder.plan(choice), sites, model);
+    point.cost = plan_cost(builder.plan(choice), sites, model, options.storage);
     for (size_t g = 0; g < choice.size(); ++g)
       point.loss += builder.problem().loss[g][static_cast<size_t>(choice[g])];
     result.frontier.push_back(point);

@@ -115,7 +115,7 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
   for (const StoredSite& site : sites_.stored) {
     const LayerChoice* choice = with_weights ? nullptr : plan_.stored_weight(site.name);
     if (choice && layered.insert(site.weight).second)
-      total += stored_bits(site, *choice, model_) / 8;
+      total += stored_bits(site, *choice, model_, options_.storage) / 8;
   }
   for (const auto& [id, initializer] : model_.graph.initializers) {
     if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
@@ -127,7 +127,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
   const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
   const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
   const auto stored = [this](const LayerSite& s, int bits) {
-    return stored_bits(s, choice_of(s, bits, options_), model_);
+    return stored_bits(s, choice_of(s, bits, options_), model_, options_.storage);
   };
   const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
   switch (limit.kind) {

@@ -348,6 +348,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
                                   : std::vector<std::string>{qtool::parse_format(format).text()};
   r.activation_mode = activation_mode;
   r.granularity = granularity;
+  r.storage = qtool::find_export_style(export_style).storage;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = device ? limits->target : target;

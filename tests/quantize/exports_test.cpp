@@ -1,0 +1,158 @@
+// Export styles stand for the same numbers, and say what they store.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "qtool/budget.hpp"
+#include "qtool/exec.hpp"
+#include "qtool/onnx.hpp"
+#include "qtool/quantize.hpp"
+#include "support/calibrated_net.hpp"
+
+namespace qtool {
+namespace {
+
+// Wide enough that codes outweigh scales.
+struct Fixture : test::CalibratedNet {
+  Fixture()
+      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[64, 3, 3, 3] w1, float[64] b1, float[64, 64, 3, 3] w2, float[5, 64] w3, float[5] b3) => (float[n, 5] y)
+{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)  [conv2] c2 = Conv <pads = [1, 1, 1, 1]> (r1, w2)
+  [add] s = Add(c2, r1)  [act] t = Relu(s)  [pool] p = GlobalAveragePool(t)  [flatten] f = Flatten(p)
+  [dense] y = Gemm <transB = 1> (f, w3, b3) })") {}
+
+  Quantized quantize(const std::string& style, const QuantPlan& plan) const {
+    QuantizeOptions options;
+    options.export_style = style;
+    options.bias_correction = false;
+    return quantize_model(model, sites, plan, table, nullptr, options);
+  }
+  Quantized quantize(const std::string& style, UniformChoice widths) const {
+    return quantize(style, uniform_plan(sites, widths));
+  }
+  Tensor run(const Model& m) const { return Executor(m).run(source->chunk(0).feed)[0]; }
+};
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  double most = 0;
+  for (int64_t i = 0; i < a.size(); ++i)
+    most = std::max(most, std::fabs(a.number(i) - b.number(i)));
+  return most;
+}
+
+int count(const Model& model, const std::string& type) {
+  return static_cast<int>(std::ranges::count(model.graph.nodes, type, &Node::type));
+}
+
+TEST(Exports, PackedFilesHaveTheSizeThatThePlanStates) {
+  const Fixture f;
+  for (const char* format : {"uniform", "kmeans", "syq", "vector:dim=4", "ternary"}) {
+    for (int bits : {2, 3, 4, 5, 8}) {
+      QuantPlan plan = uniform_plan(f.sites, {bits, 8});
+      try {
+        set_format(plan, parse_format(format));
+      } catch (const Error&) {
+        continue;  // no such width
+      }
+      const Quantized q = f.quantize("packed", plan);
+      const auto stated =
+          static_cast<double>(plan_cost(plan, f.sites, f.model, Storage::kPacked).size_bytes);
+      const auto stored = static_cast<double>(q.stored_bytes);
+      EXPECT_NEAR(stored, stated, 0.02 * stated + 128) << format << " " << bits;
+    }
+  }
+}
+
+TEST(Exports, ContainersAreTwoFourAndEightBits) {
+  const Fixture f;
+  const auto bytes = [&](int bits) {
+    return plan_cost(uniform_plan(f.sites, {bits, 8}), f.sites, f.model, Storage::kPacked)
+        .size_bytes;
+  };
+  EXPECT_LT(bytes(2), bytes(3));
+  EXPECT_EQ(bytes(3), bytes(4));
+  EXPECT_LT(bytes(4), bytes(5));
+  EXPECT_EQ(bytes(5), bytes(8));
+}
+
+TEST(Exports, SplitStoresRowsInTheirOwnWidth) {
+  const Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {8, 8});
+  LayerChoice& layer = *plan.layer("conv2");
+  for (int r = 0; r < 64; ++r) layer.filter_bits.push_back(r % 8 == 0 ? 8 : r % 3 == 0 ? 2 : 4);
+  const Quantized whole = f.quantize("qdq", plan), split = f.quantize("split", plan);
+  EXPECT_EQ(largest_difference(f.run(whole.model), f.run(split.model)), 0);
+  EXPECT_EQ(split.model.opset(), 25);
+  EXPECT_EQ(count(split.model, "Concat"), 1);
+  const auto stated =
+      static_cast<double>(plan_cost(plan, f.sites, f.model, Storage::kSplit).size_bytes);
+  EXPECT_NEAR(static_cast<double>(split.stored_bytes), stated, 0.02 * stated + 128);
+  EXPECT_LT(split.stored_bytes, f.quantize("packed", plan).stored_bytes * 2 / 3);
+}
+
+TEST(Exports, OperatorsGiveWhatPairsGive) {
+  const Fixture f;
+  for (const UniformChoice widths : {UniformChoice{8, 8}, {4, 4}}) {
+    const Quantized pairs = f.quantize("qdq", widths), q = f.quantize("qoperator", widths);
+    EXPECT_EQ(count(q.model, "QLinearConv"), 2);
+    EXPECT_EQ(count(q.model, "QLinearAdd"), 1);
+    EXPECT_EQ(count(q.model, "QGemm"), 1);
+    // A pool cannot clip its codes to 4 bits: it stays between pairs.
+    const int pools = widths.activation_bits == 8 ? 1 : 0;
+    EXPECT_EQ(count(q.model, "QLinearGlobalAveragePool"), pools);
+    EXPECT_EQ(count(q.model, "QuantizeLinear"), pools == 1 ? 1 : 3);
+    EXPECT_FALSE(q.model.opsets.contains("qtool"));
+    const Tensor want = f.run(pairs.model);
+    double most = 0;
+    for (int64_t i = 0; i < want.size(); ++i) most = std::max(most, std::fabs(want.number(i)));
+    EXPECT_LT(largest_difference(want, f.run(q.model)), 0.02 * most);  // ties round by one code
+  }
+}
+
+TEST(Exports, OperatorsRefuseWhatOnlyFloatsCompute) {
+  const Fixture f;
+  try {
+    (void)f.quantize("qoperator", {4, kFloatBits});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), "QT-E132");
+    EXPECT_NE(std::string(error.what()).find("conv1"), std::string::npos);
+  }
+}
+
+TEST(Exports, EncodingsSayTheGridsOfTheirWeights) {
+  const Fixture f;
+  const Quantized q = f.quantize("encodings", {4, 8});
+  EXPECT_EQ(count(q.model, "QuantizeLinear") + count(q.model, "DequantizeLinear"), 0);
+  const auto json = nlohmann::json::parse(q.encodings);
+  const auto& rows = json.at("param_encodings").at("w2");
+  const Tensor& weight = *q.model.graph.constant(q.model.graph.find("w2"));
+  ASSERT_EQ(rows.size(), 64u);
+  for (int64_t i = 0; i < weight.size(); ++i) {
+    const auto& row = rows[static_cast<size_t>(i / (64 * 9))];
+    const auto scale = row.at("scale").get<float>();
+    const float code = std::nearbyint(weight.data<float>()[static_cast<size_t>(i)] / scale);
+    EXPECT_EQ(code * scale, weight.data<float>()[static_cast<size_t>(i)]);
+    EXPECT_GE(code, row.at("offset").get<float>());
+    EXPECT_LE(code, 7);
+    EXPECT_EQ(row.at("bitwidth"), 4);
+  }
+  const Quantized pairs = f.quantize("qdq", {4, 8});
+  const auto& x = json.at("activation_encodings").at("x")[0];
+  const Graph& g = pairs.model.graph;
+  EXPECT_EQ(x.at("scale").get<float>(), g.constant(g.find("x_scale"))->number(0));
+  EXPECT_EQ(x.at("offset").get<int64_t>(), -g.constant(g.find("x_zero_point"))->integer(0));
+  EXPECT_EQ(x.at("bitwidth"), 8);
+}
+
+TEST(Exports, EncodingsRefuseScalesOfPlaces) {
+  const Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {2, 8});
+  set_format(plan, parse_format("syq"));
+  EXPECT_THROW((void)f.quantize("encodings", plan), Error);
+}
+
+}  // namespace
+}  // namespace qtool
