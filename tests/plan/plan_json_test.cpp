@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -13,7 +14,7 @@ struct Saved {
   Model model;
   Sites sites;
   std::filesystem::path path =
-      std::filesystem::temp_directory_path() / cat("qtool_plan_", now_seconds(), ".json");
+      std::filesystem::temp_directory_path() / cat("qtool_plan_", getpid(), ".json");
 
   Saved() {
     model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
