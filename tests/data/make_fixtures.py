@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Writes fixtures.hpp: small pictures encoded by Pillow, and what Pillow makes of them. Needs numpy and pillow.
+"""Writes pictures.hpp, small pictures encoded by Pillow with their pixels, and resized.hpp, what Pillow's resizing makes of
+patterns. Needs numpy and pillow.
 
-usage: make_fixtures.py > fixtures.hpp
+usage: make_fixtures.py FOLDER
 """
+import contextlib
 import io
+import pathlib
+import sys
 
 import numpy as np
 import PIL
@@ -35,7 +39,7 @@ def encoded(image, kind, **options):
 
 def literal(data, indent='    '):
     text = data.hex()
-    lines = [text[i:i + 96] for i in range(0, len(text), 96)]
+    lines = [text[i:i + 92] for i in range(0, len(text), 92)]  # as wide as clang-format leaves whole
     return '\n'.join(f'{indent}"{line}"' for line in lines) or f'{indent}""'
 
 
@@ -64,16 +68,17 @@ def pictures():
     yield 'JpegExif', encoded(Image.fromarray(photo), 'JPEG', quality=60, optimize=True, exif=exif)
 
 
-def main():
-    print(f'// Made by make_fixtures.py with Pillow {PIL.__version__}: do not edit.')
-    print('#pragma once\n\n#include <cstdint>\n\nnamespace qtool::fixtures {\n')
+def print_pictures():
     print("// A file, and the pixels of Pillow's convert('RGB') before EXIF orientation; both in hex.")
     print('struct Picture {\n  const char* name;\n  int64_t height, width;\n  const char* file;\n  const char* rgb;\n};')
     print('inline constexpr Picture kPictures[] = {')
     for name, data in pictures():
         im = Image.open(io.BytesIO(data)).convert('RGB')
         print(f'  {{"{name}", {im.height}, {im.width},\n{literal(data)},\n{literal(im.tobytes())}}},')
-    print('};\n')
+    print('};')
+
+
+def print_resized():
     print('// pattern(height, width, channels) resized; hash: FNV-1a of the pixels.')
     print('struct Resized {\n  int64_t height, width, channels, to_height, to_width;\n  const char* interpolation;\n  uint64_t hash;\n};')
     print('inline constexpr Resized kResized[] = {')
@@ -90,7 +95,17 @@ def main():
     a = np.asarray(Image.fromarray(pattern(5, 7, 3)).resize((3, 4), Image.BICUBIC))
     print('// pattern(5, 7, 3) as 3 wide, 4 high, bicubic.')
     print(f'inline constexpr uint8_t kBicubic[] = {{{", ".join(map(str, a.reshape(-1)))}}};')
-    print('\n}  // namespace qtool::fixtures')
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    for name, contents in ('pictures.hpp', print_pictures), ('resized.hpp', print_resized):
+        with open(pathlib.Path(sys.argv[1]) / name, 'w') as out, contextlib.redirect_stdout(out):
+            print(f'// Made by make_fixtures.py with Pillow {PIL.__version__}: do not edit.')
+            print('#pragma once\n\n#include <cstdint>\n\nnamespace qtool::fixtures {\n')
+            contents()
+            print('\n}  // namespace qtool::fixtures')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 #include <zlib.h>
 
-#include "fixtures.hpp"
+#include "pictures.hpp"
 #include "support.hpp"
 
 namespace qtool {

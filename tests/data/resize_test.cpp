@@ -1,4 +1,4 @@
-#include "fixtures.hpp"
+#include "resized.hpp"
 #include "support.hpp"
 
 namespace qtool {
