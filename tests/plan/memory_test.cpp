@@ -4,6 +4,7 @@
 
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
+#include "support/zero_weights.hpp"
 
 namespace qtool {
 namespace {
@@ -13,11 +14,7 @@ TEST(Memory, TheInputOfABlockWaitsForItsSum) {
   Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[n, 4, 8, 8] x, float[4, 4, 3, 3] w1, float[4, 4, 3, 3] w2) => (float[n, 4, 8, 8] y)
 { a = Conv<pads = [1, 1, 1, 1]>(x, w1)  b = Relu(a)  c = Conv<pads = [1, 1, 1, 1]>(b, w2)  y = Add(c, x) })");
-  Graph& g = model.graph;
-  const std::vector<ValueId> inputs = g.inputs;
-  g.inputs = {inputs[0]};
-  for (size_t i = 1; i < inputs.size(); ++i)
-    g.initializers[inputs[i]].data = Tensor(DType::kFloat, *g.value(inputs[i]).shape);
+  test::make_zero_weights(model);
   model = prepare(model);
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const std::vector<LiveSet> sets = live_sets(model, sites);

@@ -5,6 +5,7 @@
 #include "qtool/memory.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
+#include "support/zero_weights.hpp"
 
 namespace qtool {
 namespace {
@@ -15,11 +16,7 @@ struct Net {
 g (float[n, 4, 8, 8] x, float[8, 4, 3, 3] w1, float[8, 8, 3, 3] w2, float[8, 10] w3) => (float[n, 10] y)
 { a = Conv<pads = [1, 1, 1, 1]>(x, w1)  b = Relu(a)  c = Conv<pads = [1, 1, 1, 1]>(b, w2)  d = Relu(c)
   p = GlobalAveragePool(d)  f = Flatten(p)  y = MatMul(f, w3) })");
-    Graph& g = model.graph;
-    const std::vector<ValueId> inputs = g.inputs;
-    g.inputs = {inputs[0]};
-    for (size_t i = 1; i < inputs.size(); ++i)
-      g.initializers[inputs[i]].data = Tensor(DType::kFloat, *g.value(inputs[i]).shape);
+    test::make_zero_weights(model);
     model = prepare(model);
     sites = find_sites(model, find_target("ort-cpu"));
     for (const LayerSite& site : sites.layers)
