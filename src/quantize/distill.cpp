@@ -13,7 +13,8 @@ namespace {
 
 // Chunks whose gradients are summed for one step: fixed, so that results do not depend on threads.
 constexpr int64_t kChunksPerStep = 8;
-constexpr double kRate = 3e-3;  // of the units below
+constexpr double kRate = 3e-3;        // of the units below
+constexpr float kLeastScale = 0.25f;  // of where it starts
 constexpr double kFirstMoment = 0.9, kSecondMoment = 0.99;
 
 using Tensors = std::vector<Tensor>;
@@ -154,6 +155,9 @@ class Tuning {
         second_[k][i] = kSecondMoment * second_[k][i] + (1 - kSecondMoment) * g * g;
         value[i] -= static_cast<float>(rate * units_[k][i] * (first_[k][i] / bias1) /
                                        (std::sqrt(second_[k][i] / bias2) + 1e-12));
+        // Scales stay scales: positive, and large enough for a bias in int32.
+        if (network_.knobs()[k].kind != TunableNetwork::Knob::Kind::kShift)
+          value[i] = std::max(value[i], kLeastScale * network_.knobs()[k].start.data<float>()[i]);
       }
     }
   }
