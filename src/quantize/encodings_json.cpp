@@ -1,5 +1,5 @@
 // The "encodings" export style: the float model with its weights moved to their grids, and a JSON file of
-// all grids as AIMET writes and QNN's converter reads them (--quantization_overrides).
+// all grids in the form of AIMET's encodings, version 0.6.1.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -27,7 +27,7 @@ Json of_activation(const QParams& p) {
                                is_signed(p.storage) && zero == 0)});
 }
 
-// One a channel, or one where all are equal. Levels of a codebook are whole numbers of 8 bits.
+// One a channel, even where all are equal. Levels of a codebook are whole numbers of 8 bits.
 Json of_weight(const LayerSite& site, const LayerResult& layer) {
   if (layer.weight.block > 0 || !layer.weight.place_scales.empty()) {
     throw Error(ErrorKind::kUsage, "QT-E132",

@@ -28,7 +28,7 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kEncodings = {
       .name = "encodings",
       .summary =
-          "the float model with weights on their grids, and MODEL.encodings for AIMET and QNN",
+          "the float model with weights on their grids, and OUTPUT.encodings in the form of AIMET",
       .describes = true};
   static const ExportStyle* const kList[] = {&kQdq,   &kPacked,    &kQcdq,
                                              &kSplit, &kQoperator, &kEncodings};

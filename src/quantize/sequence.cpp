@@ -8,8 +8,8 @@ namespace {
 
 // For the values of both networks over all chunks.
 constexpr int64_t kMemory = int64_t{512} << 20;
-// Means of channels, all that bias correction asks for, are known from this many samples; more would move no
-// bias by what its rounding does. Fitted weights want every sample.
+// Means of channels, all that bias correction asks for, need no more samples than these; fitted weights want
+// every one.
 constexpr int64_t kSamplesForMeans = 128;
 
 std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& layers,
