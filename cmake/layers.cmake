@@ -31,7 +31,7 @@ function(qtool_library)
   target_compile_features(qtool PUBLIC cxx_std_20)
   target_include_directories(qtool PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_libraries(qtool PRIVATE spdlog::spdlog ONNX::onnx ZLIB::ZLIB JPEG::JPEG DNNL::dnnl
+  target_link_libraries(qtool PRIVATE spdlog::spdlog ONNX::onnx ZLIB::ZLIB JPEG::JPEG PkgConfig::RE2 DNNL::dnnl
                                       OpenMP::OpenMP_CXX Threads::Threads)
 
   set(package ${CMAKE_INSTALL_LIBDIR}/cmake/qtool)

@@ -23,6 +23,8 @@ find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(qtool_stb INTERFACE)

@@ -12,7 +12,7 @@ readonly onnx_version=1.23.2
 readonly onnx_sha256=008cb0467b2bbee41448acc7da8b6f4e704624cb0d327a2d5adafc7ce19bc5b8
 readonly packages=(
   libdnnl-dev ocl-icd-opencl-dev libprotobuf-dev protobuf-compiler libcli11-dev libspdlog-dev
-  nlohmann-json3-dev libgtest-dev libbenchmark-dev libstb-dev libjpeg-dev libzip-dev zlib1g-dev
+  nlohmann-json3-dev libgtest-dev libbenchmark-dev libstb-dev libjpeg-dev zlib1g-dev libre2-dev
   libeigen3-dev libglpk-dev ninja-build ccache g++ python3 python3-venv python3-pip pkg-config git
   ca-certificates)
 

@@ -112,7 +112,10 @@ struct Image {
 // PNG, JPEG, BMP, PPM/PGM; EXIF orientation applied, alpha dropped, CMYK and 16 bits as Pillow's
 // convert('RGB') (16-bit colour keeps its high byte, 16-bit grey is cut at 255). Grey stays one channel.
 Image read_image(const std::filesystem::path& path);
-Image parse_image(std::string_view bytes, const std::string& origin);
+// `upright`: false leaves the pixels as they are stored, whatever the EXIF orientation says.
+Image parse_image(std::string_view bytes, const std::string& origin, bool upright = true);
+// Luma of ITU-R 601 in 16-bit fixed point, as Pillow's convert('L').
+Image to_grey(const Image& colour);
 // As Pillow's Image.resize to the last bit: "bicubic", "bilinear" (both antialiased), "nearest".
 Image resize(const Image& image, int64_t width, int64_t height, const std::string& interpolation);
 // Float tensor [1, C, H, W] or [1, H, W, C]; grey pictures get three channels unless `p` asks for grey.

@@ -73,8 +73,19 @@ Image read_image(const std::filesystem::path& path) {
   return parse_image(data::read_all(path, data::kMaxPictureFileBytes), path.string());
 }
 
-Image parse_image(std::string_view bytes, const std::string& origin) {
+Image to_grey(const Image& colour) {
+  Image out{colour.height, colour.width, 1, std::vector<uint8_t>(colour.pixels.size() / 3)};
+  for (size_t i = 0; i < out.pixels.size(); ++i) {
+    const uint8_t* rgb = colour.pixels.data() + 3 * i;
+    out.pixels[i] =
+        static_cast<uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
+  }
+  return out;
+}
+
+Image parse_image(std::string_view bytes, const std::string& origin, bool upright) {
   const data::Decoder& decoder = data::decoder_of(bytes, origin);
+  if (!upright) return decoder.decode(bytes, origin);
   int orientation = decoder.info(bytes, origin).orientation;
   return data::apply_orientation(decoder.decode(bytes, origin), orientation);
 }

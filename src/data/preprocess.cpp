@@ -57,17 +57,6 @@ Image center_crop(const Image& in, int64_t side) {
   return out;
 }
 
-// Luma of ITU-R 601 in 16-bit fixed point, as Pillow's convert('L').
-Image to_grey(const Image& in) {
-  Image out{in.height, in.width, 1, std::vector<uint8_t>(in.pixels.size() / 3)};
-  for (size_t i = 0; i < out.pixels.size(); ++i) {
-    const uint8_t* rgb = in.pixels.data() + 3 * i;
-    out.pixels[i] =
-        static_cast<uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
-  }
-  return out;
-}
-
 // Every byte's value after (x·scale − mean) / std, each step rounded to float32 as NumPy does.
 std::array<float, 256> normalised(const Preprocess& p, size_t channel) {
   auto of = [&](const std::vector<double>& values) {
@@ -156,7 +145,7 @@ Tensor preprocess_image(const Image& picture, const Preprocess& p) {
   Image image = resize(picture, size.width, size.height, p.interpolation);
   if (p.center_crop) image = data::center_crop(image, *p.center_crop);
   bool grey = data::wants_grey(p);
-  if (grey && image.channels == 3) image = data::to_grey(image);
+  if (grey && image.channels == 3) image = to_grey(image);
 
   int64_t channels = grey ? 1 : 3;
   data::check_channels(p.mean, channels, "mean");

@@ -74,5 +74,21 @@ TEST(Ops, OfPipelines) {
                 floats({3}, {0, 0, 1}));
 }
 
+TEST(Ops, ImageDecoderGivesPixelsInTheOrderAskedFor) {
+  const std::string file = "P6\n2 1\n255\n\x01\x02\x03\x0a\x14\x1e";
+  const Tensor stream = Tensor::of<uint8_t>({static_cast<int64_t>(file.size())},
+                                            std::vector<uint8_t>(file.begin(), file.end()));
+  const auto decoded = [&](const char* format) {
+    return run({"ImageDecoder", {stream}, {attribute("pixel_format", std::string(format))}, 20})[0];
+  };
+  expect_tensor(decoded("RGB"), Tensor::of<uint8_t>({1, 2, 3}, {1, 2, 3, 10, 20, 30}));
+  expect_tensor(decoded("BGR"), Tensor::of<uint8_t>({1, 2, 3}, {3, 2, 1, 30, 20, 10}));
+  expect_tensor(decoded("Grayscale"), Tensor::of<uint8_t>({1, 2, 1}, {2, 18}));
+  EXPECT_EQ(error_code({"ImageDecoder", {stream}, {attribute("pixel_format", std::string("HSV"))}}),
+            "QT-E331");
+  const Tensor noise = Tensor::of<uint8_t>({3}, {1, 2, 3});
+  EXPECT_EQ(error_code({"ImageDecoder", {noise}, {}, 20}), "QT-E410");
+}
+
 }  // namespace
 }  // namespace qtool

@@ -43,6 +43,20 @@ TEST(Ops, StringNormalizerDropsStopwords) {
             "QT-E320");
 }
 
+TEST(Ops, RegexFullMatchWantsTheWholeText) {
+  const Tensor x = Tensor::strings({3}, {"www.google.com", "www.google.com/a", ""});
+  const auto matches = [&](const char* pattern) {
+    const Tensor y = run({"RegexFullMatch", {x}, {attribute("pattern", std::string(pattern))}})[0];
+    const auto bits = y.data<bool>();
+    return std::vector<bool>(bits.begin(), bits.end());
+  };
+  EXPECT_EQ(matches(R"(www\.[\w.-]+\.com)"), (std::vector<bool>{true, false, false}));
+  EXPECT_EQ(matches(""), (std::vector<bool>{false, false, true}));
+  EXPECT_EQ(error_code({"RegexFullMatch", {x}, {attribute("pattern", std::string("(a"))}}),
+            "QT-E331");
+  EXPECT_EQ(error_code({"RegexFullMatch", {floats({1}, {1})}, {}}), "QT-E320");
+}
+
 TEST(Ops, TfIdfCountsGramsWithSkips) {
   const std::vector<int64_t> pool{2, 3, 5, 4, 5, 6, 7, 8, 6, 7}, starts{0, 4},
       columns{0, 1, 2, 3, 4, 5, 6};
