@@ -75,8 +75,14 @@ class Executor {
   Tensor get(const State& state, const std::string& name) const;
   void set(State& state, const std::string& name, Tensor value) const;
   int step_count() const;
+  // The step that `state` runs next.
+  int next_step(const State& state) const;
   // The step that runs the node of this name (itself or inside a fused step); −1 when folded away.
   int step_of(const std::string& node) const;
+
+  // Drops the kernels of steps `first` to `last` − 1 and the weights that they packed; whoever runs these
+  // steps again waits until they are made again. For walks that pass every step once.
+  void forget(int first, int last) const;
 
   std::vector<StepInfo> steps() const;
   void enable_timing() const;

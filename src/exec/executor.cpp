@@ -113,8 +113,12 @@ void Executor::set(State& state, const std::string& name, Tensor value) const {
   state.impl->arrays[index(impl_->id_of(name))] = Array(std::move(value));
 }
 
+int Executor::next_step(const State& state) const { return state.impl->next_step; }
 int Executor::step_count() const { return impl_->program.step_count(); }
 int Executor::step_of(const std::string& node) const { return impl_->program.step_of(node); }
+void Executor::forget(int first, int last) const {
+  for (int step = first; step < last; ++step) impl_->program.forget(step);
+}
 std::vector<StepInfo> Executor::steps() const { return impl_->program.steps(); }
 void Executor::enable_timing() const { impl_->program.enable_timing(); }
 

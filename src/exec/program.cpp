@@ -187,6 +187,14 @@ std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Arra
   return s.compiled.back().kernel;
 }
 
+void Program::forget(int step) const {
+  const Step& s = steps_[static_cast<size_t>(step)];
+  for (const Body& body : s.bodies)
+    for (int inner = 0; inner < body.program->step_count(); ++inner) body.program->forget(inner);
+  std::unique_lock lock(s.mutex);
+  s.compiled.clear();
+}
+
 std::vector<StepInfo> Program::steps() const {
   std::vector<StepInfo> infos;
   for (size_t i = 0; i < steps_.size(); ++i) {

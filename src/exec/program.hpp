@@ -38,6 +38,8 @@ class Program {
 
   // Runs the step that comes next.
   void advance(Run& run, Tap* tap) const;
+  // Drops the step's kernels, those of its bodies included.
+  void forget(int step) const;
 
   std::vector<StepInfo> steps() const;
   void enable_timing() const { timing_ = true; }

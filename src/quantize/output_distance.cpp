@@ -51,6 +51,38 @@ Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
   return sums;
 }
 
+// From here on, packed weights go as soon as every chunk has passed their step.
+constexpr int64_t kLargeWeights = int64_t{256} << 20;
+
+int64_t weight_bytes(const Model& model) {
+  int64_t bytes = 0;
+  for (const auto& [id, constant] : model.graph.initializers) bytes += constant.data.bytes();
+  return bytes;
+}
+
+// The outputs of every chunk.
+std::vector<std::vector<Tensor>> run_chunks(const Model& model, const SampleSource& source,
+                                            int64_t first, int64_t count, int threads) {
+  const Executor executor(model);
+  std::vector<std::vector<Tensor>> outputs(static_cast<size_t>(count));
+  const auto feed = [&](int64_t c) { return source.chunk(first + c).feed; };
+  if (weight_bytes(model) < kLargeWeights) {
+    parallel_for(threads, count,
+                 [&](int64_t c, int) { outputs[static_cast<size_t>(c)] = executor.run(feed(c)); });
+    return outputs;
+  }
+  std::vector<State> states(static_cast<size_t>(count));
+  for (int64_t c = 0; c < count; ++c) states[static_cast<size_t>(c)] = executor.start(feed(c));
+  for (int step = 0; step < executor.step_count(); ++step) {
+    parallel_for(threads, count, [&](int64_t c, int) {
+      executor.advance(states[static_cast<size_t>(c)], step + 1);
+    });
+    executor.forget(step, step + 1);
+  }
+  for (size_t c = 0; c < states.size(); ++c) outputs[c] = executor.finish(states[c]);
+  return outputs;
+}
+
 }  // namespace
 
 double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
@@ -64,22 +96,19 @@ double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>
 
 OutputReference::OutputReference(const Model& reference, const SampleSource& source, int64_t first,
                                  int64_t last, int threads)
-    : source_(source), first_(first), threads_(threads) {
-  const Executor executor(reference);
-  chunks_.resize(static_cast<size_t>(last - first));
-  parallel_for(threads, last - first, [&](int64_t c, int) {
-    chunks_[static_cast<size_t>(c)] = executor.run(source.chunk(first + c).feed);
-  });
-}
+    : source_(source),
+      first_(first),
+      threads_(threads),
+      chunks_(run_chunks(reference, source, first, last - first, threads)) {}
 
 double OutputReference::distance(const Model& model, Distance kind) const {
-  const Executor executor(model);
+  const auto outputs =
+      run_chunks(model, source_, first_, static_cast<int64_t>(chunks_.size()), threads_);
   std::vector<std::vector<Sums>> chunks(chunks_.size());
   parallel_for(threads_, static_cast<int64_t>(chunks.size()), [&](int64_t c, int) {
-    const std::vector<Tensor>& want = chunks_[static_cast<size_t>(c)];
-    const std::vector<Tensor> have = executor.run(source_.chunk(first_ + c).feed);
-    for (size_t o = 0; o < want.size(); ++o)
-      chunks[static_cast<size_t>(c)].push_back(compare(want[o], have[o], kind));
+    const auto i = static_cast<size_t>(c);
+    for (size_t o = 0; o < chunks_[i].size(); ++o)
+      chunks[i].push_back(compare(chunks_[i][o], outputs[i][o], kind));
   });
   double distance = 0;
   for (size_t o = 0; !chunks.empty() && o < chunks[0].size(); ++o) {

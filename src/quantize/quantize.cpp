@@ -20,6 +20,7 @@ double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResul
     signal += w * w;
     noise += e * e;
   }
+  weight.drop_pages();
   return noise > 0 ? 10 * std::log10(signal / noise) : 200;
 }
 

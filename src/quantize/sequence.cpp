@@ -67,6 +67,7 @@ class Sequence {
                                          .grid = grids_.at(site.name)});
       layer.weight.method = optimizer.name;
     }
+    weight.drop_pages();
     solved_.emplace(site.weight, Solved{&site, &choice, &layer.weight});
     const std::vector<float> shift =
         run_.run_layer(site, dequantized(layer.weight, site.channel_axis));

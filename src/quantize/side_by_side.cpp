@@ -65,7 +65,8 @@ std::string same_operand(const Model& quantized, const Uses& uses, const Operand
   return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
 }
 
-// The most that the values of both networks take at once, for one chunk.
+// The most that the values of both networks take at once, for one chunk. Packed weights go as soon as their
+// step has run: neither network ever holds all of them.
 int64_t peak_bytes(const Executor& a, const Executor& b, const Feed& feed) {
   const auto peak = [&](const Executor& executor) {
     State state = executor.start(feed);
@@ -73,6 +74,7 @@ int64_t peak_bytes(const Executor& a, const Executor& b, const Feed& feed) {
     for (int step = 1; step <= executor.step_count(); ++step) {
       executor.advance(state, step);
       most = std::max(most, live_bytes(state));
+      executor.forget(step - 1, step);
     }
     return most;
   };
@@ -123,11 +125,23 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
 }
 
 void SideBySide::advance_to(const LayerSite& site) {
+  forget_passed();
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     Pair& pair = chunks_[static_cast<size_t>(c)];
     reference_->advance(pair.reference, reference_->step_of(site.name));
     quantized_->advance(pair.quantized, quantized_->step_of(site.name));
   });
+}
+
+void SideBySide::forget_passed() {
+  // Every chunk stands at the same step.
+  const auto forget = [](const Executor& executor, const State& state, int& forgotten) {
+    const int next = executor.next_step(state);
+    executor.forget(forgotten, next);
+    forgotten = next;
+  };
+  forget(*reference_, chunks_[0].reference, reference_forgotten_);
+  forget(*quantized_, chunks_[0].quantized, quantized_forgotten_);
 }
 
 LayerValues SideBySide::values(const LayerSite& site, int64_t chunk) const {

@@ -40,12 +40,15 @@ class SideBySide {
     std::string reference_input, quantized_input, reference_output, quantized_output;
     std::string reference_residual, quantized_residual;  // empty: nothing is added to the output
   };
+  // Drops the kernels, and with them the packed weights, of the steps behind.
+  void forget_passed();
   const Names& names(const LayerSite& site) const { return names_.at(site.name); }
 
   std::map<std::string, Names> names_;
   int threads_;
   std::optional<Executor> reference_, quantized_;
   std::vector<Pair> chunks_;
+  int reference_forgotten_ = 0, quantized_forgotten_ = 0;
 };
 
 }  // namespace qtool::qdq

@@ -71,8 +71,9 @@ LayerResults quantize_stored(const Model& model, const Sites& sites, const Quant
     const StoredSite& site = *sites.stored_weight(choice.name);
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
-    result.weight =
-        optimize_layer(*model.graph.constant(model.graph.find(site.weight)), site, choice, table);
+    const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+    result.weight = optimize_layer(weight, site, choice, table);
+    weight.drop_pages();
   });
   LayerResults by_name;
   for (size_t i = 0; i < results.size(); ++i) {
@@ -101,6 +102,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     result.bits = choice.weight_bits;
     result.dynamic = choice.dynamic;
     result.weight = optimize_layer(weight, site, choice, table, grids.at(site.name));
+    weight.drop_pages();
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());

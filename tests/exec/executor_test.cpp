@@ -45,6 +45,18 @@ TEST(Executor, BranchesOfAStateDoNotDisturbEachOther) {
   EXPECT_FLOAT_EQ(executor.finish(state)[0].data<float>()[0], 10);
 }
 
+TEST(Executor, ForgottenKernelsAreMadeAgain) {
+  const Executor executor(two_steps());
+  const Feed feed{{"x", Tensor::of<float>({1, 2}, {1.f, 2.f})}};
+  const float before = executor.run(feed)[0].data<float>()[0];
+  State state = executor.start(feed);
+  executor.advance(state, 1);
+  EXPECT_EQ(executor.next_step(state), 1);
+  executor.forget(0, executor.step_count());
+  EXPECT_FLOAT_EQ(executor.finish(state)[0].data<float>()[0], before);
+  EXPECT_FLOAT_EQ(executor.run(feed)[0].data<float>()[0], before);
+}
+
 // Many codes take wider instructions than few.
 TEST(Executor, SumsOfCodesDoNotDependOnHowManyThereAre) {
   const Executor executor(
