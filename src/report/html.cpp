@@ -104,6 +104,13 @@ std::string plan_section(const WorkspaceReport& r) {
                 "px\"></span></td>", number_cell(bits_text(layer.activation_bits)),
                 cell(layer.method), cell(layer.reason), "</tr>\n");
   }
+  for (const LayerChoice& stored : r.plan->stored) {
+    const StoredSite* site = r.sites.stored_weight(stored.name);
+    html +=
+        cat("<tr>", cell(stored.name), cell(site ? site->type : ""),
+            number_cell(site ? std::to_string(site->weights) : ""), number_cell(width_text(stored)),
+            "<td></td>", cell("as stored"), cell(stored.method), cell(stored.reason), "</tr>\n");
+  }
   return html + "</table>\n";
 }
 
