@@ -33,6 +33,8 @@ void fold_affine(Model& model, const std::set<std::string>& observe);
 void fold_offsets(Model& model);
 // Weights inside the bodies of If, Loop and Scan become constants of the main graph, which bodies capture.
 void lift_weights(Model& model);
+// Einsum of two operands becomes Transpose, Reshape and MatMul, where the sizes allow it.
+void lower_einsum(Model& model);
 // float16 and bfloat16 become float32, which holds all their values. The model's inputs keep their types in front
 // of casts, its outputs get theirs back by restore_output_types().
 void widen_floats(Model& model);

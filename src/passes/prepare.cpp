@@ -34,8 +34,9 @@ const Node* quantized_node(const Graph& graph) {
 
 Model prepare(const Model& model) {
   Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
-  run(m, {passes::drop_initializer_inputs, passes::expand_functions,
-          passes::constants_to_initializers, passes::widen_floats, passes::remove_identities});
+  run(m,
+      {passes::drop_initializer_inputs, passes::expand_functions, passes::constants_to_initializers,
+       passes::widen_floats, passes::remove_identities, passes::lower_einsum});
   do {
     fold(m, passes::Dequantized::kKeep);
     infer_shapes(m);
@@ -54,7 +55,7 @@ Model prepare(const Model& model) {
 Model prepare_for_execution(const Model& model, const ExecutionOptions& options) {
   Model m = model;
   run(m, {passes::drop_initializer_inputs, passes::expand_functions,
-          passes::constants_to_initializers});
+          passes::constants_to_initializers, passes::lower_einsum});
   fold(m, passes::Dequantized::kFold);
   if (options.fuse) {
     infer_shapes(m);
