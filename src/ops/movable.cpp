@@ -47,6 +47,22 @@ int64_t transposed_dimension(const LoopNest<2>& loops) {
   return -1;
 }
 
+// Four by four elements of four bytes: rows are `x_column` apart and become columns.
+void transpose_square(char* y, const char* x, int64_t y_row, int64_t x_column) {
+  typedef int32_t Four __attribute__((vector_size(16)));
+  Four in[4], low[2], high[2];
+  for (int64_t c = 0; c < 4; ++c) std::memcpy(&in[c], x + c * x_column, sizeof(Four));
+  for (size_t k = 0; k < 2; ++k) {
+    low[k] = __builtin_shuffle(in[k], in[k + 2], Four{0, 4, 1, 5});
+    high[k] = __builtin_shuffle(in[k], in[k + 2], Four{2, 6, 3, 7});
+  }
+  const Four out[4] = {__builtin_shuffle(low[0], low[1], Four{0, 4, 1, 5}),
+                       __builtin_shuffle(low[0], low[1], Four{2, 6, 3, 7}),
+                       __builtin_shuffle(high[0], high[1], Four{0, 4, 1, 5}),
+                       __builtin_shuffle(high[0], high[1], Four{2, 6, 3, 7})};
+  for (int64_t r = 0; r < 4; ++r) std::memcpy(y + r * y_row, &out[r], sizeof(Four));
+}
+
 // The nest with dimension `row` and the innermost one walked in square tiles, which stay in cache.
 template <size_t kWidth>
 void copy_transposed(LoopNest<2> loops, size_t row, char* to, const char* from) {
@@ -58,6 +74,15 @@ void copy_transposed(LoopNest<2> loops, size_t row, char* to, const char* from) 
   const int64_t y_row = loops.strides[0][row] * kStep, x_column = loops.strides[1][inner] * kStep;
   const auto copy_tile = [&](char* y, const char* x, int64_t r0, int64_t c0) {
     const int64_t r_end = std::min(rows, r0 + kTile), c_end = std::min(columns, c0 + kTile);
+    if constexpr (kWidth == 4) {
+      if (r_end - r0 == kTile && c_end - c0 == kTile) {
+        for (int64_t r = r0; r < r_end; r += 4)
+          for (int64_t c = c0; c < c_end; c += 4)
+            transpose_square(y + r * y_row + c * kStep, x + r * kStep + c * x_column, y_row,
+                             x_column);
+        return;
+      }
+    }
     for (int64_t r = r0; r < r_end; ++r) {
       for (int64_t c = c0; c < c_end; ++c) {
         std::memcpy(y + r * y_row + c * kStep, x + r * kStep + c * x_column, kWidth);

@@ -149,11 +149,21 @@ bool changes(const AxisResize& axis, const ResampleOptions& options) {
   return options.coordinates == "tf_crop_and_resize" && (axis.roi_start != 0 || axis.roi_end != 1);
 }
 
+// Axes in the order that moves least: those that shrink from the first on, those that grow from the last.
+std::vector<size_t> changing_axes(const Resizing& r) {
+  std::vector<size_t> order, grow;
+  for (size_t d = 0; d < r.axes.size(); ++d) {
+    if (!changes(r.axes[d], r.options)) continue;
+    (r.axes[d].output > r.axes[d].input ? grow : order).push_back(d);
+  }
+  order.insert(order.end(), grow.rbegin(), grow.rend());
+  return order;
+}
+
 Tensor nearest(const Call& call, const Resizing& r) {
   const Movable m(call, {call.in(0)});
   Tensor moved = m[0];
-  for (size_t d = 0; d < r.axes.size(); ++d) {
-    if (!changes(r.axes[d], r.options)) continue;
+  for (const size_t d : changing_axes(r)) {
     std::vector<int64_t> positions;
     for (double x : source_coordinates(call, r.options, r.axes[d])) {
       positions.push_back(nearest_index(call, r.options, r.axes[d], x));
@@ -161,6 +171,21 @@ Tensor nearest(const Call& call, const Resizing& r) {
     moved = take(moved, static_cast<int64_t>(d), positions);
   }
   return m.restore(moved);
+}
+
+// Of every element along the axis; none for those outside of the input, which are extrapolated.
+std::vector<Taps> all_taps(const Call& call, const Resizing& r, const AxisResize& axis) {
+  const bool crop = r.options.coordinates == "tf_crop_and_resize";
+  std::vector<Taps> all;
+  for (const double at : source_coordinates(call, r.options, axis)) {
+    if (crop && (at < 0 || at > static_cast<double>(axis.input - 1)))
+      all.emplace_back();
+    else if (r.options.mode == Interpolation::kNearest)
+      all.push_back({{nearest_index(call, r.options, axis, at)}, {1}});
+    else
+      all.push_back(taps_at(r.options, axis, at));
+  }
+  return all;
 }
 
 // Resamples one axis of a tensor of doubles.
@@ -172,24 +197,17 @@ Tensor resample(const Call& call, const Resizing& r, const Tensor& x, size_t d) 
   Tensor out(DType::kDouble, shape);
   const double* in = x.data<double>().data();
   double* y = out.mutable_data<double>().data();
-  const bool crop = r.options.coordinates == "tf_crop_and_resize";
-  int64_t k = 0;
-  for (double at : source_coordinates(call, r.options, axis)) {
-    const bool outside = crop && (at < 0 || at > static_cast<double>(axis.input - 1));
-    Taps taps;
-    if (r.options.mode == Interpolation::kNearest)
-      taps = {{nearest_index(call, r.options, axis, at)}, {1}};
-    else if (!outside)
-      taps = taps_at(r.options, axis, at);
-    for (int64_t o = 0; o < view.outer; ++o) {
-      double* to = y + (o * axis.output + k) * view.inner;
-      if (outside) std::fill(to, to + view.inner, r.extrapolation);
-      for (size_t t = 0; t < taps.index.size() && !outside; ++t) {
-        const double* from = in + (o * axis.input + taps.index[t]) * view.inner;
-        for (int64_t i = 0; i < view.inner; ++i) to[i] += taps.weight[t] * from[i];
+  const std::vector<Taps> positions = all_taps(call, r, axis);
+  for (int64_t o = 0; o < view.outer; ++o, in += axis.input * view.inner) {
+    for (const Taps& taps : positions) {
+      if (taps.index.empty()) std::fill(y, y + view.inner, r.extrapolation);
+      for (size_t t = 0; t < taps.index.size(); ++t) {
+        const double* from = in + taps.index[t] * view.inner;
+        const double weight = taps.weight[t];
+        for (int64_t i = 0; i < view.inner; ++i) y[i] += weight * from[i];
       }
+      y += view.inner;
     }
-    ++k;
   }
   return out;
 }
@@ -198,9 +216,7 @@ Tensor weighted(const Call& call, const Resizing& r) {
   const Tensor& x = call.in(0);
   if (!is_real(x.dtype()) && !is_integer(x.dtype())) unsupported_type(call, x.dtype());
   Tensor wide = cast(x, DType::kDouble);
-  for (size_t d = 0; d < r.axes.size(); ++d) {
-    if (changes(r.axes[d], r.options)) wide = resample(call, r, wide, d);
-  }
+  for (const size_t d : changing_axes(r)) wide = resample(call, r, wide, d);
   if (is_real(x.dtype())) return cast(wide, x.dtype());
   return with_integer(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);

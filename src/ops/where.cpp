@@ -9,13 +9,41 @@ struct Wide {
   uint64_t low, high;
 };
 
+// One run; with steps known to the compiler it becomes vectors.
+template <typename T>
+void choose_run(T* out, const bool* condition, const T* x, const T* y, int64_t count,
+                const std::array<int64_t, 4>& step) {
+  const auto run = [&](auto x_step, auto y_step) {
+    for (int64_t i = 0; i < count; ++i) {
+      const T a = x[i * x_step], b = y[i * y_step];
+      if constexpr (std::is_unsigned_v<T>) {  // no jumps, which random conditions make slow
+        const auto mask = static_cast<T>(-static_cast<T>(condition[i]));
+        out[i] = static_cast<T>((a & mask) | (b & ~mask));
+      } else {
+        out[i] = condition[i] ? a : b;
+      }
+    }
+  };
+  constexpr std::integral_constant<int64_t, 0> kOne;
+  constexpr std::integral_constant<int64_t, 1> kNext;
+  if (step[1] == 0) {
+    const T* from = *condition ? x : y;
+    const int64_t by = *condition ? step[2] : step[3];
+    for (int64_t i = 0; i < count; ++i) out[i] = from[i * by];
+  } else if (step[1] != 1 || step[2] > 1 || step[3] > 1) {
+    for (int64_t i = 0; i < count; ++i)
+      out[i] = condition[i * step[1]] ? x[i * step[2]] : y[i * step[3]];
+  } else if (step[2] == 1) {
+    step[3] == 1 ? run(kNext, kNext) : run(kNext, kOne);
+  } else {
+    step[3] == 1 ? run(kOne, kNext) : run(kOne, kOne);
+  }
+}
+
 template <typename T>
 void choose(const LoopNest<4>& nest, T* out, const bool* condition, const T* x, const T* y) {
   for_each_run(nest, [&](const auto& at, int64_t count, const auto& step) {
-    for (int64_t i = 0; i < count; ++i) {
-      out[at[0] + i] =
-          condition[at[1] + i * step[1]] ? x[at[2] + i * step[2]] : y[at[3] + i * step[3]];
-    }
+    choose_run(out + at[0], condition + at[1], x + at[2], y + at[3], count, step);
   });
 }
 
