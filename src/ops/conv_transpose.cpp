@@ -1,15 +1,12 @@
 // ConvTranspose in one to three dimensions: every input element is spread over the output.
+#include "ops/conv_transpose.hpp"
+
 #include <algorithm>
 
 #include "ops/window3.hpp"
 
 namespace qtool {
 namespace {
-
-struct Geometry {
-  Window window;  // of the convolution whose gradient this is: `input` is this operator's input
-  int64_t groups, filters;
-};
 
 // One entry a spatial dimension, each at least `low`.
 std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t count,
@@ -23,7 +20,6 @@ std::vector<int64_t> spatial(const Call& call, std::string_view name, size_t cou
   return v;
 }
 
-// Padding and output size of every dimension: ONNX "ConvTranspose", the equations of output_shape.
 void resolve_output(const Call& call, Window& w) {
   const size_t dims = w.kernel.size();
   const auto pads = spatial(call, "pads", 2 * dims, 0, 0);
@@ -54,25 +50,6 @@ void resolve_output(const Call& call, Window& w) {
     w.output.push_back(full - begin - end);
     require(w.output[d] >= 1, call, "dimension ", d + 2, " of the output would be ", w.output[d]);
   }
-}
-
-Geometry resolve(const Call& call) {
-  const Tensor &x = call.in(0), &weight = call.in(1);
-  require(weight.rank() == x.rank() && x.rank() >= 3, call, "input ", shape_text(x.shape()),
-          " and weight ", shape_text(weight.shape()), " must have the same rank, 3 or more");
-  const int64_t groups = call.integer("group", 1);
-  require(groups >= 1 && x.dim(1) == weight.dim(0) && x.dim(1) % groups == 0, call, "input ",
-          shape_text(x.shape()), " does not fit weight ", shape_text(weight.shape()), " in ",
-          groups, " groups");
-  Window w;
-  w.kernel.assign(weight.shape().begin() + 2, weight.shape().end());
-  require(call.integers("kernel_shape", w.kernel) == w.kernel, call,
-          "kernel_shape is not that of the weight ", shape_text(weight.shape()));
-  w.input.assign(x.shape().begin() + 2, x.shape().end());
-  w.strides = spatial(call, "strides", w.kernel.size(), 1, 1);
-  w.dilations = spatial(call, "dilations", w.kernel.size(), 1, 1);
-  resolve_output(call, w);
-  return {w, groups, weight.dim(1)};
 }
 
 // Spreads one input plane over one output plane for one kernel element.
@@ -106,7 +83,7 @@ void transpose_plane(const Window3& w, const T* x, const T* kernel, double* acc)
 }
 
 template <typename T>
-Tensor transpose_convolve(const Call& call, const Geometry& g) {
+Tensor transpose_convolve(const Call& call, const TransposedWindow& g) {
   const Window3 w = to_window3(call, g.window);
   const Tensor& x = call.in(0);
   const T* in = x.data<T>().data();
@@ -137,7 +114,7 @@ Tensor transpose_convolve(const Call& call, const Geometry& g) {
 }
 
 std::vector<Tensor> eval_conv_transpose(const Call& call) {
-  const Geometry geometry = resolve(call);
+  const TransposedWindow geometry = transposed_window(call, call.in(0).shape(), call.in(1).shape());
   return {with_float(call, call.in(0).dtype(), [&](auto zero) {
     return transpose_convolve<decltype(zero)>(call, geometry);
   })};
@@ -152,6 +129,23 @@ int64_t conv_transpose_macs(const Node&, std::span<const Shape> inputs, std::spa
 }
 
 }  // namespace
+
+TransposedWindow transposed_window(const Call& call, const Shape& x, const Shape& weight) {
+  require(weight.size() == x.size() && x.size() >= 3, call, "input ", shape_text(x), " and weight ",
+          shape_text(weight), " must have the same rank, 3 or more");
+  const int64_t groups = call.integer("group", 1);
+  require(groups >= 1 && x[1] == weight[0] && x[1] % groups == 0, call, "input ", shape_text(x),
+          " does not fit weight ", shape_text(weight), " in ", groups, " groups");
+  Window w;
+  w.kernel.assign(weight.begin() + 2, weight.end());
+  require(call.integers("kernel_shape", w.kernel) == w.kernel, call,
+          "kernel_shape is not that of the weight ", shape_text(weight));
+  w.input.assign(x.begin() + 2, x.end());
+  w.strides = spatial(call, "strides", w.kernel.size(), 1, 1);
+  w.dilations = spatial(call, "dilations", w.kernel.size(), 1, 1);
+  resolve_output(call, w);
+  return {w, groups, weight[1]};
+}
 
 // The weight is [channels, filters / groups, …]: with groups, filters that are a group apart share
 // the scale of one index of axis 1.

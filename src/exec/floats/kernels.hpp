@@ -12,6 +12,11 @@ std::unique_ptr<Kernel> make_erf(const KernelRequest& request);
 std::unique_ptr<Kernel> make_channel_affine(const KernelRequest& request);
 std::unique_ptr<Kernel> make_fake_quantize(const KernelRequest& request);
 std::unique_ptr<Kernel> make_gelu(const KernelRequest& request);
+std::unique_ptr<Kernel> make_group_normalization(const KernelRequest& request);
 std::unique_ptr<Kernel> make_layer_normalization(const KernelRequest& request);
+std::unique_ptr<Kernel> make_mish(const KernelRequest& request);
+std::unique_ptr<Kernel> make_recurrent(const KernelRequest& request);
+std::unique_ptr<Kernel> make_softplus(const KernelRequest& request);
+std::unique_ptr<Kernel> make_tanh(const KernelRequest& request);
 
 }  // namespace qtool::floats

@@ -1,21 +1,10 @@
 // LayerNormalization and RMSNormalization of floats with a scale, and maybe a bias, of the normalised shape.
-#include <array>
-#include <cmath>
-#include <cstdint>
-
 #include "exec/floats/kernels.hpp"
+#include "exec/floats/row_statistics.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::floats {
 namespace {
-
-constexpr int64_t kLanes = 8;
-using Lanes = std::array<double, kLanes>;
-
-inline __attribute__((always_inline)) double total(const Lanes& lanes) {
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-         ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-}
 
 struct Row {
   int64_t length;
@@ -25,27 +14,8 @@ struct Row {
 
 QTOOL_FLOAT_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
                                   int64_t rows, Row row) {
-  const int64_t whole = row.length / kLanes * kLanes;
-  const double count = static_cast<double>(row.length);
   for (int64_t r = 0; r < rows; ++r, x += row.length, y += row.length) {
-    double mean = 0;
-    if (row.centered) {
-      Lanes sums{};
-      for (int64_t i = 0; i < whole; i += kLanes)
-        for (int64_t k = 0; k < kLanes; ++k) sums[k] += static_cast<double>(x[i + k]);
-      for (int64_t i = whole; i < row.length; ++i) sums[i - whole] += static_cast<double>(x[i]);
-      mean = total(sums) / count;
-    }
-    Lanes squares{};
-    const auto square = [mean](float v) {
-      const double d = static_cast<double>(v) - mean;
-      return d * d;
-    };
-    for (int64_t i = 0; i < whole; i += kLanes)
-      for (int64_t k = 0; k < kLanes; ++k) squares[k] += square(x[i + k]);
-    for (int64_t i = whole; i < row.length; ++i) squares[i - whole] += square(x[i]);
-    const double factor = 1 / std::sqrt(total(squares) / count + row.epsilon);
-    const auto m = static_cast<float>(mean), f = static_cast<float>(factor);
+    const auto [m, f] = row_statistics(x, row.length, row.centered, row.epsilon);
     if (bias) {
       for (int64_t i = 0; i < row.length; ++i) y[i] = (x[i] - m) * f * scale[i] + bias[i];
     } else {

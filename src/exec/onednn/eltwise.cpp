@@ -32,7 +32,6 @@ std::optional<Function> function_of(const KernelRequest& r) {
   if (type == "LeakyRelu") return Function{A::eltwise_relu, attr_float(r.node, "alpha", 0.01f)};
   if (type == "Elu") return Function{A::eltwise_elu, attr_float(r.node, "alpha", 1.f)};
   if (type == "Sigmoid") return Function{A::eltwise_logistic};
-  if (type == "Tanh") return Function{A::eltwise_tanh};
   if (type == "Abs") return Function{A::eltwise_abs};
   if (type == "Sqrt") return Function{A::eltwise_sqrt};
   if (type == "Exp") return Function{A::eltwise_exp};

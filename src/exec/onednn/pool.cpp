@@ -59,6 +59,28 @@ std::optional<Window> window_of(const Node& node, const Shape& input) {
   return window;
 }
 
+using Pool = dnnl::pooling_forward;
+
+Pool::primitive_desc pool_descriptor(const Window& window, dnnl::algorithm algorithm,
+                                     const Descriptor& source, DType type, const Shape& output) {
+  const auto kind = dnnl::prop_kind::forward_inference;
+  const Descriptor result = any_descriptor(type, output);
+#if DNNL_VERSION_MAJOR >= 3
+  const Shape none(window.kernel.size(), 0);
+  return {engine(),      kind, algorithm,         source,          result,           window.strides,
+          window.kernel, none, window.pads_begin, window.pads_end, user_scratchpad()};
+#else
+  const Pool::desc desc(kind, algorithm, source, result, window.strides, window.kernel,
+                        window.pads_begin, window.pads_end);
+  return {desc, user_scratchpad(), engine()};
+#endif
+}
+
+// Whether oneDNN has more for it than plain loops.
+bool is_compiled(const Pool::primitive_desc& pd) {
+  return std::string_view(pd.impl_info_str()).find("jit") != std::string_view::npos;
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_pool(const KernelRequest& request) {
@@ -74,23 +96,18 @@ std::unique_ptr<Kernel> make_pool(const KernelRequest& request) {
   if (!window) return nullptr;
   Shape output = {x.shape[0], x.shape[1]};
   output.insert(output.end(), window->output.begin(), window->output.end());
-  const auto kind = dnnl::prop_kind::forward_inference;
   const auto algorithm = !average ? dnnl::algorithm::pooling_max
                          : attr_int(node, "count_include_pad", 0)
                              ? dnnl::algorithm::pooling_avg_include_padding
                              : dnnl::algorithm::pooling_avg_exclude_padding;
-  const Descriptor source = descriptor_of(x), result = any_descriptor(x.dtype, output);
   try {
-#if DNNL_VERSION_MAJOR >= 3
-    const Shape none(window->kernel.size(), 0);
-    const dnnl::pooling_forward::primitive_desc pd(
-        engine(), kind, algorithm, source, result, window->strides, window->kernel, none,
-        window->pads_begin, window->pads_end, user_scratchpad());
-#else
-    const dnnl::pooling_forward::desc desc(kind, algorithm, source, result, window->strides,
-                                           window->kernel, window->pads_begin, window->pads_end);
-    const dnnl::pooling_forward::primitive_desc pd(desc, user_scratchpad(), engine());
-#endif
+    auto pd = pool_descriptor(*window, algorithm, descriptor_of(x), x.dtype, output);
+    if (!x.layout && !is_compiled(pd)) {
+      // Planes of their own have no compiled kernel: channels side by side do, for the price of a reorder.
+      const auto last =
+          pool_descriptor(*window, algorithm, channels_last(x.dtype, x.shape), x.dtype, output);
+      if (is_compiled(last)) pd = last;
+    }
     return std::make_unique<PoolKernel>(pd, x, std::move(output));
   } catch (const dnnl::error&) {
     return nullptr;

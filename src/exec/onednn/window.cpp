@@ -1,6 +1,6 @@
 #include "exec/onednn/window.hpp"
 
-#include "qtool/ops.hpp"
+#include "ops/conv_transpose.hpp"
 
 namespace qtool::onednn {
 
@@ -31,6 +31,33 @@ ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights)
   s.pads_begin = window.pads_begin;
   s.pads_end = window.pads_end;
   for (int64_t d : window.dilations) s.dilations.push_back(d - 1);
+  return s;
+}
+
+ConvShape transposed_shape(const Node& node, int64_t opset, const Shape& input,
+                           const Shape& weights) {
+  const auto [window, groups, filters] = transposed_window(Call{node, opset, {}}, input, weights);
+  ConvShape s;
+  for (const Shape* shape : {&input, &weights})
+    for (int64_t d : *shape)
+      if (d <= 0) return s;
+  s.output = input;
+  s.input = {input[0], filters * groups};
+  s.input.insert(s.input.end(), window.output.begin(), window.output.end());
+  s.weights = weights;
+  if (groups > 1) {
+    s.weights[0] /= groups;
+    s.weights.insert(s.weights.begin(), groups);
+  }
+  s.strides = window.strides;
+  s.pads_begin = window.pads_begin;
+  for (size_t d = 0; d < window.kernel.size(); ++d) {
+    s.dilations.push_back(window.dilations[d] - 1);
+    // output_padding may look past the padding: what oneDNN wants follows from the sizes.
+    const int64_t reach = (window.kernel[d] - 1) * window.dilations[d] + 1;
+    s.pads_end.push_back((window.input[d] - 1) * window.strides[d] + reach - window.output[d] -
+                         window.pads_begin[d]);
+  }
   return s;
 }
 

@@ -1,0 +1,67 @@
+// Functions of one value, over floats in any layout.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "exec/floats/kernels.hpp"
+
+namespace qtool::floats {
+
+typedef float Float8 __attribute__((vector_size(32)));
+
+// y[i] = function(x[i]), eight at a time; to be called from a function with clones.
+template <void (*function)(Float8&)>
+inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t count) {
+  constexpr int64_t kLanes = 8;
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const auto bytes = static_cast<size_t>(std::min(kLanes, count - i)) * sizeof(float);
+    Float8 v{};
+    if (bytes == sizeof v) {
+      std::memcpy(&v, x + i, sizeof v);
+      function(v);
+      std::memcpy(y + i, &v, sizeof v);
+    } else {
+      std::memcpy(&v, x + i, bytes);
+      function(v);
+      std::memcpy(y + i, &v, bytes);
+    }
+  }
+}
+
+using Map = void (*)(const float*, float*, int64_t);
+
+// Split over the threads that the run was given: every element has the same bits in any split.
+inline void run_parallel(Map map, const float* x, float* y, int64_t count) {
+  constexpr int64_t kBlock = 1 << 13;
+  const int64_t blocks = (count + kBlock - 1) / kBlock;
+#pragma omp parallel for schedule(static) if (blocks > 2)
+  for (int64_t b = 0; b < blocks; ++b)
+    map(x + b * kBlock, y + b * kBlock, std::min(kBlock, count - b * kBlock));
+}
+
+class MapKernel : public Kernel {
+ public:
+  MapKernel(Map map, std::string name) : map_(map), name_(std::move(name)) {}
+
+  void run(std::span<Array> inputs, std::span<Array> outputs) const override {
+    Array x = std::move(inputs[0]), y;
+    if (x.tensor.is_unique()) {
+      y = std::move(x);
+    } else {
+      y = Array(x.dtype, x.shape, Tensor::uninitialized(x.tensor.dtype(), x.tensor.shape()),
+                x.layout);
+    }
+    auto* to = static_cast<float*>(y.tensor.mutable_raw());
+    const auto* from = x.defined() ? static_cast<const float*>(x.tensor.raw()) : to;
+    run_parallel(map_, from, to, y.tensor.bytes() / static_cast<int64_t>(sizeof(float)));
+    outputs[0] = std::move(y);
+  }
+  std::string name() const override { return name_; }
+
+ private:
+  Map map_;
+  std::string name_;
+};
+
+}  // namespace qtool::floats

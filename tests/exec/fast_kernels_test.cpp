@@ -1,0 +1,143 @@
+// Fast kernels against the operators' reference.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "qtool/exec.hpp"
+#include "qtool/onnx.hpp"
+#include "support/random.hpp"
+
+namespace qtool {
+namespace {
+
+struct Case {
+  const char* name;
+  int opset;
+  const char* graph;   // "(inputs) => (outputs) { nodes }"
+  const char* kernel;  // what the first node's kernel name starts with
+};
+
+// NOLINTBEGIN: one case a line
+const Case kCases[] = {
+    {"transposed convolution", 17,
+     "(float[2, 6, 5, 7] x, float[6, 4, 3, 3] w, float[4] b) => (float[n, c, h, v] y) { y = "
+     "ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1]> (x, w, b) }",
+     "onednn:"},
+    {"in groups", 17,
+     "(float[1, 6, 9] x, float[6, 2, 4] w) => (float[n, c, h] y) { y = ConvTranspose <group = 3, "
+     "strides = [3], dilations = [2]> (x, w) }",
+     "onednn:"},
+    {"in three dimensions", 17,
+     "(float[1, 2, 3, 3, 3] x, float[2, 3, 2, 2, 2] w) => (float[n, c, d, h, v] y) { y = "
+     "ConvTranspose <auto_pad = \"SAME_LOWER\", strides = [2, 2, 2]> (x, w) }",
+     "onednn:"},
+    {"of a wanted size", 17,
+     "(float[1, 3, 4, 4] x, float[3, 3, 3, 3] w) => (float[n, c, h, v] y) { y = ConvTranspose "
+     "<strides = [2, 2], output_shape = [8, 9]> (x, w) }",
+     "onednn:"},
+    {"pool of planes", 17,
+     "(float[2, 16, 13, 12] x) => (float[n, c, h, v] y) { y = MaxPool <kernel_shape = [3, 3], "
+     "strides = [2, 2], pads = [1, 1, 1, 1]> (x) }",
+     "onednn:jit"},
+    {"average pool of planes", 17,
+     "(float[2, 16, 13, 12] x) => (float[n, c, h, v] y) { y = AveragePool <kernel_shape = [2, 3]> "
+     "(x) }",
+     "onednn:jit"},
+    {"softmax of channels", 17,
+     "(float[2, 9, 4, 5] x) => (float[2, 9, 4, 5] y) { y = Softmax <axis = 1> (x) }", "onednn:jit"},
+    {"logarithm of softmax", 17,
+     "(float[3, 7] x) => (float[3, 7] y) { y = LogSoftmax <axis = -1> (x) }", "onednn:jit"},
+    {"softplus", 17, "(float[3, 37] x) => (float[3, 37] y) { y = Softplus(x) }", "float:softplus"},
+    {"mish", 18, "(float[3, 37] x) => (float[3, 37] y) { y = Mish(x) }", "float:mish"},
+    {"tanh", 17, "(float[3, 37] x) => (float[3, 37] y) { y = Tanh(x) }", "float:tanh"},
+    {"instances", 17,
+     "(float[2, 5, 3, 7] x, float[5] s, float[5] b) => (float[2, 5, 3, 7] y) { y = "
+     "InstanceNormalization(x, s, b) }",
+     "float:"},
+    {"groups", 21,
+     "(float[2, 6, 11] x, float[6] s, float[6] b) => (float[2, 6, 11] y) { y = GroupNormalization "
+     "<num_groups = 2> (x, s, b) }",
+     "float:"},
+    {"LSTM", 17,
+     "(float[5, 3, 7] x, float[2, 36, 7] w, float[2, 36, 9] r, float[2, 72] b, float[2, 3, 9] h, "
+     "float[2, 3, 9] c) => (float[5, 2, 3, 9] y, float[2, 3, 9] yh, float[2, 3, 9] yc) { y, yh, yc "
+     "= LSTM <hidden_size = 9, direction = \"bidirectional\"> (x, w, r, b, , h, c) }",
+     "float:recurrent"},
+    {"GRU", 17,
+     "(float[5, 3, 7] x, float[1, 27, 7] w, float[1, 27, 9] r, float[1, 54] b) => (float[5, 1, 3, "
+     "9] y, float[1, 3, 9] yh) { y, yh = GRU <hidden_size = 9, direction = \"reverse\"> (x, w, r, "
+     "b) }",
+     "float:recurrent"},
+    {"GRU that resets late", 17,
+     "(float[5, 3, 7] x, float[1, 27, 7] w, float[1, 27, 9] r, float[1, 54] b) => (float[5, 1, 3, "
+     "9] y) { y = GRU <hidden_size = 9, linear_before_reset = 1> (x, w, r, b) }",
+     "float:recurrent"},
+    {"RNN", 17,
+     "(float[4, 2, 40] x, float[1, 33, 40] w, float[1, 33, 33] r) => (float[4, 1, 2, 33] y) { y = "
+     "RNN <hidden_size = 33, activations = [\"Tanh\"]> (x, w, r) }",
+     "float:recurrent"},
+};
+// NOLINTEND
+
+Feed feed_of(const Model& model) {
+  Feed feed;
+  for (const ValueId input : model.graph.inputs) {
+    const Value& value = model.graph.value(input);
+    feed[value.name] = test::normal(*value.shape, 3 + feed.size());
+  }
+  return feed;
+}
+
+TEST(FastKernels, AgreeWithTheReference) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    std::string text = cat("<ir_version: 10, opset_import: [\"\": ", c.opset, "]> g ", c.graph);
+    const Model model = model_from_text(text);
+    const Feed feed = feed_of(model);
+    const Executor fast(model);
+    const auto have = fast.run(feed),
+               want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed);
+    EXPECT_EQ(fast.steps()[0].kernel.rfind(c.kernel, 0), 0u) << fast.steps()[0].kernel;
+    for (size_t o = 0; o < want.size(); ++o) {
+      ASSERT_EQ(have[o].shape(), want[o].shape());
+      for (int64_t i = 0; i < want[o].size(); ++i)
+        ASSERT_NEAR(have[o].number(i), want[o].number(i), 2e-6 * (10 + std::abs(want[o].number(i))))
+            << "output " << o << ", element " << i;
+    }
+  }
+}
+
+// Relative to the value itself, out to where it vanishes.
+TEST(FastKernels, SoftplusAndMishKeepTheirTails) {
+  Tensor x(DType::kFloat, {2001});
+  for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, 0.08 * static_cast<double>(i - 1000));
+  const auto run = [&](const char* type) {
+    return Executor(model_from_text(cat("<ir_version: 8, opset_import: [\"\": 18]> g (float[n] x) "
+                                        "=> (float[n] y) { y = ",
+                                        type, "(x) }")))
+        .run({{"x", x}})[0];
+  };
+  const Tensor softplus = run("Softplus"), mish = run("Mish");
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const double v = x.number(i), want = std::log1p(std::exp(-std::abs(v))) + std::max(v, 0.0);
+    EXPECT_NEAR(softplus.number(i), want, 1e-6 * want) << v;
+    EXPECT_NEAR(mish.number(i), v * std::tanh(want), 1e-6 * std::abs(v * std::tanh(want))) << v;
+  }
+}
+
+TEST(FastKernels, TanhReachesItsEnds) {
+  const Executor tanh(model_from_text(
+      "<ir_version: 8, opset_import: [\"\": 17]> g (float[n] x) => (float[n] y) { y = Tanh(x) }"));
+  constexpr float kHuge = std::numeric_limits<float>::infinity();
+  const Tensor y =
+      tanh.run({{"x", Tensor::of<float>({5}, {-kHuge, -20.f, 0.f, kHuge, std::nanf("")})}})[0];
+  const auto v = y.data<float>();
+  EXPECT_EQ(v[0], -1);
+  EXPECT_EQ(v[1], -1);
+  EXPECT_EQ(v[2], 0);
+  EXPECT_EQ(v[3], 1);
+  EXPECT_TRUE(std::isnan(v[4]));
+}
+
+}  // namespace
+}  // namespace qtool
