@@ -58,6 +58,7 @@ Model prepare_for_execution(const Model& model, const ExecutionOptions& options)
           passes::constants_to_initializers, passes::lower_einsum});
   fold(m, passes::Dequantized::kFold);
   if (options.fuse) {
+    if (options.observe.empty()) passes::fuse_hard_swish(m);
     infer_shapes(m);
     passes::fold_affine(m, options.observe);
     passes::fuse_gelu(m, options.observe);

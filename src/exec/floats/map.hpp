@@ -40,12 +40,18 @@ inline void run_parallel(Map map, const float* x, float* y, int64_t count) {
     map(x + b * kBlock, y + b * kBlock, std::min(kBlock, count - b * kBlock));
 }
 
+// Channels padded to a block hold zeros, and shall: functions of another f(0) go plain there.
+enum class AtZero { kZero, kOther };
+
 class MapKernel : public Kernel {
  public:
-  MapKernel(Map map, std::string name) : map_(map), name_(std::move(name)) {}
+  MapKernel(Map map, std::string name, AtZero at_zero = AtZero::kZero)
+      : map_(map), name_(std::move(name)), at_zero_(at_zero) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     Array x = std::move(inputs[0]), y;
+    const bool padded = x.layout && x.tensor.bytes() != byte_size(x.dtype, element_count(x.shape));
+    if (padded && at_zero_ == AtZero::kOther) x = Array(x.plain());
     if (x.tensor.is_unique()) {
       y = std::move(x);
     } else {
@@ -62,6 +68,7 @@ class MapKernel : public Kernel {
  private:
   Map map_;
   std::string name_;
+  AtZero at_zero_;
 };
 
 }  // namespace qtool::floats

@@ -62,7 +62,7 @@ QTOOL_FLOAT_CLONES void map_mish(const float* x, float* y, int64_t count) {
 
 std::unique_ptr<Kernel> make_softplus(const KernelRequest& request) {
   if (request.inputs[0].dtype != DType::kFloat) return nullptr;
-  return std::make_unique<MapKernel>(map_softplus, "float:softplus");
+  return std::make_unique<MapKernel>(map_softplus, "float:softplus", AtZero::kOther);
 }
 
 std::unique_ptr<Kernel> make_mish(const KernelRequest& request) {

@@ -1,4 +1,4 @@
-// Add, Sub, Mul, Div of floats: equal shapes in the first input's layout, or the second broadcast.
+// Add, Sub, Mul, Div of floats: equal shapes in the first input's layout, or one of them broadcast.
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/primitive.hpp"
 
@@ -15,26 +15,31 @@ std::optional<dnnl::algorithm> algorithm_of(const std::string& type) {
 
 class BinaryKernel : public Kernel {
  public:
-  BinaryKernel(const dnnl::binary::primitive_desc& pd, const KernelRequest& request,
+  // `large`: which input has the output's shape.
+  BinaryKernel(const dnnl::binary::primitive_desc& pd, const KernelRequest& request, size_t large,
                std::shared_ptr<const Layout> layout)
       : name_(implementation(pd)),
-        output_(request.inputs[0].shape),
+        large_(large),
+        output_(request.inputs[large].shape),
         layout_(std::move(layout)),
         bytes_(pd.dst_desc().get_size()),
         primitive_(dnnl::binary(pd), pd.scratchpad_desc(),
                    {{DNNL_ARG_SRC_0, pd.src0_desc()},
                     {DNNL_ARG_SRC_1, pd.src1_desc()},
                     {DNNL_ARG_DST, pd.dst_desc()}}) {
-    if (request.inputs[1].shape == output_) second_.emplace(request.inputs[1], pd.src1_desc());
+    const InputInfo& other = request.inputs[1 - large];
+    if (other.shape.size() == output_.size()) second_.emplace(other, pd.src1_desc());
   }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
+    Array &x = inputs[large_], &other = inputs[1 - large_];
     Tensor keep;
-    if (inputs[0].layout && !layout_) inputs[0] = Array(inputs[0].plain());
-    const void* second = second_ ? second_->address(inputs[1], keep) : inputs[1].tensor.raw();
-    const Tensor first = inputs[0].tensor.is_unique() ? Tensor() : inputs[0].tensor;
-    outputs[0] = first.defined() ? make_array(DType::kFloat, output_, layout_, bytes_)
-                                 : std::move(inputs[0]);
+    if (x.layout && !layout_) x = Array(x.plain());
+    if (!second_ && other.layout) other = Array(other.plain());
+    const void* second = second_ ? second_->address(other, keep) : other.tensor.raw();
+    const Tensor first = x.tensor.is_unique() ? Tensor() : x.tensor;
+    outputs[0] =
+        first.defined() ? make_array(DType::kFloat, output_, layout_, bytes_) : std::move(x);
     void* result = outputs[0].tensor.mutable_raw();
     const void* const addresses[] = {first.defined() ? first.raw() : result, second, result};
     primitive_.run(addresses);
@@ -44,6 +49,7 @@ class BinaryKernel : public Kernel {
 
  private:
   std::string name_;
+  size_t large_;
   Shape output_;
   std::shared_ptr<const Layout> layout_;
   size_t bytes_;
@@ -51,16 +57,34 @@ class BinaryKernel : public Kernel {
   Primitive primitive_;
 };
 
+// A descriptor of `shape` in the layout that `like` has for `like_shape`; plain where that is not one of the
+// common ones. Compiled kernels want both operands blocked alike, also where one has dimensions of one.
+Descriptor laid_out_like(const Descriptor& like, const Shape& like_shape, const Shape& shape) {
+  static const std::vector<Format> kFormats[] = {
+      {Format::nCw8c, Format::nCw16c, Format::nwc},
+      {Format::nChw8c, Format::nChw16c, Format::nhwc},
+      {Format::nCdhw8c, Format::nCdhw16c, Format::ndhwc}};
+  const size_t rank = like_shape.size();
+  constexpr auto kFloat = dnnl::memory::data_type::f32;
+  if (rank >= 3 && rank <= 5) {
+    for (const Format format : kFormats[rank - 3])
+      if (Descriptor(like_shape, kFloat, format) == like) return Descriptor(shape, kFloat, format);
+  }
+  return plain_descriptor(DType::kFloat, shape);
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
-  const InputInfo& a = request.inputs[0];
-  const InputInfo& b = request.inputs[1];
   const auto algorithm = algorithm_of(request.node.type);
-  if (!algorithm || a.dtype != DType::kFloat || b.dtype != DType::kFloat ||
-      a.shape.size() < b.shape.size())
+  if (!algorithm || request.inputs[0].dtype != DType::kFloat ||
+      request.inputs[1].dtype != DType::kFloat)
     return nullptr;
-  if (a.shape != b.shape && (b.layout || broadcast(a.shape, b.shape) != a.shape)) return nullptr;
+  const Shape shape = broadcast(request.inputs[0].shape, request.inputs[1].shape);
+  const bool commutes = request.node.type == "Add" || request.node.type == "Mul";
+  const size_t large = commutes && request.inputs[0].shape != shape ? 1 : 0;
+  const InputInfo &a = request.inputs[large], &b = request.inputs[1 - large];
+  if (a.shape != shape) return nullptr;
   Shape second(a.shape.size() - b.shape.size(), 1);
   second.insert(second.end(), b.shape.begin(), b.shape.end());
   // oneDNN 2.6's binary kernels give wrong numbers on channels padded to a block: those go plain.
@@ -68,7 +92,10 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
                       byte_size(DType::kFloat, element_count(a.shape));
   const std::shared_ptr<const Layout> layout = padded ? nullptr : a.layout;
   const Descriptor first = padded ? plain_descriptor(DType::kFloat, a.shape) : descriptor_of(a);
-  const Descriptor other = a.shape == b.shape ? first : plain_descriptor(DType::kFloat, second);
+  const Descriptor other = a.shape == b.shape ? first
+                           : a.shape.size() == b.shape.size()
+                               ? laid_out_like(first, a.shape, second)
+                               : plain_descriptor(DType::kFloat, second);
   if (first.get_size() == 0 || other.get_size() == 0) return nullptr;
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;
@@ -82,7 +109,7 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
                                           engine());
 #endif
     if (std::string_view(pd.impl_info_str()).find("ref") != std::string_view::npos) return nullptr;
-    return std::make_unique<BinaryKernel>(pd, request, layout);
+    return std::make_unique<BinaryKernel>(pd, request, large, layout);
   } catch (const dnnl::error&) {
     return nullptr;
   }
