@@ -8,6 +8,7 @@ std::span<const KernelDef> fast_kernels() {
   static constexpr std::string_view kMicrosoft = "com.microsoft";
   static constexpr KernelDef kList[] = {
       {"Conv", "", onednn::make_conv},
+      {"ConvTranspose", "", onednn::make_upconvolution},
       {"ConvTranspose", "", onednn::make_conv_transpose},
       {"Gemm", "", onednn::make_gemm},
       {"MatMul", "", onednn::make_matmul},

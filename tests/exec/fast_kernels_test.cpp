@@ -23,6 +23,18 @@ const Case kCases[] = {
      "(float[2, 6, 5, 7] x, float[6, 4, 3, 3] w, float[4] b) => (float[n, c, h, v] y) { y = "
      "ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1]> (x, w, b) }",
      "onednn:"},
+    {"up a step", 17,
+     "(float[2, 6, 5, 7] x, float[6, 4, 2, 3] w, float[4] b) => (float[n, c, h, v] y) { y = "
+     "ConvTranspose <strides = [2, 3]> (x, w, b) }",
+     "onednn:"},
+    {"up to one channel", 17,
+     "(float[2, 6, 5, 7] x, float[6, 1, 2, 2] w) => (float[n, c, h, v] y) { y = ConvTranspose "
+     "<strides = [2, 2]> (x, w) }",
+     "onednn:"},
+    {"up along a line", 17,
+     "(float[2, 6, 5] x, float[6, 3, 4] w, float[3] b) => (float[n, c, h] y) { y = ConvTranspose "
+     "<strides = [4]> (x, w, b) }",
+     "onednn:"},
     {"in groups", 17,
      "(float[1, 6, 9] x, float[6, 2, 4] w) => (float[n, c, h] y) { y = ConvTranspose <group = 3, "
      "strides = [3], dilations = [2]> (x, w) }",

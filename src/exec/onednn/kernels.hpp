@@ -6,6 +6,7 @@
 namespace qtool::onednn {
 
 std::unique_ptr<Kernel> make_conv(const KernelRequest& request);
+std::unique_ptr<Kernel> make_upconvolution(const KernelRequest& request);
 std::unique_ptr<Kernel> make_conv_transpose(const KernelRequest& request);
 std::unique_ptr<Kernel> make_gemm(const KernelRequest& request);
 std::unique_ptr<Kernel> make_matmul(const KernelRequest& request);
