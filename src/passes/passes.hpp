@@ -42,6 +42,8 @@ void widen_floats(Model& model);
 void matmul_add_to_gemm(Model& model);
 // x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).
 void fuse_hard_swish(Model& model);
+// The nine steps of a layer normalization become one node (opset 17).
+void fuse_layer_normalization(Model& model);
 // x · (1 + erf(x / √2)) / 2 becomes Gelu, unless a value between is to be observed.
 void fuse_gelu(Model& model, const std::set<std::string>& observe);
 // Activations, the bias of a MatMul and residual Add run inside their producer.

@@ -43,7 +43,8 @@ Model prepare(const Model& model) {
   } while (passes::fold_shapes(m));
   run(m, {passes::remove_identities, passes::lift_weights});
   const auto fold_affine = [](Model& folded) { passes::fold_affine(folded, {}); };
-  run(m, {passes::fuse_hard_swish, fold_affine, passes::matmul_add_to_gemm, fold_affine});
+  run(m, {passes::fuse_layer_normalization, passes::fuse_hard_swish, fold_affine,
+          passes::matmul_add_to_gemm, fold_affine});
   infer_shapes(m);
   run(m, {passes::fold_offsets});
   remove_dead(m.graph);
@@ -58,7 +59,10 @@ Model prepare_for_execution(const Model& model, const ExecutionOptions& options)
           passes::constants_to_initializers, passes::lower_einsum});
   fold(m, passes::Dequantized::kFold);
   if (options.fuse) {
-    if (options.observe.empty()) passes::fuse_hard_swish(m);
+    if (options.observe.empty()) {
+      passes::fuse_layer_normalization(m);
+      passes::fuse_hard_swish(m);
+    }
     infer_shapes(m);
     passes::fold_affine(m, options.observe);
     passes::fuse_gelu(m, options.observe);
