@@ -72,7 +72,7 @@ class Sequence {
     const std::vector<float> shift =
         run_.run_layer(site, dequantized(layer.weight, site.channel_axis));
     if (!corrected) return;
-    run_.shift_output(site, shift);
+    run_.shift_output(shift);
     layer.bias.resize(shift.size(), 0.f);
     for (size_t c = 0; c < shift.size(); ++c) layer.bias[c] += shift[c];
   }
@@ -121,7 +121,7 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   const int64_t wanted = wanted_chunks(plan, source, chunks);
   SideBySide run(model, quantized, order, source, chunks, wanted, kMemory, options.threads);
   if (run.chunks() < wanted)
-    log(LogLevel::kInfo, cat("fitting on ", run.chunks(), " of ", wanted,
+    log(LogLevel::kInfo, cat("the first layers are fitted on ", run.chunks(), " of ", wanted,
                              " chunks of data: more would not fit into ", kMemory >> 20, " MiB"));
   Sequence sequence(model, run, options, weight_grids(model, sites, plan, table));
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");

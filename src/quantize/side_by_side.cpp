@@ -65,20 +65,22 @@ std::string same_operand(const Model& quantized, const Uses& uses, const Operand
   return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
 }
 
-// The most that the values of both networks take at once, for one chunk. Packed weights go as soon as their
-// step has run: neither network ever holds all of them.
-int64_t peak_bytes(const Executor& a, const Executor& b, const Feed& feed) {
-  const auto peak = [&](const Executor& executor) {
-    State state = executor.start(feed);
-    int64_t most = 0;
-    for (int step = 1; step <= executor.step_count(); ++step) {
-      executor.advance(state, step);
-      most = std::max(most, live_bytes(state));
-      executor.forget(step - 1, step);
-    }
-    return most;
-  };
-  return peak(a) + peak(b);
+// The most bytes that a network's values take at once from each of `steps` (increasing) on. Packed weights go
+// as soon as their step has run: neither network ever holds all of them.
+std::vector<int64_t> peaks_from(const Executor& executor, const std::vector<int>& steps,
+                                const Feed& feed) {
+  std::vector<int64_t> peaks(steps.size(), 0);
+  State state = executor.start(feed);
+  for (int step = 1; step <= executor.step_count(); ++step) {
+    executor.advance(state, step);
+    // A step's inputs are alive until it has run.
+    const auto at = std::upper_bound(steps.begin(), steps.end(), step) - steps.begin();
+    int64_t& peak = peaks[static_cast<size_t>(std::max<int64_t>(at - 1, 0))];
+    peak = std::max(peak, live_bytes(state));
+    executor.forget(step - 1, step);
+  }
+  for (size_t i = peaks.size(); i-- > 1;) peaks[i - 1] = std::max(peaks[i - 1], peaks[i]);
+  return peaks;
 }
 
 }  // namespace
@@ -86,7 +88,7 @@ int64_t peak_bytes(const Executor& a, const Executor& b, const Feed& feed) {
 SideBySide::SideBySide(const Model& reference, const Model& quantized,
                        const std::vector<const LayerSite*>& layers, const SampleSource& source,
                        int64_t chunks, int64_t wanted, int64_t memory, int threads)
-    : threads_(threads) {
+    : source_(source), threads_(threads) {
   const Model ordered = in_order_of(reference, quantized);
   const Uses uses = uses_of(ordered.graph), quantized_uses = uses_of(quantized.graph);
   ExecOptions observed_in_reference, observed_in_quantized;
@@ -112,19 +114,54 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
   }
   reference_.emplace(ordered, observed_in_reference);
   quantized_.emplace(quantized, observed_in_quantized);
-  const int64_t each = peak_bytes(*reference_, *quantized_, source.chunk(0).feed);
   wanted = std::clamp<int64_t>(wanted, 1, chunks);
-  const int64_t stride = chunks / wanted;
-  chunks_.resize(
-      static_cast<size_t>(std::clamp<int64_t>(memory / std::max<int64_t>(each, 1), 1, wanted)));
-  parallel_for(threads, this->chunks(), [&](int64_t c, int) {
-    const Batch batch = source.chunk(c * stride);
-    chunks_[static_cast<size_t>(c)] = {reference_->start(batch.feed),
-                                       quantized_->start(batch.feed)};
+  stride_ = chunks / wanted;
+  find_room(layers, memory, wanted);
+  admit(layers.empty() ? 1 : room_.at(layers[0]->name));
+}
+
+void SideBySide::find_room(const std::vector<const LayerSite*>& layers, int64_t memory,
+                           int64_t wanted) {
+  const auto peaks = [&](const Executor& executor) {
+    std::vector<int> steps;
+    for (const LayerSite* site : layers) steps.push_back(executor.step_of(site->name));
+    return peaks_from(executor, steps, source_.chunk(0).feed);
+  };
+  const std::vector<int64_t> a = peaks(*reference_), b = peaks(*quantized_);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    // Chunks that catch up pass the places that need the most.
+    const int64_t left = i == 0 ? memory : memory - threads_ * (a[0] + b[0]);
+    const int64_t fit = std::clamp<int64_t>(left / std::max<int64_t>(a[i] + b[i], 1), 1, wanted);
+    most_ = std::max(most_, fit);
+    room_[layers[i]->name] = most_;
+  }
+}
+
+void SideBySide::admit(int64_t count) {
+  const int64_t first = chunks();
+  if (count <= first) return;
+  chunks_.resize(static_cast<size_t>(count));
+  parallel_for(threads_, count - first, [&](int64_t i, int) {
+    chunks_[static_cast<size_t>(first + i)] = caught_up((first + i) * stride_);
   });
+  reference_forgotten_ = quantized_forgotten_ = 0;  // the steps behind ran once more
+}
+
+// A chunk of the source, run past the layers that are decided.
+SideBySide::Pair SideBySide::caught_up(int64_t chunk) const {
+  const Batch batch = source_.chunk(chunk);
+  Pair pair{reference_->start(batch.feed), quantized_->start(batch.feed)};
+  for (const Decided& layer : decided_) {
+    quantized_->set(pair.quantized, layer.site->weight, layer.weight);
+    reference_->advance(pair.reference, reference_->step_of(layer.site->name) + 1);
+    quantized_->advance(pair.quantized, quantized_->step_of(layer.site->name) + 1);
+    shift_output(pair.quantized, layer);
+  }
+  return pair;
 }
 
 void SideBySide::advance_to(const LayerSite& site) {
+  admit(room_.at(site.name));
   forget_passed();
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     Pair& pair = chunks_[static_cast<size_t>(c)];
@@ -159,6 +196,8 @@ LayerValues SideBySide::values(const LayerSite& site, int64_t chunk) const {
 
 std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight) {
   const Names& value = names(site);
+  if (chunks() == most_) decided_.clear();  // nobody follows
+  decided_.push_back({&site, weight, {}});
   std::vector<ChannelMeans> want(chunks_.size()), have(want), residual_want(want),
       residual_have(want);
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
@@ -189,11 +228,17 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
   return shift;
 }
 
-void SideBySide::shift_output(const LayerSite& site, const std::vector<float>& shift) {
-  const std::string& output = names(site).quantized_output;
+void SideBySide::shift_output(State& state, const Decided& layer) const {
+  if (layer.shift.empty()) return;
+  const std::string& output = names(*layer.site).quantized_output;
+  quantized_->set(state, output,
+                  shifted(quantized_->get(state, output), layer.shift, layer.site->dense));
+}
+
+void SideBySide::shift_output(const std::vector<float>& shift) {
+  decided_.back().shift = shift;
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
-    State& state = chunks_[static_cast<size_t>(c)].quantized;
-    quantized_->set(state, output, shifted(quantized_->get(state, output), shift, site.dense));
+    shift_output(chunks_[static_cast<size_t>(c)].quantized, decided_.back());
   });
 }
 

@@ -11,11 +11,13 @@ class SideBySide {
  public:
   // `quantized`: activations quantized, weights and biases still float initializers of their names.
   // Takes `wanted` of the first `chunks` chunks, spread over them. Both networks' values stay under `memory`
-  // bytes: fewer are taken where they would not.
+  // bytes: where they would not, some chunks wait in front of the network until a layer from which on there
+  // is room for them. `layers` in order.
   SideBySide(const Model& reference, const Model& quantized,
              const std::vector<const LayerSite*>& layers, const SampleSource& source,
              int64_t chunks, int64_t wanted, int64_t memory, int threads);
 
+  // Chunks that take part by now.
   int64_t chunks() const { return static_cast<int64_t>(chunks_.size()); }
   // Runs both up to the layer's inputs.
   void advance_to(const LayerSite& site);
@@ -30,11 +32,17 @@ class SideBySide {
   // network's.
   std::vector<float> run_layer(const LayerSite& site, const Tensor& weight);
   // Adds to the quantized network's output of the layer that ran last.
-  void shift_output(const LayerSite& site, const std::vector<float>& shift);
+  void shift_output(const std::vector<float>& shift);
 
  private:
   struct Pair {
     State reference, quantized;
+  };
+  // What became of a layer that ran, for chunks that follow later.
+  struct Decided {
+    const LayerSite* site;
+    Tensor weight;
+    std::vector<float> shift;
   };
   struct Names {
     std::string reference_input, quantized_input, reference_output, quantized_output;
@@ -43,11 +51,20 @@ class SideBySide {
   // Drops the kernels, and with them the packed weights, of the steps behind.
   void forget_passed();
   const Names& names(const LayerSite& site) const { return names_.at(site.name); }
+  void find_room(const std::vector<const LayerSite*>& layers, int64_t memory, int64_t wanted);
+  void admit(int64_t count);
+  Pair caught_up(int64_t chunk) const;
+  void shift_output(State& state, const Decided& layer) const;
 
   std::map<std::string, Names> names_;
+  const SampleSource& source_;
   int threads_;
+  int64_t stride_ = 1;                   // between the chunks of the source that take part
+  std::map<std::string, int64_t> room_;  // by layer: chunks that fit from there on
+  int64_t most_ = 1;                     // of them
   std::optional<Executor> reference_, quantized_;
   std::vector<Pair> chunks_;
+  std::vector<Decided> decided_;  // for chunks that are still to come
   int reference_forgotten_ = 0, quantized_forgotten_ = 0;
 };
 
