@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "quantize/distill.hpp"
+#include "quantize/mirrored.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -9,6 +10,14 @@ namespace {
 constexpr int64_t kMostHeldOut = 64;
 // Samples that tell which of two networks is better, fitted ones among them where few are held out.
 constexpr int64_t kLeastJudged = 8;
+
+// Mirror images are made for fewer fitted samples than these, and of no use to weights of 8 bits.
+constexpr int64_t kFewSamples = 512;
+bool wants_mirrored(const QuantPlan& plan, int64_t samples) {
+  return samples < kFewSamples && std::ranges::any_of(plan.layers, [](const LayerChoice& choice) {
+           return choice.weight_bits < 8 && find_optimizer(choice.method).needs_moments;
+         });
+}
 
 // Noise of the held-out samples as `written` makes it, before and after.
 using Written = std::function<Model(LayerResults, const ActivationParams&)>;
@@ -54,8 +63,17 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
                                 "calibrate with more data"));
     return plain;
   }
+  int64_t fitted_chunks = chunks - held_out;
+  std::optional<Mirrored> mirrored;
+  if (wants_mirrored(plan, fitted_chunks * per_chunk) &&
+      sees_mirrored_alike(model, source, fitted_chunks, chunks, options.threads)) {
+    log(LogLevel::kInfo, "layers are fitted to mirror images of the pictures, too");
+    mirrored.emplace(source, fitted_chunks);
+    fitted_chunks *= 2;
+  }
+  const SampleSource& data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source;
   LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, stored,
-                                                source, chunks - held_out, options);
+                                                data, fitted_chunks, options);
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
   // samples say less than the noise.
   const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
@@ -82,10 +100,10 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
             after, " against ", before, "), which is kept"));
   LayerResults best = kept ? std::move(optimized) : plain;
   if (kept && fitted && options.tuning_rounds > 0) {
-    tune(model, sites, plan, source,
-         {.fit_chunks = chunks - held_out,
-          .last_chunk = chunks,
-          .rounds = options.tuning_rounds,
+    tune(model, sites, plan, data,
+         {.fit_chunks = fitted_chunks,
+          .last_chunk = data.chunk_count(),
+          .rounds = mirrored ? (options.tuning_rounds + 1) / 2 : options.tuning_rounds,
           .threads = options.threads},
          reference, written, best, activations);
   }
