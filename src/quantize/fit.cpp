@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "quantize/acceptance.hpp"
 #include "quantize/distill.hpp"
 #include "quantize/mirrored.hpp"
 
@@ -19,30 +20,32 @@ bool wants_mirrored(const QuantPlan& plan, int64_t samples) {
          });
 }
 
-// Noise of the held-out samples as `written` makes it, before and after.
-using Written = std::function<Model(LayerResults, const ActivationParams&)>;
+// Runs of held-out samples to find the fitted layers worth keeping, where all together are not; biases
+// alone are corrected in less time than that.
+constexpr int kTrials = 200, kBiasTrials = 7;
+
+using Distances = std::function<double(const Candidate&)>;
 
 // Scales and biases tuned against the float network's outputs, kept where held-out noise really falls.
 void tune(const Model& model, const Sites& sites, const QuantPlan& plan, const SampleSource& source,
-          const DistillOptions& how, const OutputReference& reference, const Written& written,
-          LayerResults& layers, ActivationParams& activations) {
-  LayerResults tuned = layers;
-  ActivationParams tuned_activations = activations;
+          const DistillOptions& how, const Distances& distance, double noise, Candidate& best) {
+  Candidate tuned = best;
   try {
-    if (!distill(model, sites, plan, source, how, tuned, tuned_activations)) return;
+    if (!distill(model, sites, plan, source, how, tuned.layers, tuned.activations)) return;
   } catch (const Error& error) {
     if (error.code() != kUnsupportedCode) throw;
     log(LogLevel::kInfo, cat("scales and biases are not tuned: ", error.message()));
     return;
   }
-  const double before = reference.distance(written(layers, activations), Distance::kNoise),
-               after = reference.distance(written(tuned, tuned_activations), Distance::kNoise);
-  const bool kept = after < before;
-  log(LogLevel::kInfo, cat("scales and biases tuned: held-out noise ", before, " before, ", after,
-                           kept ? " after" : " after, so they are left"));
-  if (!kept) return;
-  layers = std::move(tuned);
-  activations = std::move(tuned_activations);
+  std::vector<Unit> units = activation_units(sites, best.activations);
+  const std::vector<Unit> of_layers = layer_units(sites, best.layers);
+  units.insert(units.end(), of_layers.begin(), of_layers.end());
+  const double before = noise;
+  const auto taken = accept(tuned, units, distance, kTrials, best, noise);
+  log(LogLevel::kInfo, taken.empty() ? cat("scales and biases tuned: held-out noise ", before,
+                                           " does not fall, so they are left")
+                                     : cat("scales and biases tuned: held-out noise ", before,
+                                           " before, ", noise, " after"));
 }
 
 }  // namespace
@@ -50,7 +53,7 @@ void tune(const Model& model, const Sites& sites, const QuantPlan& plan, const S
 LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan& plan,
                         const CalibrationTable& table, ActivationParams& activations,
                         const LayerResults& stored, const SampleSource& source,
-                        const QuantizeOptions& options, bool& kept) {
+                        const QuantizeOptions& options, std::set<std::string>& kept) {
   const LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
   const int64_t chunks = source.chunk_count();
   const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
@@ -84,30 +87,34 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
   const int64_t judged =
       std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
   const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
-  const auto written = [&](LayerResults layers, const ActivationParams& params) {
+  const Distances distance = [&](const Candidate& candidate) {
+    LayerResults layers = candidate.layers;
     layers.insert(stored.begin(), stored.end());
-    return insert_qdq(model, sites, params, layers);
+    return reference.distance(insert_qdq(model, sites, candidate.activations, layers), kind);
   };
-  const double before = reference.distance(written(plain, activations), kind),
-               after = reference.distance(written(optimized, activations), kind);
-  kept = after < before;
+  Candidate best{plain, activations};
+  double least = distance(best);
+  const double before = least;
+  const std::vector<Unit> units = layer_units(sites, plain);
+  kept = accept({std::move(optimized), {}}, units, distance, fitted ? kTrials : kBiasTrials, best,
+                least);
   log(LogLevel::kDebug,
-      cat("optimised in sequence: held-out distance ", before, " before, ", after, " after"));
-  if (!kept)
+      cat("optimised in sequence: held-out distance ", before, " before, ", least, " after"));
+  if (kept.size() < plain.size())
     log(fitted ? LogLevel::kWarning : LogLevel::kInfo,
-        cat("what was fitted layer by layer is further from float on held-out "
-            "samples than plain rounding (",
-            after, " against ", before, "), which is kept"));
-  LayerResults best = kept ? std::move(optimized) : plain;
-  if (kept && fitted && options.tuning_rounds > 0) {
+        cat(plain.size() - kept.size(), " of ", plain.size(), " layers stay ",
+            fitted ? "rounded to nearest: fitted" : "as they are: with corrected biases",
+            ", held-out outputs are further from float"));
+  if (!kept.empty() && fitted && options.tuning_rounds > 0) {
     tune(model, sites, plan, data,
          {.fit_chunks = fitted_chunks,
           .last_chunk = data.chunk_count(),
           .rounds = mirrored ? (options.tuning_rounds + 1) / 2 : options.tuning_rounds,
           .threads = options.threads},
-         reference, written, best, activations);
+         distance, least, best);
   }
-  return best;
+  activations = std::move(best.activations);
+  return std::move(best.layers);
 }
 
 }  // namespace qtool::qdq

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 
@@ -45,13 +46,13 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
                                   const SampleSource& source, int64_t chunks,
                                   const QuantizeOptions& options);
 
-// What optimize_in_sequence makes on most chunks of data, kept when the outputs of held-out chunks are closer
-// to float than those of layers that were each rounded by themselves; then tuned where `options` ask for
-// it, `activations` too. `stored`: what else becomes codes.
+// What optimize_in_sequence makes on most chunks of data, kept for the layers with which the outputs of
+// held-out chunks are closer to float than when each is rounded by itself (`kept` are their names); then
+// tuned where `options` ask for it, `activations` too. `stored`: what else becomes codes.
 LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan& plan,
                         const CalibrationTable& table, ActivationParams& activations,
                         const LayerResults& stored, const SampleSource& source,
-                        const QuantizeOptions& options, bool& kept);
+                        const QuantizeOptions& options, std::set<std::string>& kept);
 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);

@@ -32,7 +32,7 @@ bool needs_sequence(const QuantPlan& plan, const QuantizeOptions& options) {
 }
 
 void describe(Quantized& result, const Model& model, const Sites& sites, const QuantPlan& plan,
-              const LayerResults& layers, bool corrected) {
+              const LayerResults& layers, const std::set<std::string>& corrected) {
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!site.reason.empty()) {
@@ -46,7 +46,7 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
       const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
       result.layers.push_back({site.name, site.type, layer.weight.method, layer.bits,
                                plan.input_bits(site), weight_sqnr(weight, site, layer),
-                               corrected && !layer.bias.empty(), layer.note});
+                               corrected.contains(site.name) && !layer.bias.empty(), layer.note});
     }
   }
   for (const StoredSite& site : sites.stored) {
@@ -99,10 +99,10 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   check_dynamic(model, sites, plan);
   ActivationParams activations = activation_params(sites, plan, table);
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
-  bool optimized = false;
+  std::set<std::string> fitted;
   LayerResults layers =
       source && needs_sequence(plan, options)
-          ? fit_layers(model, sites, plan, table, activations, stored, *source, options, optimized)
+          ? fit_layers(model, sites, plan, table, activations, stored, *source, options, fitted)
           : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
@@ -123,7 +123,8 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);
   lint_export(result.model, options.target);
-  describe(result, model, sites, plan, layers, optimized && options.bias_correction);
+  if (!options.bias_correction) fitted.clear();
+  describe(result, model, sites, plan, layers, fitted);
   const PlanCost cost = plan_cost(plan, sites, model, style.storage);
   for (const auto& [id, constant] : result.model.graph.initializers)
     result.stored_bytes += constant.data.bytes();
