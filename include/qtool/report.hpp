@@ -176,6 +176,8 @@ struct Listing {
 };
 std::string list_text(const std::vector<Listing>& listings);
 std::string list_json(const std::vector<Listing>& listings);
+// An SVG picture: normal weights and the numbers that each number format rounds a channel of them to.
+std::string format_plot();
 
 // What a command with --dry-run would do: label and value of each step.
 std::string dry_run_text(const std::vector<std::pair<std::string, std::string>>& steps);

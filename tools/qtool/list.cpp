@@ -14,11 +14,13 @@ using qtool::Listing;
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
-  std::string kind;
+  std::string kind, plot;
   void bind(CLI::App& app) {
     app.add_option("KIND", kind,
                    "ops, ranges, scores, solvers, formats, optimizers, exports, targets, profiles, "
                    "metrics or readers (default: all but ops)");
+    app.add_option("--plot", plot, "formats: draw the numbers that each rounds weights to")
+        ->type_name("FILE.svg");
   }
 };
 
@@ -139,6 +141,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
     if (o.kind == name || (o.kind.empty() && name != "ops")) listings.push_back({name, rows()});
   }
   if (listings.empty()) check_choice("KIND", o.kind, names);
+  if (!o.plot.empty()) qtool::write_file_atomic(o.plot, qtool::format_plot());
   return {global.json ? qtool::list_json(listings) : qtool::list_text(listings)};
 }
 
@@ -147,7 +150,8 @@ Outcome run(const Options& o, const GlobalOptions& global) {
 const Command kList = {
     .name = "list",
     .summary = "what there is: ops, ranges, scores, solvers, formats ...",
-    .examples = "Examples:\n  qtool list\n  qtool list ops",
+    .examples =
+        "Examples:\n  qtool list\n  qtool list ops\n  qtool list formats --plot formats.svg",
     .setup = [](CLI::App& app,
                 const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };

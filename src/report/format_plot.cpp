@@ -1,0 +1,113 @@
+// What each number format makes of the same weights, as a picture: their histogram, and a line at every
+// number that the weights of one channel are rounded to.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "qtool/quantize.hpp"
+#include "qtool/report.hpp"
+
+namespace qtool {
+namespace {
+
+constexpr int64_t kFilters = 16, kChannels = 28, kKernel = 3;
+constexpr int kBits = 3;        // where the format has that width
+constexpr double kReach = 3.5;  // shown: so many standard deviations to either side
+
+// A convolution with normal weights, the usual stand-in for a trained layer.
+Model example() {
+  Model model;
+  model.ir_version = 8;
+  model.opsets[""] = 17;
+  Graph& g = model.graph;
+  const ValueId x = add_value(g, "x", DType::kFloat, Shape{1, kChannels, 8, 8});
+  Tensor weight(DType::kFloat, {kFilters, kChannels, kKernel, kKernel});
+  Rng rng(1);
+  for (float& w : weight.mutable_data<float>()) w = static_cast<float>(rng.normal());
+  const ValueId w = add_initializer(g, "w", std::move(weight));
+  const ValueId y = add_value(g, "y", DType::kFloat, Shape{1, kFilters, 6, 6});
+  g.inputs = {x};
+  g.outputs = {y};
+  g.nodes.push_back(make_node(g, "conv", "Conv", {x, w}, {y}));
+  return model;
+}
+
+// The numbers that the first channel's weights become.
+std::set<float> numbers(const Model& model, const Sites& sites, const WeightFormat& format,
+                        int bits) {
+  QuantPlan plan = uniform_plan(sites, {bits, 8});
+  set_format(plan, format);
+  const LayerSite& site = sites.layers[0];
+  const CalibrationTable nothing;
+  const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+  const WeightCodes codes = optimize_layer(weight, site, plan.layers[0], nothing,
+                                           weight_grids(model, sites, plan, nothing).at(site.name));
+  const Tensor real = dequantized(codes, site.channel_axis);
+  const auto row = real.data<float>().first(static_cast<size_t>(real.size() / kFilters));
+  return {row.begin(), row.end()};
+}
+
+constexpr int kWidth = 440, kHeight = 120, kMargin = 16, kColumns = 2, kBins = 56;
+
+double place(double value) { return kMargin + (value + kReach) / (2 * kReach) * kWidth; }
+
+std::string histogram(const Tensor& weight) {
+  std::vector<int> bins(kBins, 0);
+  for (const float w : weight.data<float>()) {
+    const int bin = static_cast<int>(std::floor((w + kReach) / (2 * kReach) * kBins));
+    if (bin >= 0 && bin < kBins) ++bins[static_cast<size_t>(bin)];
+  }
+  const int most = std::max(1, *std::ranges::max_element(bins));
+  std::string svg;
+  constexpr double kBar = double{kWidth} / kBins;
+  for (int b = 0; b < kBins; ++b) {
+    const double height = 0.8 * kHeight * bins[static_cast<size_t>(b)] / most;
+    svg += cat("<rect x=\"", fixed(kMargin + b * kBar, 1), "\" y=\"", fixed(kHeight - height, 1),
+               "\" width=\"", fixed(kBar - 0.6, 1), "\" height=\"", fixed(height, 1),
+               "\" fill=\"#c9d3df\"/>\n");
+  }
+  return svg;
+}
+
+std::string lines(const std::set<float>& values) {
+  std::string svg;
+  for (const float v : values) {
+    if (std::fabs(v) > kReach) continue;
+    const std::string x = fixed(place(v), 1);
+    svg += cat("<line x1=\"", x, "\" x2=\"", x, "\" y1=\"22\" y2=\"", kHeight,
+               "\" stroke=\"#b3261e\"/>\n");
+  }
+  return svg;
+}
+
+}  // namespace
+
+std::string format_plot() {
+  const Model model = example();
+  const Sites sites = find_sites(model, find_target("ort-cpu"));
+  const std::string background =
+      histogram(*model.graph.constant(model.graph.find(sites.layers[0].weight)));
+  std::string panels;
+  int count = 0;
+  for (const FormatDef* def : formats()) {
+    const WeightFormat format = parse_format(def->name);
+    const int widest = std::min(def->max_bits, static_cast<int>(8 / dim_of(format)));
+    const int bits = std::clamp(kBits, def->min_bits, widest);
+    const std::set<float> values = numbers(model, sites, format, bits);
+    panels += cat("<g transform=\"translate(", count % kColumns * (kWidth + 2 * kMargin), ",",
+                  count / kColumns * (kHeight + 2 * kMargin), ")\">\n", background, lines(values),
+                  "<line x1=\"", kMargin, "\" x2=\"", kMargin + kWidth, "\" y1=\"", kHeight,
+                  "\" y2=\"", kHeight, "\" stroke=\"#888\"/>\n<text x=\"", kMargin, "\" y=\"15\">",
+                  def->name, ", ", bits, bits == 1 ? " bit, " : " bits, ", values.size(),
+                  " numbers in a channel</text>\n</g>\n");
+    ++count;
+  }
+  const int rows = (count + kColumns - 1) / kColumns;
+  return cat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"",
+             kColumns * (kWidth + 2 * kMargin), "\" height=\"", rows * (kHeight + 2 * kMargin),
+             "\" font-family=\"sans-serif\" font-size=\"13\">\n"
+             "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+             panels, "</svg>\n");
+}
+
+}  // namespace qtool

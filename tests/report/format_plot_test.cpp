@@ -1,0 +1,20 @@
+#include <gtest/gtest.h>
+
+#include "qtool/number_format.hpp"
+#include "qtool/report.hpp"
+
+namespace qtool {
+namespace {
+
+TEST(FormatPlot, ShowsEveryFormat) {
+  const std::string svg = format_plot();
+  EXPECT_EQ(svg.rfind("<svg ", 0), 0u);
+  for (const FormatDef* format : formats())
+    EXPECT_NE(svg.find(cat(">", format->name, ", ")), std::string::npos) << format->name;
+  EXPECT_NE(svg.find(">kmeans, 3 bits, 8 numbers in a channel<"), std::string::npos);
+  EXPECT_NE(svg.find(">binary, 1 bit, 2 numbers in a channel<"), std::string::npos);
+  EXPECT_EQ(svg, format_plot());
+}
+
+}  // namespace
+}  // namespace qtool
