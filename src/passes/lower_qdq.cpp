@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace qtool {
 namespace {
@@ -181,6 +182,23 @@ bool moves_constant(const Graph& g, const Node& node, const QuantRule& rule) {
   return rule.kind == QuantKind::kMovement && passes::constant(g, input(node, 0));
 }
 
+// Operators that the model itself spells on codes, and what moves their results.
+class CodeNodes {
+ public:
+  // Whether the node is one of them; nodes come in order.
+  bool take(const Node& node, const QuantRule& rule) {
+    const bool spelled = node.type.starts_with("QLinear") || node.type == "QGemm" ||
+                         node.type == "QMatMul" || node.type == "Lookup" ||
+                         node.type == "MatMulInteger" || node.type == "ConvInteger";
+    const bool moves = rule.kind == QuantKind::kMovement && codes_.contains(input(node, 0));
+    if (spelled || moves || is(node, "QuantizeLinear")) codes_.insert(node.outputs[0]);
+    return spelled || moves;
+  }
+
+ private:
+  std::set<ValueId> codes_;
+};
+
 }  // namespace
 
 Lowered lower_qdq(const Model& model) {
@@ -193,10 +211,15 @@ Lowered lower_qdq(const Model& model) {
   m.opsets[kMicrosoft] = 1;
   m.opsets["qtool"] = 1;
   LoweringContext context(m);
+  CodeNodes spelled;
   std::vector<bool> gone(m.graph.nodes.size(), false);
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
     const Node node = m.graph.nodes[i];
     const OpDef* op = find_op(node.type, node.domain, m.opset(node.domain));
+    if (!gone[i] && op && spelled.take(node, op->quant)) {
+      lowered.layers.push_back({node.name, node.type, true, ""});
+      continue;
+    }
     if (gone[i] || !op || op->quant.kind == QuantKind::kNone || is(node, "QuantizeLinear") ||
         is(node, "DequantizeLinear") || moves_constant(m.graph, node, op->quant))
       continue;

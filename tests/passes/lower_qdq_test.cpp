@@ -50,6 +50,13 @@ TEST(LowerQdq, RunsAConvolutionOnCodes) {
   expect_equal_within_one_code(conv_model(0), 0.015);
 }
 
+TEST(LowerQdq, KnowsOperatorsThatAreOnCodesAlready) {
+  const Lowered again = lower_qdq(lower_qdq(conv_model(0)).model);
+  ASSERT_EQ(again.layers.size(), 1u);
+  EXPECT_EQ(again.layers[0].type, "QLinearConv");
+  EXPECT_TRUE(again.layers[0].integer);
+}
+
 TEST(LowerQdq, ClampsCodesWhereTheRangeDoesNotImplyRelu) {
   const Lowered lowered = lower_qdq(conv_model(40));
   const auto& nodes = lowered.model.graph.nodes;
