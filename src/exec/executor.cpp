@@ -56,7 +56,7 @@ Executor::Executor(Executor&&) noexcept = default;
 State Executor::start(const Feed& feed) const {
   const Program& program = impl_->program;
   State state;
-  state.impl->arrays.resize(program.graph().values.size());
+  static_cast<Run&>(*state.impl) = program.start();
   for (const auto& [name, id] : program.feeds()) {
     auto it = feed.find(name);
     if (it == feed.end()) {
@@ -70,7 +70,7 @@ State Executor::start(const Feed& feed) const {
                   cat("input '", printable(name), "' wants ", dtype_name(value.dtype), " and gets ",
                       dtype_name(it->second.dtype())));
     }
-    state.impl->arrays[index(id)] = Array(it->second);
+    program.set(*state.impl, id, Array(it->second));
   }
   return state;
 }
@@ -92,11 +92,11 @@ std::vector<Tensor> Executor::run(const Feed& feed, Tap* tap) const {
   State state = start(feed);
   if (tap) {
     for (const auto& [name, id] : impl_->program.feeds()) {
-      Array& array = state.impl->arrays[index(id)];
+      const Array array = impl_->program.array(*state.impl, id);
       if (!impl_->program.observed(id) || !array.defined()) continue;
       Tensor value = array.tensor;
       tap->on_value(name, value);
-      array = Array(std::move(value));
+      impl_->program.set(*state.impl, id, Array(std::move(value)));
     }
   }
   return finish(state, tap);
@@ -110,7 +110,7 @@ Tensor Executor::get(const State& state, const std::string& name) const {
 }
 
 void Executor::set(State& state, const std::string& name, Tensor value) const {
-  state.impl->arrays[index(impl_->id_of(name))] = Array(std::move(value));
+  impl_->program.set(*state.impl, impl_->id_of(name), Array(std::move(value)));
 }
 
 int Executor::next_step(const State& state) const { return state.impl->next_step; }

@@ -1,6 +1,7 @@
 #include "exec/program.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "qtool/ops.hpp"
 #include "qtool/passes.hpp"
@@ -38,8 +39,30 @@ void Program::index_values() {
   }
   constants_.assign(g.values.size(), nullptr);
   for (const auto& [id, initializer] : g.initializers) constants_[index(id)] = &initializer.data;
+  index_slots();
   for (ValueId v : g.inputs)
     if (!g.constant(v)) feeds_[g.value(v).name] = v;
+}
+
+// Few values are live, however many constants there are, and names that passes have left.
+void Program::index_slots() {
+  const Graph& g = graph();
+  std::vector<bool> used(g.values.size(), false);
+  const auto use = [&](const std::vector<ValueId>& values) {
+    for (const ValueId v : values)
+      if (v != ValueId::kNone) used[index(v)] = true;
+  };
+  use(g.inputs), use(g.outputs), use(g.captures);
+  for (const Node& node : g.nodes) {
+    use(node.inputs), use(node.outputs);
+    for (const std::string& name : captured_names(node)) use({find(name)});
+  }
+  slots_.assign(g.values.size(), std::numeric_limits<size_t>::max());
+  for (const bool constant : {false, true}) {
+    for (size_t v = 0; v < g.values.size(); ++v)
+      if (used[v] && (constants_[v] != nullptr) == constant) slots_[v] = slot_count_++;
+    if (!constant) live_slots_ = slot_count_;
+  }
 }
 
 void Program::index_nodes() {
@@ -134,10 +157,23 @@ int Program::step_of(const std::string& node) const {
 }
 
 Array Program::array(const Run& run, ValueId id) const {
-  const Array& live = run.arrays[index(id)];
-  if (live.defined()) return live;
+  const size_t slot = slots_[index(id)];
+  if (slot < run.arrays.size() && run.arrays[slot].defined()) return run.arrays[slot];
   const Tensor* untouched = constants_[index(id)];
   return untouched ? Array(*untouched) : Array();
+}
+
+void Program::set(Run& run, ValueId id, Array array) const {
+  const size_t slot = slots_[index(id)];
+  if (slot >= slot_count_) return;  // nobody reads it
+  if (slot >= run.arrays.size()) run.arrays.resize(slot_count_);
+  run.arrays[slot] = std::move(array);
+}
+
+Run Program::start() const {
+  Run run;
+  run.arrays.resize(live_slots_);
+  return run;
 }
 
 std::unique_ptr<Kernel> Program::make_kernel(const Node& node,

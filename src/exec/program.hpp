@@ -14,8 +14,12 @@ namespace qtool {
 
 // The live values of one run.
 struct Run {
-  std::vector<Array> arrays;  // by value; undefined: not live, or an untouched constant
+  // By slot, those of constants last and there only when one was set; undefined: not live.
+  std::vector<Array> arrays;
   int next_step = 0;
+  // Of the step that runs; kept for their memory.
+  std::vector<Array> inputs, outputs;
+  std::vector<const Tensor*> constants;
 };
 
 // Immutable after construction but for the kernels that it finds; runs from several threads at once.
@@ -33,8 +37,11 @@ class Program {
   // kNone when absent.
   ValueId find(const std::string& name) const;
   int step_of(const std::string& node) const;
+  // Nothing live yet.
+  Run start() const;
   // The array of a live value or a constant; undefined when it is neither.
   Array array(const Run& run, ValueId id) const;
+  void set(Run& run, ValueId id, Array array) const;
 
   // Runs the step that comes next.
   void advance(Run& run, Tap* tap) const;
@@ -72,19 +79,23 @@ class Program {
   using Captured = std::vector<Array>;
 
   void index_values();
+  void index_slots();
   void index_nodes();
   void find_deaths();
   void find_releases();
   // The untouched constant behind a value; nullptr when there is none.
   const Tensor* constant(const Run& run, ValueId id) const {
-    return run.arrays[index(id)].defined() ? nullptr : constants_[index(id)];
+    const size_t slot = slots_[index(id)];
+    return slot < run.arrays.size() && run.arrays[slot].defined() ? nullptr : constants_[index(id)];
   }
+  // Of a value that is no constant.
+  Array& live(Run& run, ValueId id) const { return run.arrays[slots_[index(id)]]; }
   Body make_body(const Graph& source) const;
   Captured captured(const Run& run, const Body& body) const;
   void run_step(Run& run, int step, Tap* tap) const;
-  void run_node(Run& run, int step, std::vector<Array>& outputs) const;
+  void run_node(Run& run, int step) const;
   void count_macs(int step, std::span<const Shape> inputs, std::span<const Array> outputs) const;
-  void store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const;
+  void store(Run& run, int step, Tap* tap) const;
   std::vector<Array> run_bodies(int step, std::span<Array> inputs,
                                 const std::vector<Captured>& captured) const;
   std::vector<Tensor> call(const Body& body, const Captured& captured,
@@ -100,6 +111,9 @@ class Program {
   std::unordered_map<std::string, int> step_of_node_;
   std::vector<bool> observed_, read_;
   std::vector<const Tensor*> constants_;  // by value; nullptr: none
+  std::vector<size_t> slots_;  // by value; those of constants behind all others, none where unused
+  size_t live_slots_ = 0;      // of what is no constant
+  size_t slot_count_ = 0;
   std::map<std::string, ValueId> feeds_;
   mutable std::atomic<bool> timing_{false};
 };

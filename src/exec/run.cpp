@@ -16,14 +16,16 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
   const double begin = timing_ ? now_seconds() : 0;
-  std::vector<Array> outputs(node.outputs.size());
+  run.outputs.resize(node.outputs.size());
   try {
-    run_node(run, step, outputs);
+    run_node(run, step);
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;
   }
-  store(run, step, std::move(outputs), tap);
+  store(run, step, tap);
+  run.inputs.clear();
+  run.outputs.clear();
   if (timing_) {
     const double spent = (now_seconds() - begin) * 1e3;
     std::unique_lock lock(s.mutex);
@@ -31,23 +33,27 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   }
 }
 
-void Program::run_node(Run& run, int step, std::vector<Array>& outputs) const {
+void Program::run_node(Run& run, int step) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
-  std::vector<Array> inputs(node.inputs.size());
-  std::vector<const Tensor*> constants(node.inputs.size(), nullptr);
+  std::vector<Array>&inputs = run.inputs, &outputs = run.outputs;
+  std::vector<const Tensor*>& constants = run.constants;
+  inputs.resize(node.inputs.size());
+  constants.assign(node.inputs.size(), nullptr);
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const ValueId v = node.inputs[i];
     if (v == ValueId::kNone || (constants[i] = constant(run, v))) continue;
-    Array& live = run.arrays[index(v)];
-    if (!live.defined())
+    // A constant that somebody set is an array like any other.
+    Array& array = run.arrays[slots_[index(v)]];
+    if (!array.defined())
       throw_internal(cat("value '", printable(graph().value(v).name), "' is not live"));
     // Moved at the end of its life, so that a kernel may overwrite what it alone holds.
-    inputs[i] = s.releases[i] ? std::move(live) : live;
+    inputs[i] = s.releases[i] ? std::move(array) : array;
   }
   std::vector<Captured> around;
   for (const Body& body : s.bodies) around.push_back(captured(run, body));
-  for (ValueId v : s.dies) run.arrays[index(v)] = Array();
+  for (ValueId v : s.dies)
+    if (slots_[index(v)] < run.arrays.size()) run.arrays[slots_[index(v)]] = Array();
   std::shared_ptr<const Kernel> kernel;
   if (s.bodies.empty()) kernel = kernel_for(step, inputs, constants);
   if (!kernel || kernel->reads_constants()) {
@@ -77,8 +83,9 @@ void Program::count_macs(int step, std::span<const Shape> inputs,
   s.macs = macs;
 }
 
-void Program::store(Run& run, int step, std::vector<Array> outputs, Tap* tap) const {
+void Program::store(Run& run, int step, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
+  std::vector<Array>& outputs = run.outputs;
   const auto& dies = steps_[static_cast<size_t>(step)].dies;
   for (size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
@@ -88,15 +95,15 @@ void Program::store(Run& run, int step, std::vector<Array> outputs, Tap* tap) co
       tap->on_value(graph().value(v).name, value);
       if (tap->replaces()) outputs[i] = Array(std::move(value));
     }
-    if (std::find(dies.begin(), dies.end(), v) == dies.end())
-      run.arrays[index(v)] = std::move(outputs[i]);
+    if (std::find(dies.begin(), dies.end(), v) == dies.end()) live(run, v) = std::move(outputs[i]);
   }
 }
 
 Program::Captured Program::captured(const Run& run, const Body& body) const {
   Captured arrays;
   for (const auto& [around, inside] : body.captures) {
-    arrays.push_back(run.arrays[index(around)]);
+    const size_t slot = slots_[index(around)];
+    arrays.push_back(slot < run.arrays.size() ? run.arrays[slot] : Array());
     if (!arrays.back().defined() && !constants_[index(around)])
       throw_internal(cat("value '", printable(graph().value(around).name), "' is not live"));
   }
@@ -128,15 +135,14 @@ std::vector<Array> Program::run_bodies(int step, std::span<Array> inputs,
 std::vector<Tensor> Program::call(const Body& body, const Captured& captured,
                                   std::vector<Tensor> inputs) const {
   const Program& program = *body.program;
-  Run run;
-  run.arrays.resize(program.graph().values.size());
+  Run run = program.start();
   if (inputs.size() != body.inputs.size())
     throw_internal(cat("a graph of ", body.inputs.size(), " inputs gets ", inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i)
-    run.arrays[index(body.inputs[i])] = Array(std::move(inputs[i]));
+    program.set(run, body.inputs[i], Array(std::move(inputs[i])));
   for (size_t i = 0; i < captured.size(); ++i) {
     const ValueId inside = body.captures[i].second;
-    if (captured[i].defined() && inside != ValueId::kNone) run.arrays[index(inside)] = captured[i];
+    if (captured[i].defined() && inside != ValueId::kNone) program.set(run, inside, captured[i]);
   }
   while (run.next_step < program.step_count()) program.advance(run, nullptr);
   std::vector<Tensor> outputs;
