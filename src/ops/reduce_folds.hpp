@@ -1,0 +1,123 @@
+// What the Reduce family folds elements with.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+namespace qtool {
+
+// Floats are summed in double, whole numbers wrap in 64 bits.
+template <typename T>
+using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double,
+                                       std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+
+// A reduction: where it starts, what an element adds, how two partial results join, what is done
+// last.
+struct SumFold {
+  template <typename A>
+  static A start() {
+    return 0;
+  }
+  template <typename A>
+  static A join(A a, A b) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(a) + uint64_t(b));
+    else
+      return a + b;
+  }
+  template <typename A>
+  static A element(A x) {
+    return x;
+  }
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return static_cast<double>(a);
+  }
+};
+struct L1Fold : SumFold {
+  template <typename A>
+  static A element(A x) {
+    return x < 0 ? -x : x;
+  }
+};
+struct SquareFold : SumFold {
+  template <typename A>
+  static A element(A x) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(x) * uint64_t(x));
+    else
+      return x * x;
+  }
+};
+struct L2Fold : SquareFold {
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return std::sqrt(static_cast<double>(a));
+  }
+};
+struct LogSumFold : SumFold {
+  template <typename A>
+  static double finish(A a, int64_t) {
+    return std::log(static_cast<double>(a));
+  }
+};
+struct MeanFold : SumFold {
+  template <typename A>
+  static double finish(A a, int64_t count) {
+    return static_cast<double>(a) / static_cast<double>(count);
+  }
+};
+struct ProductFold : SumFold {
+  template <typename A>
+  static A start() {
+    return 1;
+  }
+  template <typename A>
+  static A join(A a, A b) {
+    if constexpr (std::is_integral_v<A>)
+      return static_cast<A>(uint64_t(a) * uint64_t(b));
+    else
+      return a * b;
+  }
+};
+// An empty set has the largest as its minimum and the lowest as its maximum; NaN wins over numbers.
+struct MaxFold : SumFold {
+  template <typename A>
+  static A start() {
+    return std::is_integral_v<A> ? std::numeric_limits<A>::lowest()
+                                 : -std::numeric_limits<A>::infinity();
+  }
+  template <typename A>
+  static A join(A a, A b) {
+    return b > a || b != b ? b : a;
+  }
+  template <typename Lanes>
+  static void extend(Lanes& a, const Lanes& b) {
+    a = b > a ? b : a;
+  }
+};
+struct MinFold : SumFold {
+  template <typename A>
+  static A start() {
+    return std::is_integral_v<A> ? std::numeric_limits<A>::max()
+                                 : std::numeric_limits<A>::infinity();
+  }
+  template <typename A>
+  static A join(A a, A b) {
+    return b < a || b != b ? b : a;
+  }
+  template <typename Lanes>
+  static void extend(Lanes& a, const Lanes& b) {
+    a = b < a ? b : a;
+  }
+};
+
+// True when the result of the fold is taken as it is, not through `finish`.
+template <typename Fold>
+constexpr bool kExact = std::is_same_v<Fold, SumFold> || std::is_same_v<Fold, L1Fold> ||
+                        std::is_same_v<Fold, SquareFold> || std::is_same_v<Fold, ProductFold> ||
+                        std::is_same_v<Fold, MaxFold> || std::is_same_v<Fold, MinFold>;
+
+}  // namespace qtool
