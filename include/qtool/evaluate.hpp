@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,8 @@ struct EvaluateOptions {
   Kernels kernels = Kernels::kInteger;
   int threads = 1;
   std::filesystem::path save_outputs = {};  // .npz of every output, samples stacked; empty: none
+  // Samples whose vicinity tells the expected drop, which `model` may be fitted to; nullptr: not asked for.
+  const SampleSource* vicinity = nullptr;
 };
 
 struct OutputMetrics {
@@ -36,9 +39,8 @@ struct Evaluation {
   bool has_reference = false;
   double agreement = 0;                          // of the arg max with the reference
   std::pair<double, double> agreement_ci{0, 0};  // Wilson 95 %
-  // Points of top-1 that the reference itself expects to lose: where the answers differ, its probability
-  // of its own answer less that of the model's. Needs no labels.
-  double expected_drop = 0;
+  // Top-1 that is lost, as far as can be told without labels (evaluate/expected_drop.hpp), where asked for.
+  std::optional<double> expected_drop = {};
   double expected_drop_error = 0;  // its standard error over the samples
   double sqnr_db = 0;  // of the first output; +inf when equal, −inf when it is not a number
   std::vector<OutputMetrics> outputs;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "evaluate/expected_drop.hpp"
 #include "evaluate/metrics.hpp"
 #include "evaluate/outputs.hpp"
 
@@ -31,7 +32,7 @@ struct Hits {
 // What the chunks up to now, or one of them, add up to.
 struct Tally {
   int64_t samples = 0, agreeing = 0;
-  double expected_losses = 0, squared_losses = 0;
+  metrics::DropEstimate drop;
   bool classifier = true;
   Hits model, reference;
   std::vector<Difference> differences;  // by output
@@ -40,8 +41,7 @@ struct Tally {
   void add(const Tally& other) {
     samples += other.samples;
     agreeing += other.agreeing;
-    expected_losses += other.expected_losses;
-    squared_losses += other.squared_losses;
+    drop.add(other.drop);
     classifier = classifier && other.classifier;
     model.add(other.model);
     reference.add(other.reference);
@@ -72,11 +72,8 @@ void tally_classes(Tally& tally, const Batch& batch, const Tensor& output,
   if (!tally.classifier) return;
   for (int64_t s = 0; s < batch.samples; ++s) {
     if (reference) {
-      const int64_t mine = metrics::arg_max(have.row(s)), its = metrics::arg_max(want.row(s));
-      tally.agreeing += mine == its;
-      const double lost = mine == its ? 0 : metrics::probability_lost(want.row(s), its, mine);
-      tally.expected_losses += lost;
-      tally.squared_losses += lost * lost;
+      tally.agreeing += metrics::arg_max(have.row(s)) == metrics::arg_max(want.row(s));
+      tally.drop.add_noise(want.row(s), have.row(s));
     }
     if (batch.labels.empty()) continue;
     const int64_t label = batch.labels[static_cast<size_t>(s)];
@@ -158,10 +155,6 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
   if (e.classifier) {
     e.agreement = share(t.agreeing, t.samples);
     e.agreement_ci = wilson(t.agreeing, t.samples);
-    const auto count = static_cast<double>(std::max<int64_t>(t.samples, 1));
-    e.expected_drop = t.expected_losses / count;
-    const double variance = t.squared_losses / count - e.expected_drop * e.expected_drop;
-    e.expected_drop_error = std::sqrt(std::max(variance, 0.0) / count);
   }
   for (size_t i = 0; i < t.differences.size(); ++i) {
     const Difference& d = t.differences[i];
@@ -214,6 +207,12 @@ Evaluation evaluate(const Model& model, const Model* reference, const SampleSour
       file.add(outputs);
     };
   });
+  if (reference && total.classifier && options.vicinity) {
+    total.drop.add(metrics::vicinity(*reference, *options.vicinity, threads));
+    const metrics::DropEstimate::Result drop = total.drop.result();
+    e.expected_drop = drop.drop;
+    e.expected_drop_error = drop.error;
+  }
   fill_quality(e, total, runner.names());
   if (save) file.write(options.save_outputs);
   e.seconds = now_seconds() - begin;

@@ -85,20 +85,6 @@ int64_t arg_max(std::span<const double> row) {
   return best;
 }
 
-double probability_lost(std::span<const double> row, int64_t first, int64_t second) {
-  if (first < 0 || second < 0) return 1;
-  const double *a = &row[static_cast<size_t>(first)], *b = &row[static_cast<size_t>(second)];
-  double sum = 0, exponentials = 0;
-  bool probabilities = true;
-  for (double x : row) {
-    probabilities = probabilities && x >= 0 && x <= 1;
-    sum += x;
-    exponentials += std::exp(x - *a);
-  }
-  if (probabilities && std::fabs(sum - 1) < 1e-3) return *a - *b;
-  return (1 - std::exp(*b - *a)) / exponentials;
-}
-
 int64_t rank_of(std::span<const double> row, int64_t label) {
   const double own = row[static_cast<size_t>(label)];
   if (std::isnan(own)) return static_cast<int64_t>(row.size());

@@ -36,9 +36,6 @@ Scores scores_of(const Tensor& output, int64_t samples);
 
 // The highest score, of equal ones the first; −1 when every score is NaN.
 int64_t arg_max(std::span<const double> row);
-// Probability of `first` less that of `second` in a row of logits, or of probabilities that sum to one.
-// One when either is no class (a row of NaN).
-double probability_lost(std::span<const double> row, int64_t first, int64_t second);
 // How many classes come before `label`; a NaN comes before nothing.
 int64_t rank_of(std::span<const double> row, int64_t label);
 

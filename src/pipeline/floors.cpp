@@ -31,10 +31,11 @@ int64_t fitted_chunks(const SampleSource& source) {
 
 std::string described(const Evaluation& m) {
   std::string text = cat("SQNR ", fixed(m.sqnr_db, 1), " dB");
-  if (m.classifier)
-    text +=
-        cat(", agreement ", fixed(100 * m.agreement, 2), " %, expected drop ",
-            fixed(100 * m.expected_drop, 2), " ± ", fixed(100 * m.expected_drop_error, 2), " %");
+  if (m.classifier) text += cat(", agreement ", fixed(100 * m.agreement, 2), " %");
+  if (m.expected_drop) {
+    text += cat(", expected drop ", fixed(100 * *m.expected_drop, 2), " ± ",
+                fixed(100 * m.expected_drop_error, 2), " %");
+  }
   return cat(text, " on ", m.samples, " samples");
 }
 
@@ -53,9 +54,11 @@ Assignment FloorSearch::plan_of(double bits) const {
 Evaluation FloorSearch::measure(const QuantPlan& plan) const {
   const int64_t fitted = fitted_chunks(source);
   const Chunks fit(source, 0, fitted), rest(source, fitted, source.chunk_count());
+  const bool drops = std::any_of(options.limits.begin(), options.limits.end(),
+                                 [](const Limit& limit) { return limit.kind == Limit::kDrop; });
   const Quantized q = quantize_model(prepared.model, prepared.sites, plan, table, &fit, quantizing);
   return evaluate(q.model, &prepared.model, rest,
-                  {.threads = quantizing.threads, .save_outputs = {}});
+                  {.threads = quantizing.threads, .vicinity = drops ? &source : nullptr});
 }
 
 bool FloorSearch::keeps_floors(const Evaluation& m) const {
@@ -67,8 +70,7 @@ bool FloorSearch::keeps_floors(const Evaluation& m) const {
                   cat("the model is no classifier: ", limit_text(limit), " cannot be measured"))
           .hint("give a floor in decibels, for example --budget sqnr=20dB");
     }
-    // A standard error on top: of many plans near the limit the luckiest would be taken otherwise.
-    return limit.kind == Limit::kDrop ? m.expected_drop + m.expected_drop_error <= limit.value
+    return limit.kind == Limit::kDrop ? *m.expected_drop <= limit.value
                                       : m.agreement >= limit.value;
   });
 }

@@ -144,10 +144,10 @@ std::string search_text(const SearchSummary& s) {
     facts.emplace_back(
         "measured",
         cat("SQNR ", decibels(e.sqnr_db),
-            e.classifier
-                ? cat(", agreement ", percent(e.agreement, 2), ", expected drop ",
-                      percent(e.expected_drop, 2), " ± ", percent(e.expected_drop_error, 2))
-                : std::string(),
+            e.classifier ? cat(", agreement ", percent(e.agreement, 2)) : std::string(),
+            e.expected_drop ? cat(", expected drop ", percent(*e.expected_drop, 2), " ± ",
+                                  percent(e.expected_drop_error, 2))
+                            : std::string(),
             " on ", e.samples, " samples",
             s.measured_how.empty() ? std::string() : cat(" (", s.measured_how, ")"),
             s.plans_tried > 1 ? cat(", best of ", s.plans_tried, " plans") : std::string()));

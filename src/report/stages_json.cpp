@@ -90,8 +90,8 @@ Json measured_json(const std::optional<Evaluation>& e) {
   return {{"samples", e->samples},
           {"sqnr_db", std::isfinite(e->sqnr_db) ? Json(e->sqnr_db) : Json()},
           {"agreement", e->classifier ? Json(e->agreement) : Json()},
-          {"expected_drop", e->classifier ? Json(e->expected_drop) : Json()},
-          {"expected_drop_error", e->classifier ? Json(e->expected_drop_error) : Json()}};
+          {"expected_drop", e->expected_drop ? Json(*e->expected_drop) : Json()},
+          {"expected_drop_error", e->expected_drop ? Json(e->expected_drop_error) : Json()}};
 }
 
 }  // namespace
