@@ -1,6 +1,7 @@
 #include "qtool/plan.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "qtool/budget.hpp"
 
@@ -57,47 +58,6 @@ std::vector<LayerChoice> stored_choices(const Sites& sites, UniformChoice choice
     choices.push_back(std::move(stored));
   }
   return choices;
-}
-
-// Scales that places in the kernel have besides the channels' own.
-int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
-  int64_t rows = 1, pixels = 1;
-  for (int64_t d = 2; d < weight.rank(); ++d) {
-    pixels *= weight.dim(d);
-    if (d + 1 < weight.rank()) rows *= weight.dim(d);
-  }
-  if (subgroup == Subgroup::kChannel) return 0;
-  return subgroup == Subgroup::kPixel ? pixels : subgroup == Subgroup::kRow ? rows : 1;
-}
-
-int width_in(Storage storage, int bits) {
-  return storage == Storage::kWidths ? bits : container_bits(bits);
-}
-
-// Zero points of `scales`, and of a bias in int32 the scales and zero points.
-int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
-                       Storage storage) {
-  if (storage == Storage::kWidths) return 0;
-  // Sums of codes with several scales a channel have no one scale for an integer bias.
-  if (scales > layer.channels)
-    return subgroup_of(parse_format(choice.format)) == Subgroup::kChannel ? 8 * scales : 0;
-  const bool reads_codes = layer.float_input.empty() && choice.activation_bits <= 8 &&
-                           !choice.dynamic && !layer.input.empty();
-  return 8 * scales + (reads_codes && !layer.bias.empty() ? 64 * layer.channels : 0);
-}
-
-// Codes, scales, and the layer's own codebook.
-int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight,
-                           Storage storage) {
-  const WeightFormat format = parse_format(choice.format);
-  const int64_t dim = dim_of(format),
-                columns = layer.weights / std::max<int64_t>(layer.channels, 1);
-  const int64_t codes = layer.channels * ((columns + dim - 1) / dim);
-  const int64_t block = format.def->scale_block;
-  const int64_t scales = layer.channels * (block > 0 ? (columns + block - 1) / block : 1) +
-                         place_scales(weight, subgroup_of(format));
-  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) + 32 * scales +
-         codebook_bits(format, choice.weight_bits) + companion_bits(layer, choice, scales, storage);
 }
 
 // Values that share parameters share a width: the widest that a layer among their readers wants.
@@ -213,28 +173,6 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
   plan.power_of_two_scales = format.def->shifts_activations;
 }
 
-int container_bits(int bits) { return bits <= 2 ? 2 : bits <= 4 ? 4 : 8; }
-
-int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Model& model,
-                    Storage storage) {
-  if (choice.weight_bits == kFloatBits) return 32 * layer.weights;
-  if (choice.format != "uniform")
-    return stored_format_bits(layer, choice, *model.graph.constant(model.graph.find(layer.weight)),
-                              storage);
-  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
-  if (choice.scale_block > 0) {
-    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
-    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
-  }
-  int64_t codes = layer.weights * width_in(storage, choice.weight_bits);
-  if (!choice.filter_bits.empty() && storage != Storage::kPacked) {
-    codes = 0;
-    for (int bits : choice.filter_bits)
-      codes += layer.weights / layer.channels * width_in(storage, bits);
-  }
-  return codes + 32 * scales + companion_bits(layer, choice, scales, storage);
-}
-
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model, Storage storage) {
   PlanCost cost;
   double weights = 0, bits = 0, stored = 0, stored_apart = 0, elements = 0, activation_bits = 0;
@@ -256,7 +194,9 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));
     elements += n;
-    activation_bits += n * plan.activation_bits.at(site.name);
+    const int width = plan.activation_bits.at(site.name);
+    activation_bits += n * width;
+    stored_apart += static_cast<double>(quantizer_bits(width, storage));
   }
   for (const StoredSite& site : sites.stored) {
     const LayerChoice* choice = plan.stored_weight(site.name);
@@ -271,7 +211,8 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   cost.mean_weight_bits = weights ? bits / weights : 0;
   cost.bits_per_weight = weights ? stored / weights : 0;
   cost.mean_activation_bits = elements ? activation_bits / elements : 0;
-  cost.size_bytes = static_cast<int64_t>((stored + stored_apart) / 8 + other);
+  cost.size_bytes =
+      static_cast<int64_t>(std::ceil((stored + stored_apart) / 8)) + static_cast<int64_t>(other);
   return cost;
 }
 

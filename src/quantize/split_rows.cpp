@@ -1,6 +1,7 @@
 // The "split" export style: rows of a layer's codes by the smallest ONNX type that holds them.
 #include <algorithm>
 
+#include "qtool/budget.hpp"
 #include "quantize/weight_nodes.hpp"
 
 namespace qtool::qdq {
@@ -10,9 +11,6 @@ DType type_of(int32_t low, int32_t high) {
   if (low >= -2 && high <= 1) return DType::kInt2;
   return low >= -8 && high <= 7 ? DType::kInt4 : DType::kInt8;
 }
-
-// What the nodes of a join take in the file, roughly, besides four bytes a row for its order.
-constexpr int64_t kNodeBytes = 1024;
 
 // Slices of an axis, in the order given.
 Tensor rows_at(const Tensor& codes, int64_t axis, const std::vector<int64_t>& rows) {
@@ -54,8 +52,8 @@ RowClasses row_classes(const LayerSite& site, const LayerResult& layer, DType st
     classes[dtype_bits(type)].push_back(r);
     bits += l.columns() * dtype_bits(type);
   }
-  const int64_t saved = (l.rows * l.columns() * dtype_bits(stored) - bits) / 8;
-  return saved > kNodeBytes + 4 * l.rows ? classes : RowClasses{};
+  const int64_t whole = l.rows * l.columns() * dtype_bits(stored);
+  return split_saves(whole, bits, l.rows) ? classes : RowClasses{};
 }
 
 ValueId WeightNodes::joined_rows(const LayerSite& site, const Tensor& codes,

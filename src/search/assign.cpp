@@ -6,6 +6,7 @@
 
 #include "qtool/memory.hpp"
 #include "search/problem_builder.hpp"
+#include "search/table.hpp"
 
 namespace qtool {
 namespace {
@@ -51,13 +52,28 @@ void check_pairs(const QuantPlan& plan, const Sites& sites, const AssignOptions&
 
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options) {
-  const search::ProblemBuilder builder(model, sites, scores, options);
-  const Solution solution = solve(builder.problem(), options.solver);
-  if (!solution.found()) throw_infeasible(builder, solution);
+  search::ProblemBuilder builder(model, sites, scores, options);
+  Solution solution = solve(builder.problem(), options.solver);
   Assignment result;
-  result.plan = builder.plan(solution.choice);
+  double bound = solution.bound;  // sums store no more than the plans they stand for
+  bool exact = true;
+  if (solution.found() && builder.shares_containers()) {
+    exact = false;
+    const search::Containers containers = search::containers_of(model, sites, scores, options);
+    if (options.price_exponent == 1) bound = std::max(bound, containers.bound);
+    builder.hold_in(containers.bits);
+    solution = solve(builder.problem(), options.solver);
+  }
+  while (true) {
+    if (!solution.found()) throw_infeasible(builder, solution);
+    result.plan = builder.plan(solution.choice);
+    result.cost = plan_cost(result.plan, sites, model, options.storage);
+    if (!builder.tighten(result.cost)) break;
+    exact = false;
+    solution = solve(builder.problem(), options.solver);
+  }
+  if (!exact) search::set_bound(solution, bound);
   result.plan.model_fingerprint = scores.model_fingerprint;
-  result.cost = plan_cost(result.plan, sites, model, options.storage);
   result.loss = solution.loss;
   result.bound = solution.bound;
   result.gap = solution.gap;

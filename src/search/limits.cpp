@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "qtool/memory.hpp"
-#include "search/choice_of.hpp"
 #include "search/problem_builder.hpp"
 
 namespace qtool::search {
@@ -120,15 +119,16 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
   for (const auto& [id, initializer] : model_.graph.initializers) {
     if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
   }
+  for (const ActivationSite& site : sites_.activations) {
+    if (!with_weights)
+      total += quantizer_bits(plan_.activation_bits.at(site.name), options_.storage) / 8;
+  }
   return total;
 }
 
 void ProblemBuilder::add_limit(const Limit& limit) {
   const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
   const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
-  const auto stored = [this](const LayerSite& s, int bits) {
-    return stored_bits(s, choice_of(s, bits, options_), model_, options_.storage);
-  };
   const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
   switch (limit.kind) {
     case Limit::kBits:
@@ -136,15 +136,12 @@ void ProblemBuilder::add_limit(const Limit& limit) {
           floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
           [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
     case Limit::kBpw:
-      return add_rows(floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
-                      stored, none);
+      return add_stored(limit.value * static_cast<double>(weights()), limit);
     case Limit::kSize:
-      return add_rows(floor64(limit.value * 8) - 8 * other_bytes(false), limit_text(limit), stored,
-                      none);
+      return add_stored(8 * std::floor(limit.value), limit);
     case Limit::kSizeFraction:
-      return add_rows(floor64(limit.value * 8 * static_cast<double>(other_bytes(true))) -
-                          8 * other_bytes(false),
-                      limit_text(limit), stored, none);
+      return add_stored(8 * std::floor(limit.value * static_cast<double>(other_bytes(true))),
+                        limit);
     case Limit::kActivationBits: {
       int64_t total = 0;
       for (const ActivationSite& site : sites_.activations)

@@ -29,6 +29,14 @@ class ProblemBuilder {
   const std::vector<std::string>& limit_names() const { return limit_names_; }
   QuantPlan plan(const std::vector<int>& choice) const;
 
+  // stored_limits.cpp: what a file stores can be more than its choices add up to.
+  // Takes off the limits what a plan of this cost stores above them; false when it holds them.
+  bool tighten(const PlanCost& cost);
+  // Whether the widest filter of a layer decides what all of them take, and a limit counts that.
+  bool shares_containers() const;
+  // Filters of a layer no wider than this, and all stored so.
+  void hold_in(const std::map<std::string, int>& containers);
+
  private:
   using WeightCost = std::function<int64_t(const LayerSite&, int bits)>;
   using ActivationCost = std::function<int64_t(const std::string&, int bits)>;
@@ -51,6 +59,7 @@ class ProblemBuilder {
                 const ActivationCost& activation_cost);
   void add_work_rows(int64_t limit, std::string name, const WeightCost& cost);
   void add_bops(int64_t limit, std::string name);
+  void add_stored(double allowed_bits, const Limit& limit);
   void add_latency(const Limit& limit);
   void add_peak(int64_t limit_bytes, const std::string& name);
   void require_fixed_activations(const std::string& what) const;
@@ -58,6 +67,12 @@ class ProblemBuilder {
   int64_t elements(const std::string& name) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;
+
+  struct StoredLimit {
+    size_t row;       // of the problem
+    bool per_weight;  // bits of weights; else bytes of everything
+    double allowed;   // bits
+  };
 
   const std::string fingerprint_;
   const Model& model_;
@@ -68,6 +83,16 @@ class ProblemBuilder {
   std::map<std::string, size_t> first_item_;  // of a weight
   Problem problem_;
   std::vector<std::string> limit_names_;
+  std::vector<StoredLimit> stored_limits_;
 };
+
+// The container (2, 4 or 8 bits) that each layer's filters share: the best under the limits on what is
+// stored, the others left aside, and the bound that this proves. No layers when none holds the limits.
+struct Containers {
+  std::map<std::string, int> bits;  // by layer
+  double bound = 0;
+};
+Containers containers_of(const Model& model, const Sites& sites, const ScoreTable& scores,
+                         const AssignOptions& options);
 
 }  // namespace qtool::search

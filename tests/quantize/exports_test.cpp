@@ -61,6 +61,9 @@ TEST(Exports, PackedFilesHaveTheSizeThatThePlanStates) {
           static_cast<double>(plan_cost(plan, f.sites, f.model, Storage::kPacked).size_bytes);
       const auto stored = static_cast<double>(q.stored_bytes);
       EXPECT_NEAR(stored, stated, 0.02 * stated + 128) << format << " " << bits;
+      if (format == std::string_view("uniform")) {
+        EXPECT_LE(stored, stated) << bits;
+      }
     }
   }
 }
@@ -89,6 +92,7 @@ TEST(Exports, SplitStoresRowsInTheirOwnWidth) {
   const auto stated =
       static_cast<double>(plan_cost(plan, f.sites, f.model, Storage::kSplit).size_bytes);
   EXPECT_NEAR(static_cast<double>(split.stored_bytes), stated, 0.02 * stated + 128);
+  EXPECT_LE(static_cast<double>(split.stored_bytes), stated);
   EXPECT_LT(split.stored_bytes, f.quantize("packed", plan).stored_bytes * 2 / 3);
 }
 

@@ -1,0 +1,101 @@
+// What a layer's weight takes as it is stored.
+#include <algorithm>
+#include <map>
+
+#include "qtool/budget.hpp"
+
+namespace qtool {
+namespace {
+
+// Scales that places in the kernel have besides the channels' own.
+int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
+  int64_t rows = 1, pixels = 1;
+  for (int64_t d = 2; d < weight.rank(); ++d) {
+    pixels *= weight.dim(d);
+    if (d + 1 < weight.rank()) rows *= weight.dim(d);
+  }
+  if (subgroup == Subgroup::kChannel) return 0;
+  return subgroup == Subgroup::kPixel ? pixels : subgroup == Subgroup::kRow ? rows : 1;
+}
+
+int width_in(Storage storage, int bits) {
+  return storage == Storage::kWidths ? bits : container_bits(bits);
+}
+
+// What the nodes of a join take in the file, roughly, and a row's place in the order.
+constexpr int64_t kJoinBytes = 1024, kOrderBytes = 4;
+
+// Zero points of `scales`, and of a bias in int32 the scales and zero points.
+int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
+                       Storage storage) {
+  if (storage == Storage::kWidths) return 0;
+  // Sums of codes with several scales a channel have no one scale for an integer bias.
+  if (scales > layer.channels)
+    return subgroup_of(parse_format(choice.format)) == Subgroup::kChannel ? 8 * scales : 0;
+  const bool reads_codes = layer.float_input.empty() && choice.activation_bits <= 8 &&
+                           !choice.dynamic && !layer.input.empty();
+  return 8 * scales + (reads_codes && !layer.bias.empty() ? 64 * layer.channels : 0);
+}
+
+// Of a layer with uniform weights. Tensors in a file end with a byte.
+int64_t code_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
+  const auto bytes = [](int64_t bits) { return (bits + 7) / 8 * 8; };
+  const int64_t whole = layer.weights * width_in(storage, choice.weight_bits);
+  if (storage == Storage::kPacked) return bytes(whole);
+  std::map<int, int64_t> parts;  // by width
+  for (int bits : choice.filter_bits) {
+    const int width = width_in(storage, bits);
+    parts[width] += layer.weights / layer.channels * width;
+  }
+  int64_t codes = 0;
+  for (const auto& [width, bits] : parts) codes += storage == Storage::kWidths ? bits : bytes(bits);
+  if (storage == Storage::kWidths) return parts.empty() ? whole : codes;
+  return parts.size() > 1 && split_saves(whole, codes, layer.channels)
+             ? codes + 8 * kOrderBytes * layer.channels
+             : bytes(whole);
+}
+
+// Codes, scales, and the layer's own codebook.
+int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, const Tensor& weight,
+                           Storage storage) {
+  const WeightFormat format = parse_format(choice.format);
+  const int64_t dim = dim_of(format),
+                columns = layer.weights / std::max<int64_t>(layer.channels, 1);
+  const int64_t codes = layer.channels * ((columns + dim - 1) / dim);
+  const int64_t block = format.def->scale_block;
+  const int64_t scales = layer.channels * (block > 0 ? (columns + block - 1) / block : 1) +
+                         place_scales(weight, subgroup_of(format));
+  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) + 32 * scales +
+         codebook_bits(format, choice.weight_bits) + companion_bits(layer, choice, scales, storage);
+}
+
+}  // namespace
+
+int container_bits(int bits) { return bits <= 2 ? 2 : bits <= 4 ? 4 : 8; }
+
+int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Model& model,
+                    Storage storage) {
+  if (choice.weight_bits == kFloatBits) return 32 * layer.weights;
+  if (choice.format != "uniform")
+    return stored_format_bits(layer, choice, *model.graph.constant(model.graph.find(layer.weight)),
+                              storage);
+  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
+  if (choice.scale_block > 0) {
+    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
+    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
+  }
+  return code_bits(layer, choice, storage) + 32 * scales +
+         companion_bits(layer, choice, scales, storage);
+}
+
+int64_t quantizer_bits(int activation_bits, Storage storage) {
+  if (storage == Storage::kWidths || activation_bits == kFloatBits) return 0;
+  return 32 + (activation_bits > 8 ? 16 : 8) +
+         (activation_bits == 8 || activation_bits == 16 ? 0 : 2 * 32);
+}
+
+bool split_saves(int64_t whole_bits, int64_t parts_bits, int64_t rows) {
+  return (whole_bits - parts_bits) / 8 > kJoinBytes + kOrderBytes * rows;
+}
+
+}  // namespace qtool
