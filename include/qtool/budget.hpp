@@ -90,7 +90,8 @@ std::vector<Keep> parse_keep(std::string_view text);
 // is one layer. Time and memory stay bounded. Throws Error{kUsage} QT-E115 for a wrong expression.
 bool name_matches(const std::string& pattern, const std::string& name);
 
-// "2,3,4,8,float": distinct widths of 1 to 16 bits, returned ascending with float as kFloatBits.
+// "0,2,3,4,8,float": distinct widths of 1 to 16 bits or 0 (pruned), returned ascending with float as
+// kFloatBits.
 // Throws Error{kUsage} QT-E116.
 std::vector<int> parse_bits_list(std::string_view text);
 

@@ -30,7 +30,8 @@ void check_widths(const std::vector<int>& widths, int lowest, int highest, std::
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
     throw Error(ErrorKind::kUsage, "QT-E126", cat(what, " of ", bits, " bits are not available"))
-        .hint(cat(lowest, " to ", highest, ", or float"));
+        .hint(cat(lowest, " to ", highest, ", or float",
+                  bits == 0 ? "; 0 prunes filters, with --granularity filter" : ""));
   }
 }
 
@@ -41,7 +42,9 @@ bool uniform_only(const PlanRequest& request) {
 // Of the widths asked for, those that the formats have.
 std::vector<int> offered_widths(const PlanRequest& request) {
   if (uniform_only(request)) {
-    check_widths(request.weight_bits, 2, 8, "weights");
+    std::vector<int> unpruned = request.weight_bits;
+    if (request.granularity == "filter") std::erase(unpruned, 0);
+    check_widths(unpruned, 2, 8, "weights");
     return request.weight_bits;
   }
   if (request.granularity == "filter")

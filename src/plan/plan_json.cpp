@@ -54,7 +54,8 @@ void read_widths(const std::filesystem::path& path, const Json& value, const Lay
   if (static_cast<int64_t>(value.size()) != site.channels)
     bad(path, cat(where, " lists ", value.size(), " widths for ", site.channels, " channels"));
   for (const Json& item : value) {
-    layer.filter_bits.push_back(bits_of(path, item, 2, 8, where));
+    const bool pruned = item.is_number_integer() && item.get<int64_t>() == 0;
+    layer.filter_bits.push_back(pruned ? 0 : bits_of(path, item, 2, 8, where));
     if (layer.filter_bits.back() == kFloatBits)
       bad(path, cat(where, ": a channel cannot be float"));
   }

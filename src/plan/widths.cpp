@@ -181,12 +181,13 @@ std::vector<int> parse_bits_list(std::string_view text) {
   std::vector<int> bits;
   for (const std::string& part : split(text, ',')) {
     std::string_view rest = part;
-    const std::optional<int> width = part == "float" ? kFloatBits : take_bits(rest);
-    if (!width || (part != "float" && !rest.empty())) {
-      fail(
-          "QT-E116",
-          cat("'", printable(part, 60), "': expected a width of 1 to ", kMaxBits, " bits or float"),
-          "for example --weights 2,3,4,8 or --activations 8,float");
+    const bool word = part == "float" || part == "0";
+    const std::optional<int> width = word ? (part == "0" ? 0 : kFloatBits) : take_bits(rest);
+    if (!width || (!word && !rest.empty())) {
+      fail("QT-E116",
+           cat("'", printable(part, 60), "': expected a width of 1 to ", kMaxBits,
+               " bits, 0 (pruned) or float"),
+           "for example --weights 2,3,4,8 or --activations 8,float");
     }
     if (std::find(bits.begin(), bits.end(), *width) != bits.end()) {
       fail("QT-E116", cat("'", part, "' is given twice"), "name each width once");

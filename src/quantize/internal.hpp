@@ -64,6 +64,9 @@ int64_t groups_of(const Tensor& weight, const LayerSite& site, const Calibration
 // shrink with it, so that they stay inside their widths. Returns channels changed.
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input);
 
+// By an optimiser that knows no pruned rows: those of 0 bits get codes of 0.
+WeightCodes optimize_rows(const OptimizerDef& optimizer, OptimizerInput input);
+
 // Whether two layers that share a weight also share its codes.
 bool same_codes(const LayerChoice& a, const LayerChoice& b);
 

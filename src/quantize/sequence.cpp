@@ -55,16 +55,16 @@ class Sequence {
       layer.note = cat("rounded: ", optimizer.name, " has no single scale for a tensor");
     } else if (optimizer.needs_moments) {
       const InputMoments& moments = moments_of(site, node, weight, corrected);
-      layer.weight = optimizer.optimize({.weight = weight,
-                                         .channel_axis = site.channel_axis,
-                                         .bits = choice.weight_bits,
-                                         .input_mean_square = {},
-                                         .exact_pairs = choice.activation_bits != kFloatBits,
-                                         .scale_block = choice.scale_block,
-                                         .row_bits = choice.filter_bits,
-                                         .moments = &moments,
-                                         .threads = options_.threads,
-                                         .grid = grids_.at(site.name)});
+      layer.weight = optimize_rows(optimizer, {.weight = weight,
+                                               .channel_axis = site.channel_axis,
+                                               .bits = choice.weight_bits,
+                                               .input_mean_square = {},
+                                               .exact_pairs = choice.activation_bits != kFloatBits,
+                                               .scale_block = choice.scale_block,
+                                               .row_bits = choice.filter_bits,
+                                               .moments = &moments,
+                                               .threads = options_.threads,
+                                               .grid = grids_.at(site.name)});
       layer.weight.method = optimizer.name;
     }
     weight.drop_pages();

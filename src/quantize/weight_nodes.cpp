@@ -171,8 +171,8 @@ ValueId WeightNodes::codes_of(const LayerSite& site, const LayerResult& layer,
     return add_initializer(g_, cat(site.weight, name),
                            Tensor::scalar<int8_t>(static_cast<int8_t>(code)));
   };
-  const ValueId low = bound("_code_min", -(1 << (layer.bits - 1))),
-                high = bound("_code_max", (1 << (layer.bits - 1)) - 1);
+  const int half = 1 << std::max(layer.bits - 1, 0);
+  const ValueId low = bound("_code_min", -half), high = bound("_code_max", half - 1);
   return node(site.weight + "_clipped", "Clip", {stored, low, high}, codes.dtype(), codes.shape());
 }
 

@@ -172,7 +172,7 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const La
                              .row_bits = choice.filter_bits,
                              .grid = grid};
   const bool plain = !grid.codebook && !grid.power_of_two_scales;
-  WeightCodes result = plain ? optimizer.optimize(input) : qdq::round_to_grid(input);
+  WeightCodes result = plain ? qdq::optimize_rows(optimizer, input) : qdq::round_to_grid(input);
   result.method = optimizer.name;
   return result;
 }

@@ -103,14 +103,14 @@ class Optimized {
       }
     }
     const bool wide = layout.rows * k * k > kWide && options_.optimizer == "cd";
-    const WeightCodes all = find_optimizer(wide ? "gptq" : options_.optimizer)
-                                .optimize({.weight = stacked,
-                                           .channel_axis = 0,
-                                           .bits = 8,
-                                           .input_mean_square = {},
-                                           .row_bits = row_bits,
-                                           .moments = &moments,
-                                           .threads = options_.threads});
+    const WeightCodes all = qdq::optimize_rows(find_optimizer(wide ? "gptq" : options_.optimizer),
+                                               {.weight = stacked,
+                                                .channel_axis = 0,
+                                                .bits = 8,
+                                                .input_mean_square = {},
+                                                .row_bits = row_bits,
+                                                .moments = &moments,
+                                                .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
     if (site.takes_bias) found.bias_shift = shifts(site, weight, found, moments);
   }

@@ -202,6 +202,27 @@ class Stages(Case):
         path.write_text(json.dumps(plan))
         self.fails(2, 'quantize', '-o', 'q.onnx', says='channels')
 
+    def test_filters_may_be_pruned_and_files_hold_their_limit(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '100')
+        self.fails(2, 'search', '--budget', '3bits', '--weights', '0,2,4', says='granularity filter')
+        pruned = self.json('search', '--budget', '1.8bits', '--granularity', 'filter', '--weights', '0,2,4,8')
+        self.assertTrue(any(0 in layer['weight_bits'] for layer in pruned['plan']))
+        self.ok('quantize', '-o', 'q.onnx')
+        self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.5)
+        for style in ('packed', 'split'):
+            searched = self.json('search', '--budget', '18%size', '--granularity', 'filter', '--export', style)
+            quantized = self.json('quantize', '-o', 'q.onnx', '--export', style)
+            self.assertLessEqual(quantized['stored_bytes'], searched['size_bytes'])
+
+    def test_a_frontier_answers_every_budget(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '50')
+        points = self.json('search', '--budget', '4bits', '--pareto', 'frontier.csv')['pareto']
+        lines = (self.dir / 'frontier.csv').read_text().splitlines()
+        self.assertEqual(len(lines), len(points) + 1)
+        self.assertIn('*', self.ok('search', '--budget', '4bits', '--pareto', 'frontier.svg').stdout)
+        self.assertIn('<polyline', (self.dir / 'frontier.svg').read_text())
+        self.fails(2, 'search', '--budget', '4bits', '--pareto', 'frontier.png', says='.svg')
+
     def test_a_quality_floor_finds_the_cheapest_plan(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '100')
         floors = [self.json('search', '--budget', budget) for budget in ('sqnr=10dB', 'sqnr=25dB')]

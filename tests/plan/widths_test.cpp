@@ -83,11 +83,12 @@ TEST(Widths, ReadsListsOfWidths) {
   EXPECT_EQ(parse_bits_list("2,3,4,8"), (std::vector<int>{2, 3, 4, 8}));
   EXPECT_EQ(parse_bits_list("float,8,4"), (std::vector<int>{4, 8, kFloatBits}));
   EXPECT_EQ(parse_bits_list("8"), (std::vector<int>{8}));
+  EXPECT_EQ(parse_bits_list("8,0"), (std::vector<int>{0, 8}));
 }
 
 TEST(Widths, RefusesWrongLists) {
-  for (const char* text : {"", ",", "8,", "0", "17", "32", "-1", "4.5", "8,8", "float,float", "8 ",
-                           "w8", "99999999999"}) {
+  for (const char* text : {"", ",", "8,", "00", "0x", "0,0", "17", "32", "-1", "4.5", "8,8",
+                           "float,float", "8 ", "w8", "99999999999"}) {
     EXPECT_EQ(code_of(parse_bits_list, text), "QT-E116") << text;
   }
 }

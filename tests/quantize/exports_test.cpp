@@ -96,6 +96,30 @@ TEST(Exports, SplitStoresRowsInTheirOwnWidth) {
   EXPECT_LT(split.stored_bytes, f.quantize("packed", plan).stored_bytes * 2 / 3);
 }
 
+TEST(Exports, PrunedFiltersAreZeroCodes) {
+  const Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {8, 8});
+  LayerChoice& layer = *plan.layer("conv2");
+  layer.filter_bits.assign(64, 4);
+  layer.filter_bits[3] = layer.filter_bits[60] = 0;
+  layer.weight_bits = 4;
+  for (const char* method : {"rtn", "gptq", "cd"}) {
+    layer.method = method;
+    QuantizeOptions options;
+    options.export_style = "packed";
+    const Quantized q = quantize_model(f.model, f.sites, plan, f.table, &*f.source, options);
+    const Graph& g = q.model.graph;
+    const Tensor codes = cast(*g.constant(g.find("w2_quantized")), DType::kInt32);
+    const int64_t row = codes.size() / 64;
+    for (int64_t r = 0; r < 64; ++r) {
+      bool zero = true;
+      for (int64_t i = 0; i < row; ++i) zero &= codes.number(r * row + i) == 0;
+      EXPECT_EQ(zero, r == 3 || r == 60) << method << " " << r;
+    }
+    EXPECT_TRUE(std::isfinite(f.run(q.model).number(0)));
+  }
+}
+
 TEST(Exports, OperatorsGiveWhatPairsGive) {
   const Fixture f;
   for (const UniformChoice widths : {UniformChoice{8, 8}, {4, 4}}) {

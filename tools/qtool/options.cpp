@@ -262,7 +262,8 @@ void PlanFlags::bind(CLI::App& app) {
   const auto shape = [&](CLI::Option* option) { shaping.push_back(option->group(group)); };
   shape(add_list(app, "--keep", keep,
                  "REGEX=w8a8|float pins layers; first and last are names, too (repeatable)"));
-  shape(app.add_option("--weights", weights, "candidate widths of weights: 2 to 8, float"));
+  shape(app.add_option("--weights", weights,
+                       "candidate widths of weights: 2 to 8, float; 0 prunes filters"));
   shape(app.add_option("--activations", activations,
                        "candidate widths of activations: 4 to 16, float"));
   shape(app.add_flag("--no-float-activations", no_float_activations,
