@@ -44,12 +44,17 @@ struct Assignment {
   // Predicted by the profile of a latency limit, or the given one.
   std::optional<double> latency_ms = {};
   int64_t peak_bytes = 0;  // of activations; 0 where shapes are not known
-  // The frontier of the first limit's cost against loss, least cost first; by solvers that walk it.
+};
+
+// What each cost buys, least cost first.
+struct Frontier {
   struct Point {
     PlanCost cost;
     double loss = 0;
+    std::optional<double> latency_ms = {};  // where that is the cost
   };
-  std::vector<Point> frontier = {};
+  Limit::Kind cost = Limit::kBits;
+  std::vector<Point> points;
 };
 
 // Throws Error{kInfeasible, QT-E501} that names the smallest reachable value of a limit, and
@@ -57,10 +62,19 @@ struct Assignment {
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options);
 
+// The frontier of the first limit's cost against loss, at most so many points, both ends among them: every
+// point is the best plan for what it costs. Other limits, and the first one's own value, are left aside;
+// without one that is a sum the cost is the mean width of weights.
+Frontier frontier(const Model& model, const Sites& sites, const ScoreTable& scores,
+                  const AssignOptions& options, int64_t points);
+
 // Milliseconds a sample that a profile predicts for a plan. Throws Error{kUsage, QT-E118} for a layer that it
 // does not price, or when it was measured on another model.
 double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
                             const DeviceProfile& profile);
+
+// What is made real in front of a layer that computes in float among codes, and codes behind it.
+int64_t converted_elements(const LayerSite& site, const Sites& sites);
 
 // What the scores predict of a plan of theirs: the sum of its choices' prices.
 double predicted_loss(const QuantPlan& plan, const ScoreTable& scores);

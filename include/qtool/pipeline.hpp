@@ -94,8 +94,9 @@ struct PlanRequest {
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
   // samples that scores did not see; best: those plans are quantized for real.
   std::string effort = "balanced";
-  std::string profile;       // of a device: name or file; "" for none
-  int64_t verify_plans = 0;  // random plans to compare predicted with measured noise on
+  std::string profile;          // of a device: name or file; "" for none
+  int64_t verify_plans = 0;     // random plans to compare predicted with measured noise on
+  int64_t frontier_points = 0;  // of the frontier of the first limit, see frontier(); 0: none
   int threads = 1;
 };
 // Predicted against measured noise of random plans.
@@ -107,6 +108,7 @@ struct Verification {
 };
 struct Searched {
   Assignment assignment;
+  Frontier frontier;  // without points: not asked for
   // Of the plan, on calibration samples that its weights were not fitted to.
   std::optional<Evaluation> measured;
   std::string measured_how;  // "" or what stands in for the quantized model

@@ -69,9 +69,13 @@ struct SearchSummary {
   // logarithms, median of measured / predicted.
   int64_t verified_plans = 0;
   double spearman = 0, pearson_log = 0, median_ratio = 0;
+  Frontier frontier = {};
 };
 std::string search_text(const SearchSummary& summary);
 std::string search_json(const SearchSummary& summary);
+// A frontier as a table with a line of names, and as a picture. `in_noise`: losses are relative noise power.
+std::string frontier_csv(const Frontier& frontier, bool in_noise);
+std::string frontier_svg(const Frontier& frontier, bool in_noise);
 
 struct QuantizeSummary {
   const Quantized& quantized;

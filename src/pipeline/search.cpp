@@ -198,6 +198,8 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
     s.assignment = floors.cheapest(s.measured);
   else
     s.assignment = contest.winner(s);
+  if (request.frontier_points > 0)
+    s.frontier = frontier(p.model, p.sites, s.scores, options, request.frontier_points);
   if (request.verify_plans > 0) s.verification = contest.verify(request.verify_plans);
   return s;
 }

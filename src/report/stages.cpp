@@ -161,7 +161,8 @@ std::string search_text(const SearchSummary& s) {
   facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ",
                                  human_bytes(static_cast<double>(peak_rss_bytes()))));
   if (s.random_data) facts.emplace_back("warning", kRandomNote);
-  return format_table(rows) + "\n" + facts_text(facts);
+  return format_table(rows) + "\n" + facts_text(facts) +
+         frontier_text(s.frontier, prices_noise(s.scores));
 }
 
 std::string quantize_text(const QuantizeSummary& s) {

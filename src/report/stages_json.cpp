@@ -181,12 +181,13 @@ std::string search_json(const SearchSummary& s) {
                {"measured_how", s.measured_how},
                {"plans_tried", s.plans_tried},
                {"pareto", Json::array()}};
-  for (const Assignment::Point& point : a.frontier) {
+  for (const Frontier::Point& point : s.frontier.points) {
     json["pareto"].push_back({{"mean_weight_bits", point.cost.mean_weight_bits},
                               {"mean_activation_bits", point.cost.mean_activation_bits},
                               {"bpw", point.cost.bits_per_weight},
                               {"size_bytes", point.cost.size_bytes},
                               {"bops", point.cost.bops},
+                              {"latency_ms", point.latency_ms ? Json(*point.latency_ms) : Json()},
                               {"loss", point.loss}});
     if (prices_noise(s.scores)) json["pareto"].back()["sqnr_db"] = relative_noise_db(point.loss);
   }

@@ -27,6 +27,8 @@ std::string reasons_text(const std::string& title, const Reasons& reasons);
 // "3 layers with 4 bits, 7 with 8": weights of a plan's layers.
 std::string width_text(const LayerChoice& layer);  // "4", or "2–8, mean 3.41" per filter
 std::string bits_histogram(const std::vector<LayerChoice>& layers);
+// Loss against cost as a plot of characters; "" without points.
+std::string frontier_text(const Frontier& frontier, bool in_noise);
 inline constexpr const char* kRandomNote =
     "random data: these numbers say nothing about real inputs";
 

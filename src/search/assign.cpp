@@ -87,13 +87,6 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   result.peak_bytes = peak_activation_bytes(live_sets(model, sites), result.plan);
   result.status = solution.status == Solution::kOptimal ? "optimal" : "feasible";
   result.solver = solution.solver;
-  for (const std::vector<int>& choice : solution.frontier) {
-    Assignment::Point point;
-    point.cost = plan_cost(builder.plan(choice), sites, model, options.storage);
-    for (size_t g = 0; g < choice.size(); ++g)
-      point.loss += builder.problem().loss[g][static_cast<size_t>(choice[g])];
-    result.frontier.push_back(point);
-  }
   return result;
 }
 

@@ -40,7 +40,8 @@ std::string search_result(const qtool::Workspace& workspace, const qtool::Search
                                .seconds = s.seconds,
                                .measured = s.measured,
                                .measured_how = s.measured_how,
-                               .plans_tried = s.plans_tried};
+                               .plans_tried = s.plans_tried,
+                               .frontier = s.frontier};
   if (s.verification) {
     summary.verified_plans = s.verification->plans;
     summary.spearman = s.verification->spearman;
