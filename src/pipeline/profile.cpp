@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "pipeline/stages.hpp"
+#include "qtool/assign.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 
@@ -17,57 +18,82 @@ struct Times {
   double whole = 0;
 };
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+// Other processes only make runs longer: the lower quartile is what they change least.
+double quartile(std::vector<double> values) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 4);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
 }
 
-// Medians of single runs with and without timed steps, in turns, so that a change of the machine's speed
-// meets both.
-Times measure(const Model& model, const Batch& batch, const ProfileRequest& request) {
+// A network that is run again and again, with and without timed steps.
+class Measured {
+ public:
+  Measured(const Model& model, const Batch& batch, const ExecOptions& options)
+      : batch_(batch), plain_(model, options), timed_(model, options) {
+    for (int i = 0; i < kWarmups; ++i) {
+      (void)plain_.run(batch.feed);
+      (void)timed_.run(batch.feed);
+    }
+    timed_.enable_timing();
+    for (const StepInfo& step : timed_.steps()) before_[step.name] += step.milliseconds;
+  }
+
+  void run() {
+    const double start = now_seconds();
+    (void)plain_.run(batch_.feed);
+    whole_.push_back(1e3 * (now_seconds() - start));
+    (void)timed_.run(batch_.feed);
+    std::map<std::string, double> after;
+    for (const StepInfo& step : timed_.steps()) after[step.name] += step.milliseconds;
+    for (const auto& [name, total] : after) steps_[name].push_back(total - before_[name]);
+    before_ = std::move(after);
+  }
+
+  int64_t runs() const { return static_cast<int64_t>(whole_.size()); }
+
+  Times times() const {
+    const auto samples = static_cast<double>(std::max<int64_t>(batch_.samples, 1));
+    Times times;
+    times.whole = quartile(whole_) / samples;
+    for (const auto& [name, values] : steps_) times.steps[name] = quartile(values) / samples;
+    return times;
+  }
+
+ private:
+  const Batch& batch_;
+  Executor plain_, timed_;
+  std::vector<double> whole_;
+  std::map<std::string, double> before_;
+  std::map<std::string, std::vector<double>> steps_;
+};
+
+// In turns, so that a change of the machine's speed meets all networks.
+std::vector<Times> measure(const std::vector<Model>& models, const Batch& batch,
+                           const ProfileRequest& request) {
   ExecOptions options;
   options.intra_threads = request.threads;
-  const Executor plain(model, options), timed(model, options);
-  for (int i = 0; i < kWarmups; ++i) {
-    (void)plain.run(batch.feed);
-    (void)timed.run(batch.feed);
-  }
-  timed.enable_timing();
-  std::map<std::string, std::vector<double>> steps;
-  std::map<std::string, double> before;
-  for (const StepInfo& step : timed.steps()) before[step.name] += step.milliseconds;
-  std::vector<double> whole;
-  const double begin = now_seconds();
-  while (static_cast<int>(whole.size()) < kLeastRuns || now_seconds() - begin < request.seconds) {
+  std::vector<std::unique_ptr<Measured>> networks;
+  for (const Model& model : models)
+    networks.push_back(std::make_unique<Measured>(model, batch, options));
+  const double begin = now_seconds(), wanted = request.seconds * static_cast<double>(models.size());
+  while (networks.back()->runs() < kLeastRuns || now_seconds() - begin < wanted) {
     check_interrupted();
-    const double start = now_seconds();
-    (void)plain.run(batch.feed);
-    whole.push_back(1e3 * (now_seconds() - start));
-    (void)timed.run(batch.feed);
-    std::map<std::string, double> after;
-    for (const StepInfo& step : timed.steps()) after[step.name] += step.milliseconds;
-    for (const auto& [name, total] : after) steps[name].push_back(total - before[name]);
-    before = std::move(after);
+    for (const auto& network : networks) network->run();
   }
-  const auto samples = static_cast<double>(std::max<int64_t>(batch.samples, 1));
-  Times times;
-  times.whole = median(whole) / samples;
-  for (const auto& [name, values] : steps) times.steps[name] = median(values) / samples;
+  std::vector<Times> times;
+  for (const auto& network : networks) times.push_back(network->times());
   return times;
 }
 
-// All layers in 8 bits, ranges of random data: times do not depend on them.
-Model integer_model(const Model& model, const Sites& sites, const SampleSource& source,
-                    const ProfileRequest& request) {
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table = calibrate(model, names, source, {.threads = request.threads});
-  QuantPlan plan = uniform_plan(sites, {8, 8});
+// Everything on 8-bit codes but, where asked, the layers themselves. Ranges of random data: times do not
+// depend on them.
+Model integer_model(const Model& model, const Sites& sites, const CalibrationTable& table,
+                    int weight_bits, const ProfileRequest& request) {
   QuantizeOptions options;
   options.threads = request.threads;
   options.target = request.target;
   options.bias_correction = false;
+  const QuantPlan plan = uniform_plan(sites, {weight_bits, 8});
   return lower_qdq(quantize_model(model, sites, plan, table, nullptr, options).model).model;
 }
 
@@ -103,8 +129,14 @@ Profiled run_profile(const ProfileRequest& request) {
   data.random_samples = 1;
   const auto source = open_source(data, model);
   const Batch batch = source->chunk(0);
-  const Times in_float = measure(model, batch, request),
-              in_integer = measure(integer_model(model, sites, *source, request), batch, request);
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  const CalibrationTable table = calibrate(model, names, *source, {.threads = request.threads});
+  const std::vector<Times> times =
+      measure({model, integer_model(model, sites, table, 8, request),
+               integer_model(model, sites, table, kFloatBits, request)},
+              batch, request);
+  const Times &in_float = times[0], &in_integer = times[1], &float_layers = times[2];
   Profiled result;
   DeviceProfile& p = result.profile;
   p = load_profile("onednn-cpu");
@@ -112,7 +144,6 @@ Profiled run_profile(const ProfileRequest& request) {
   p.name = cat("measured-", request.model.stem().string());
   p.summary = cat("this machine (", cpu_isa(), ", ", request.threads, " threads), measured");
   p.target = request.target;
-  p.conversion_ns = 0;  // part of the layers' times and the rest's
   p.model_fingerprint = loaded.fingerprint;
   double float_sum = 0, integer_sum = 0;
   for (const LayerSite& site : sites.layers) {
@@ -125,6 +156,12 @@ Profiled run_profile(const ProfileRequest& request) {
   }
   p.other_float_ms = std::max(0.0, in_float.whole - float_sum);
   p.other_integer_ms = std::max(0.0, in_integer.whole - integer_sum);
+  // What layers in float add to a network of codes, but for themselves.
+  const double conversions = float_layers.whole - float_sum - p.other_integer_ms;
+  double elements = 0;
+  for (const DeviceProfile::Measured& row : p.layers)
+    elements += static_cast<double>(converted_elements(*sites.layer(row.layer), sites));
+  p.conversion_ns = elements > 0 ? std::max(0.0, 1e6 * conversions / elements) : 0;
   add_costs(sites, p);
   result.float_ms = in_float.whole;
   result.integer_ms = in_integer.whole;

@@ -113,7 +113,7 @@ bool DeviceProfile::allows(std::string_view op, int weights, int activations) co
 }
 
 double DeviceProfile::layer_ms(const LayerSite& site, int weights, int activations) const {
-  const bool in_float = weights == kFloatBits || activations == kFloatBits;
+  const bool in_float = weights == kFloatBits || activations > 8;
   for (const Measured& row : layers)
     if (row.layer == site.name) return in_float ? row.float_ms : row.integer_ms;
   const Cost* best = nullptr;

@@ -16,15 +16,15 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
       .hint("measure this one with `qtool profile MODEL`");
 }
 
-// Of a layer at a width of its weights, with what it takes to make floats of the codes that it reads.
+// Of a layer at a width of its weights, with what it takes to compute in float between codes.
 double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
                         const LayerSite& site, int bits) {
   const int input = plan.input_bits(site);
-  double ms = profile.layer_ms(site, bits, input);
-  const ActivationSite* value = sites.activation(site.input);
-  if (bits == kFloatBits && input != kFloatBits && value && profile.layers.empty())
-    ms += profile.conversion_ns * 1e-6 * static_cast<double>(value->elements);
-  return ms;
+  const double ms = profile.layer_ms(site, bits, input);
+  const bool converts = input != kFloatBits && (bits == kFloatBits || input > 8);
+  return converts ? ms + profile.conversion_ns * 1e-6 *
+                             static_cast<double>(converted_elements(site, sites))
+                  : ms;
 }
 
 }  // namespace
@@ -237,6 +237,14 @@ void ProblemBuilder::add_bops(int64_t limit, std::string name) {
 }  // namespace qtool::search
 
 namespace qtool {
+
+int64_t converted_elements(const LayerSite& site, const Sites& sites) {
+  int64_t elements = 0;
+  for (const std::string& value : {site.input, site.output})
+    if (const ActivationSite* activation = sites.activation(value))
+      elements += activation->elements;
+  return elements;
+}
 
 double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
                             const DeviceProfile& profile) {

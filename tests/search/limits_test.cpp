@@ -65,6 +65,24 @@ TEST(Limits, LatencyIsHeldByTheProfile) {
   std::filesystem::remove(file);
 }
 
+TEST(Limits, LayersInFloatAmongCodesPayForConversions) {
+  const Net net;
+  const DeviceProfile profile = parse_profile(R"({"conversion_ns_per_element": 1000, "costs": [
+    {"op": "*", "weights": 8, "activations": 8, "gmacs_per_second": 4},
+    {"op": "*", "weights": "float", "activations": "float", "gmacs_per_second": 1}]})",
+                                              "test");
+  QuantPlan plan = uniform_plan(net.sites, {8, 8});
+  const LayerSite& site = net.sites.layers[1];
+  const double codes = predicted_latency_ms(plan, net.sites, profile);
+  plan.layer(site.name)->weight_bits = kFloatBits;
+  // It reads and makes 8 channels of 8 × 8.
+  EXPECT_EQ(converted_elements(site, net.sites), 1024);
+  EXPECT_NEAR(
+      predicted_latency_ms(plan, net.sites, profile),
+      codes + profile.layer_ms(site, kFloatBits, kFloatBits) - profile.layer_ms(site, 8, 8) + 1.024,
+      1e-9);
+}
+
 TEST(Limits, PeakMemoryNarrowsWhatIsAliveTogether) {
   Net net;
   net.score_activations();
