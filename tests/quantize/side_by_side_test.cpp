@@ -1,0 +1,67 @@
+#include "quantize/side_by_side.hpp"
+
+#include <gtest/gtest.h>
+
+#include "quantize/internal.hpp"
+#include "support/calibrated_net.hpp"
+
+namespace qtool::qdq {
+namespace {
+
+// Values shrink from layer to layer.
+struct Fixture : test::CalibratedNet {
+  Fixture()
+      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[16, 3, 3, 3] w1, float[16] b1, float[4, 16, 3, 3] w2, float[4] b2, float[5, 4] w3, float[5] b3) => (float[n, 5] y)
+{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)
+  [conv2] c2 = Conv <strides = [3, 3]> (r1, w2, b2)  [relu2] r2 = Relu(c2)
+  [pool] p = GlobalAveragePool(r2)  [flatten] f = Flatten(p)  [dense] y = Gemm <transB = 1> (f, w3, b3) })"),
+        plan(uniform_plan(sites, {3, 6})),
+        activations(activation_params(sites, plan, table)),
+        layers(quantize_weights(model, sites, plan, table, activations, {})),
+        quantized(insert_qdq(model, sites, activations, {})) {
+    for (const LayerSite& site : sites.layers) order.push_back(&site);
+  }
+
+  SideBySide run(int64_t memory) const {
+    const int64_t chunks = source->chunk_count();
+    return SideBySide(model, quantized, order, *source, chunks, chunks, memory, 1);
+  }
+
+  QuantPlan plan;
+  ActivationParams activations;
+  LayerResults layers;
+  Model quantized;
+  std::vector<const LayerSite*> order;
+};
+
+void expect_equal(const Tensor& a, const Tensor& b) {
+  ASSERT_EQ(a.shape(), b.shape());
+  for (int64_t i = 0; i < a.size(); ++i) EXPECT_EQ(a.number(i), b.number(i));
+}
+
+TEST(SideBySide, LetsChunksThatFindNoRoomCatchUp) {
+  const Fixture f;
+  SideBySide wide = f.run(int64_t{1} << 30), narrow = f.run(int64_t{200} << 10);
+  const int64_t all = f.source->chunk_count();
+  EXPECT_EQ(wide.chunks(), all);
+  EXPECT_LT(narrow.chunks(), all);
+  for (const LayerSite* site : f.order) {
+    wide.advance_to(*site);
+    narrow.advance_to(*site);
+    for (int64_t c = 0; c < narrow.chunks(); ++c) {
+      const LayerValues want = wide.values(*site, c), have = narrow.values(*site, c);
+      expect_equal(have.input, want.input);
+      expect_equal(have.quantized_input, want.quantized_input);
+    }
+    const Tensor weight = dequantized(f.layers.at(site->name).weight, site->channel_axis);
+    const std::vector<float> shift = wide.run_layer(*site, weight);
+    narrow.run_layer(*site, weight);
+    wide.shift_output(shift);
+    narrow.shift_output(shift);
+  }
+  EXPECT_EQ(narrow.chunks(), all);
+}
+
+}  // namespace
+}  // namespace qtool::qdq
