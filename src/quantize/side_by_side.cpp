@@ -8,6 +8,9 @@
 namespace qtool::qdq {
 namespace {
 
+// Chunks that catch up at the same time, at most: fixed, so that results do not depend on threads.
+constexpr int kCatchingUp = 4;
+
 const Node& layer_node(const Model& model, const LayerSite& site) {
   for (const Node& node : model.graph.nodes)
     if (node.name == site.name) return node;
@@ -130,7 +133,7 @@ void SideBySide::find_room(const std::vector<const LayerSite*>& layers, int64_t 
   const std::vector<int64_t> a = peaks(*reference_), b = peaks(*quantized_);
   for (size_t i = 0; i < layers.size(); ++i) {
     // Chunks that catch up pass the places that need the most.
-    const int64_t left = i == 0 ? memory : memory - threads_ * (a[0] + b[0]);
+    const int64_t left = i == 0 ? memory : memory - kCatchingUp * (a[0] + b[0]);
     const int64_t fit = std::clamp<int64_t>(left / std::max<int64_t>(a[i] + b[i], 1), 1, wanted);
     most_ = std::max(most_, fit);
     room_[layers[i]->name] = most_;
@@ -141,7 +144,7 @@ void SideBySide::admit(int64_t count) {
   const int64_t first = chunks();
   if (count <= first) return;
   chunks_.resize(static_cast<size_t>(count));
-  parallel_for(threads_, count - first, [&](int64_t i, int) {
+  parallel_for(std::min<int>(threads_, kCatchingUp), count - first, [&](int64_t i, int) {
     chunks_[static_cast<size_t>(first + i)] = caught_up((first + i) * stride_);
   });
   reference_forgotten_ = quantized_forgotten_ = 0;  // the steps behind ran once more

@@ -23,9 +23,9 @@ g (float[n, 3, 6, 6] x, float[16, 3, 3, 3] w1, float[16] b1, float[4, 16, 3, 3] 
     for (const LayerSite& site : sites.layers) order.push_back(&site);
   }
 
-  SideBySide run(int64_t memory) const {
+  SideBySide run(int64_t memory, int threads = 1) const {
     const int64_t chunks = source->chunk_count();
-    return SideBySide(model, quantized, order, *source, chunks, chunks, memory, 1);
+    return SideBySide(model, quantized, order, *source, chunks, chunks, memory, threads);
   }
 
   QuantPlan plan;
@@ -61,6 +61,19 @@ TEST(SideBySide, LetsChunksThatFindNoRoomCatchUp) {
     narrow.shift_output(shift);
   }
   EXPECT_EQ(narrow.chunks(), all);
+}
+
+TEST(SideBySide, AdmitsTheSameChunksForAnyNumberOfThreads) {
+  const Fixture f;
+  constexpr int64_t kMemory = int64_t{200} << 10;
+  SideBySide one = f.run(kMemory), many = f.run(kMemory, 8);
+  for (const LayerSite* site : f.order) {
+    one.advance_to(*site);
+    many.advance_to(*site);
+    EXPECT_EQ(one.chunks(), many.chunks());
+    const Tensor weight = dequantized(f.layers.at(site->name).weight, site->channel_axis);
+    EXPECT_EQ(one.run_layer(*site, weight), many.run_layer(*site, weight));
+  }
 }
 
 }  // namespace
