@@ -15,8 +15,6 @@ constexpr size_t kRanks = 16;
 // That pairs are made of, spread evenly over all.
 constexpr size_t kMostRows = 4096, kMostNoise = 256;
 constexpr size_t kNoRank = kRanks;
-// Of the reference's probabilities.
-constexpr double kTemperature = 2;
 // Noise of smaller probabilities says nothing about the order: codes of 8 bits have no smaller ones.
 constexpr double kLeastProbability = 1e-3;
 
@@ -103,10 +101,10 @@ void DropEstimate::add_scores(std::span<const double> scores, int64_t sample) {
   Row row{sample, {}, {}};
   double sum = 0;
   for (double x : all)
-    if (!std::isnan(x)) sum += std::exp((x - all[order[0]]) / kTemperature);
+    if (!std::isnan(x)) sum += std::exp(x - all[order[0]]);
   for (size_t i : order) {
     row.scores.push_back(all[i]);
-    row.probabilities.push_back(std::exp((all[i] - all[order[0]]) / kTemperature) / sum);
+    row.probabilities.push_back(std::exp(all[i] - all[order[0]]) / sum);
   }
   rows_.push_back(std::move(row));
 }
@@ -139,7 +137,7 @@ DropEstimate::Result DropEstimate::result() const {
 }
 
 DropEstimate vicinity(const Model& reference, const SampleSource& source, int threads) {
-  constexpr float kPart = 0.2f;
+  constexpr float kPart = 0.15f;
   constexpr int64_t kPartners = 8;
   const Executor executor(reference);
   const int64_t chunks = source.chunk_count();

@@ -12,7 +12,7 @@ namespace qtool::metrics {
 // Few samples show few answers that differ, or none, whatever the noise. So every sample's noise is laid on
 // every sample's scores, rank by rank (the noise of the highest score on the highest, and so on): a residual
 // bootstrap (Efron 1979) over all pairs. Where the answer changes by it, the reference loses its probability of
-// its own answer less that of the new one, at a temperature (arXiv 1706.04599): networks are too sure.
+// its own answer less that of the new one.
 class DropEstimate {
  public:
   // What a model makes of a sample and what the reference does: logits, or probabilities that sum to one.
@@ -38,9 +38,9 @@ class DropEstimate {
 };
 
 // Reference scores for DropEstimate. Samples that a network was trained on, as calibration data often is, are far
-// from where its answers change; new ones are not. Four parts of a sample and one part of another are about as
-// far as new ones (the vicinity of Chapelle et al. 2000, in the form of mixup, arXiv 1710.09412). Inputs that are
-// no floats of one shape stay what they are.
+// from where its answers change; new ones are not. Samples with a small part of another mixed in are about as far as
+// new ones (the vicinity of Chapelle et al. 2000, in the form of mixup, arXiv 1710.09412). Inputs that are no floats of
+// one shape stay what they are.
 DropEstimate vicinity(const Model& reference, const SampleSource& source, int threads);
 
 }  // namespace qtool::metrics

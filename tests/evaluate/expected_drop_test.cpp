@@ -14,10 +14,8 @@ namespace {
 using metrics::DropEstimate;
 using Row = std::vector<double>;
 
-// By two answers with the logits a and b where the second takes over, at the temperature of 2.
-double lost(double a, double b) {
-  return (1 - std::exp((b - a) / 2)) / (1 + std::exp((b - a) / 2));
-}
+// By two answers with the logits a and b where the second takes over.
+double lost(double a, double b) { return (1 - std::exp(b - a)) / (1 + std::exp(b - a)); }
 
 TEST(DropEstimate, NoNoiseLosesNothing) {
   DropEstimate d;
@@ -78,8 +76,8 @@ TEST(DropEstimate, FewSamplesTellTheDropOfMany) {
     sample(want, have);
     double sum = 0;
     const double top = want[static_cast<size_t>(best(want))];
-    for (double x : want) sum += std::exp((x - top) / 2);
-    counted += (1 - std::exp((want[static_cast<size_t>(best(have))] - top) / 2)) / sum;
+    for (double x : want) sum += std::exp(x - top);
+    counted += (1 - std::exp(want[static_cast<size_t>(best(have))] - top)) / sum;
   }
   counted /= kMany;
   int within = 0;
@@ -123,7 +121,7 @@ g (float[n, 2] x) => (float[n, 2] y) { y = Identity(x) })");
   d.add_noise(Row{2, 0}, Row{-20, 0});  // the highest never wins
   // Of eight mixtures five are with the next sample, three with the one after.
   const auto pair = [](double a0, double a1, double b0, double b1) {
-    const double x = 0.8 * a0 + 0.2 * b0, y = 0.8 * a1 + 0.2 * b1;
+    const double x = 0.85 * a0 + 0.15 * b0, y = 0.85 * a1 + 0.15 * b1;
     return lost(std::max(x, y), std::min(x, y));
   };
   const double first = 5 * pair(1, 0.9, 0, 8) + 3 * pair(1, 0.9, 9, 0),
