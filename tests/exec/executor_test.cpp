@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
@@ -55,6 +56,44 @@ TEST(Executor, ForgottenKernelsAreMadeAgain) {
   executor.forget(0, executor.step_count());
   EXPECT_FLOAT_EQ(executor.finish(state)[0].data<float>()[0], before);
   EXPECT_FLOAT_EQ(executor.run(feed)[0].data<float>()[0], before);
+}
+
+// 3 · 0.49999997 is below 1.5, and no tie; with the zero point added before rounding it becomes one.
+TEST(Executor, RoundsBeforeItAddsTheZeroPoint) {
+  const Executor executor(model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (uint8[1, 1, 1, 4] x) => (uint8[1, 1, 1, 4] y)
+<float xs = {0.49999997}, uint8 xz = {0}, int8[1, 1, 1, 1] w = {1}, float[1] ws = {1.0}, int8[1] wz = {0},
+ float ys = {1.0}, uint8 yz = {128}>
+{ y = QLinearConv(x, xs, xz, w, ws, wz, ys, yz) })"));
+  const Tensor y = executor.run({{"x", Tensor::of<uint8_t>({1, 1, 1, 4}, {1, 3, 5, 7})}})[0];
+  EXPECT_EQ(executor.steps()[0].kernel.rfind("onednn:jit", 0), 0u);
+  const auto codes = y.data<uint8_t>();
+  EXPECT_EQ((std::vector<uint8_t>(codes.begin(), codes.end())),
+            (std::vector<uint8_t>{128, 129, 130, 131}));
+}
+
+// onnxruntime's kernel rounds once a product and sum; without that one in 200,000 sums is another code.
+TEST(Executor, AddsCodesWithOneRoundingEach) {
+  const Executor executor(
+      model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
+g (uint8[n] a, uint8[n] b) => (uint8[n] y)
+<float sa = {0.31}, uint8 za = {7}, float sb = {0.17}, uint8 zb = {200}, float sy = {0.23}, uint8 zy = {90}>
+{ y = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy) })"));
+  std::vector<uint8_t> a, b;
+  for (int i = 0; i < 256 * 256; ++i) {
+    a.push_back(static_cast<uint8_t>(i % 256));
+    b.push_back(static_cast<uint8_t>(i / 256));
+  }
+  const auto n = static_cast<int64_t>(a.size());
+  const Tensor y =
+      executor.run({{"a", Tensor::of<uint8_t>({n}, a)}, {"b", Tensor::of<uint8_t>({n}, b)}})[0];
+  const float of_a = 0.31f / 0.23f, of_b = 0.17f / 0.23f,
+              offset = 90 - std::fma(of_a, 7.f, of_b * 200);
+  for (size_t i = 0; i < a.size(); ++i) {
+    const float sum = std::fma(a[i], of_a, std::fma(b[i], of_b, offset));
+    const float code = std::nearbyint(std::min(255.f, std::max(0.f, sum)));
+    ASSERT_EQ(y.data<uint8_t>()[i], static_cast<uint8_t>(code)) << i;
+  }
 }
 
 // Many codes take wider instructions than few.

@@ -42,9 +42,7 @@ std::unique_ptr<Kernel> make_add(const KernelRequest& request) {
     return nullptr;
   if (request.inputs[0].shape != request.inputs[3].shape) return nullptr;
   const float scale_a = a->scale / y->scale, scale_b = b->scale / y->scale;
-  const float offset =
-      static_cast<float>(y->zero_point) -
-      (scale_a * static_cast<float>(a->zero_point) + scale_b * static_cast<float>(b->zero_point));
+  const float offset = sum_offset(*a, *b, *y);
   const CodeRange range{
       y->zero_point, static_cast<int32_t>(attr_int(request.node, "code_min", lowest_code(type))),
       static_cast<int32_t>(attr_int(request.node, "code_max", highest_code(type)))};

@@ -53,9 +53,7 @@ class BroadcastKernel : public Kernel {
       return;
     }
     const float scale_a = a_.scale / y_.scale, scale_b = b_.scale / y_.scale;
-    const float offset =
-        static_cast<float>(y_.zero_point) -
-        (scale_a * static_cast<float>(a_.zero_point) + scale_b * static_cast<float>(b_.zero_point));
+    const float offset = sum_offset(a_, b_, y_);
     add(a, b, y, type, count, scale_a, scale_b, offset, range_);
   }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "exec/kernel.hpp"
@@ -23,6 +24,12 @@ struct Affine {
   float scale = 1;
   int32_t zero_point = 0;
 };
+// The offset that add() wants, its products rounded as onnxruntime rounds them.
+inline float sum_offset(const Affine& a, const Affine& b, const Affine& y) {
+  const float of_b = b.scale / y.scale * static_cast<float>(b.zero_point);
+  return static_cast<float>(y.zero_point) -
+         std::fma(a.scale / y.scale, static_cast<float>(a.zero_point), of_b);
+}
 std::optional<Affine> affine(const KernelRequest& request, size_t i);
 inline bool is_eight_bit(DType type) { return type == DType::kUint8 || type == DType::kInt8; }
 inline int32_t lowest_code(DType type) { return type == DType::kUint8 ? 0 : -128; }

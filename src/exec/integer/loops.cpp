@@ -38,8 +38,9 @@ inline __attribute__((always_inline)) void add_codes(const Code* a, const Code* 
                                                      float offset, CodeRange r) {
   const float below = static_cast<float>(r.lowest), above = static_cast<float>(r.highest);
   for (int64_t i = 0; i < count; ++i) {
-    float v = static_cast<float>(static_cast<int32_t>(b[i])) * scale_b +
-              (static_cast<float>(static_cast<int32_t>(a[i])) * scale_a + offset);
+    const auto x = static_cast<float>(static_cast<int32_t>(a[i])),
+               z = static_cast<float>(static_cast<int32_t>(b[i]));
+    float v = __builtin_fmaf(x, scale_a, __builtin_fmaf(z, scale_b, offset));
     v = v > below ? v : below;
     v = v < above ? v : above;
     y[i] = static_cast<Code>(static_cast<int32_t>(std::nearbyint(v)));
@@ -104,9 +105,9 @@ QTOOL_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, i
 #if defined(__x86_64__)
 // The first of `count` sums, 32 at a time, as the loop above makes them; returns how many. The compiler's own
 // vectors spend half of the time on taking codes apart and together again.
-__attribute__((target("avx2"))) int64_t add_u8_avx2(const uint8_t* a, const uint8_t* b, uint8_t* y,
-                                                    int64_t count, float scale_a, float scale_b,
-                                                    float offset, CodeRange r) {
+__attribute__((target("avx2,fma"))) int64_t add_u8_avx2(const uint8_t* a, const uint8_t* b,
+                                                        uint8_t* y, int64_t count, float scale_a,
+                                                        float scale_b, float offset, CodeRange r) {
   const __m256 sa = _mm256_set1_ps(scale_a), sb = _mm256_set1_ps(scale_b),
                o = _mm256_set1_ps(offset), below = _mm256_set1_ps(static_cast<float>(r.lowest)),
                above = _mm256_set1_ps(static_cast<float>(r.highest));
@@ -119,7 +120,7 @@ __attribute__((target("avx2"))) int64_t add_u8_avx2(const uint8_t* a, const uint
                     right = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b + i + 8 * k));
       const __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(left)),
                    z = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(right));
-      const __m256 v = _mm256_add_ps(_mm256_mul_ps(z, sb), _mm256_add_ps(_mm256_mul_ps(x, sa), o));
+      const __m256 v = _mm256_fmadd_ps(x, sa, _mm256_fmadd_ps(z, sb, o));
       sums[k] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, below), above));
     }
     const __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(sums[0], sums[1]),
@@ -165,7 +166,7 @@ void add(const void* a, const void* b, void* y, DType type, int64_t count, float
     auto* sums = static_cast<uint8_t*>(y);
     int64_t done = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       done = add_u8_avx2(left, right, sums, count, scale_a, scale_b, offset, range);
 #endif
     add_u8(left + done, right + done, sums + done, count - done, scale_a, scale_b, offset, range);

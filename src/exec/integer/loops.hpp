@@ -15,7 +15,8 @@ struct CodeRange {
 void quantize(const float* x, void* codes, DType type, int64_t count, float scale, CodeRange range);
 void dequantize(const void* codes, DType type, float* x, int64_t count, float scale,
                 int32_t zero_point);
-// y = clamp(round(a · scale_a + b · scale_b + offset)); a, b, y all of one type.
+// y = clamp(round(a · scale_a + (b · scale_b + offset))), each product and sum rounded once: what
+// onnxruntime's kernel computes on processors with FMA, tie for tie. a, b, y all of one type.
 void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a,
          float scale_b, float offset, CodeRange range);
 // y = clamp(round((a − zero_a) · (b − zero_b) · scale) + range.zero_point); all of one type.

@@ -61,6 +61,7 @@ QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerPara
   if (parameters_.result_zero_point) set_result_zero_point(attr_);
   dnnl::post_ops ops;
   if (parameters_.result != DType::kFloat) {
+    if (parameters_.result_zero_point) append_round(ops);
     append_clamp(ops, request.node);
   } else {
     if (!row.empty()) {
@@ -71,6 +72,16 @@ QuantizedAttributes::QuantizedAttributes(const KernelRequest& request, LayerPara
       throw_internal("an activation without a kernel");
   }
   attr_.set_post_ops(ops);
+}
+
+// ONNX rounds before it adds the zero point, oneDNN after, and the sum of both in float may be a tie, or
+// end one, where the product alone is none.
+void QuantizedAttributes::append_round(dnnl::post_ops& ops) {
+#if DNNL_VERSION_MAJOR >= 3
+  ops.append_eltwise(dnnl::algorithm::eltwise_round, 0, 0);
+#else
+  ops.append_eltwise(1.f, dnnl::algorithm::eltwise_round, 0, 0);
+#endif
 }
 
 void QuantizedAttributes::append_clamp(dnnl::post_ops& ops, const Node& node) const {

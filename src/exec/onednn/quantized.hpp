@@ -42,6 +42,7 @@ class QuantizedAttributes {
   static int row_argument() { return DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1; }
 
  private:
+  static void append_round(dnnl::post_ops& ops);
   void append_clamp(dnnl::post_ops& ops, const Node& node) const;
 
   LayerParameters parameters_;
