@@ -1,0 +1,141 @@
+#include <qtool/budget.hpp>
+#include <qtool/calibrate.hpp>
+#include <qtool/profile.hpp>
+#include <qtool/score.hpp>
+
+#include "qtool/options.hpp"
+
+namespace cli {
+
+using qtool::cat;
+using qtool::printable;
+
+namespace {
+
+template <typename Records>
+std::vector<std::string> names_of(const Records& records) {
+  std::vector<std::string> names;
+  for (const auto* record : records) names.emplace_back(record->name);
+  return names;
+}
+
+}  // namespace
+
+void PlanFlags::bind(CLI::App& app) {
+  const std::string group = "Plan";
+  add_list(app, "-b,--budget", budgets,
+           "limits joined by commas: 4.5bits, 4.5bpw, 1.2MB, 25%size, 3Gbops, 20%bops, act=6bits, "
+           "peak=200kB, 5ms@PROFILE, 60%latency@PROFILE "
+           "(repeatable)")
+      ->group(group);
+  app.add_option("-u,--uniform", uniform, "the same widths everywhere: w8a8, w4a8, w4")
+      ->group(group);
+  const auto shape = [&](CLI::Option* option) { shaping.push_back(option->group(group)); };
+  shape(add_list(app, "--keep", keep,
+                 "REGEX=w8a8|float pins layers; first and last are names, too (repeatable)"));
+  shape(app.add_option("--weights", weights,
+                       "candidate widths of weights: 2 to 8, float; 0 prunes filters"));
+  shape(app.add_option("--activations", activations,
+                       "candidate widths of activations: 4 to 16, float"));
+  shape(app.add_flag("--no-float-activations", no_float_activations,
+                     "uniform plans: quantize activations that make most of the noise, too"));
+  shape(app.add_flag("--signed-activations", signed_activations, "s8 symmetric rather than u8"));
+  shape(app.add_option("--range", range, "clip range of activations (see `qtool list ranges`)"));
+  shape(app.add_option("--score", score, "sensitivity (see `qtool list scores`)"));
+  shape(app.add_option("--score-samples", score_samples,
+                       "samples that scores look at (0: by the network's size)")
+            ->check(CLI::Range(0, 1 << 30)));
+  shape(app.add_option("--solver", solver, "see `qtool list solvers`"));
+  shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
+  shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
+  shape(app.add_option("--weight-scale", weight_scale,
+                       "what gets its own scale: channel, tensor, block:N"));
+  shape(app.add_option("--formats", formats,
+                       "number formats to choose from: uniform,kmeans,syq:levels=binary"));
+  shape(app.add_option(
+      "--format", format,
+      "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
+  app.add_option("--effort", effort,
+                 "fast (one plan), balanced (the best of a few on fitted layers), best (of a few "
+                 "quantized for real; scales and biases tuned together)")
+      ->group(group);
+  shape(app.add_option("--verify-prediction", verify_plans,
+                       "compare predicted with measured noise on N random plans")
+            ->check(CLI::Range(2, 100'000)));
+  shape(app.add_option("--time", time, "time limit"));
+  shape(app.add_option(
+      "--profile", profile,
+      "what a device allows and costs: a name (see `qtool list profiles`) or a file"));
+  shape(app.add_option("--activation-mode", activation_mode,
+                       "when activations get their parameters: static, dynamic (8 bits)"));
+  shape(app.add_option("--target", target,
+                       "runtime that the model is for (see `qtool list targets`)"));
+  app.add_option("--export", export_style, "style of the written model (see `qtool list exports`)")
+      ->group(group);
+}
+
+std::string PlanFlags::shaping_flag() const {
+  for (const CLI::Option* option : shaping) {
+    if (option->count() > 0) return option->get_name();
+  }
+  return "";
+}
+
+qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
+  check_choice("--granularity", granularity, {"layer", "filter"});
+  (void)qtool::parse_weight_scale(weight_scale);
+  const std::vector<std::string> candidates = qtool::parse_formats(formats);
+  (void)qtool::parse_format(format);
+  check_choice("--effort", effort, {"fast", "balanced", "best"});
+  check_choice("--activation-mode", activation_mode, {"static", "dynamic"});
+  check_choice("--export", export_style, names_of(qtool::export_styles()));
+  check_choice("--score", score, names_of(qtool::score_methods()));
+  check_choice("--range", range, names_of(qtool::range_methods()));
+  if (optimizer != "auto") check_choice("--optimizer", optimizer, names_of(qtool::optimizers()));
+  if (!time.empty())
+    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E103", "--time is not available")
+        .hint("the search counts work, not seconds: leave --time out, or lower --score-samples");
+  // A device is a target too: the runtime whose graphs it takes, and what it allows and costs.
+  const bool device = profile.empty() && qtool::is_profile(target) &&
+                      std::none_of(qtool::targets().begin(), qtool::targets().end(),
+                                   [&](const qtool::Target* t) { return t->name == target; });
+  if (!device) check_choice("--target", target, names_of(qtool::targets()));
+  std::optional<qtool::DeviceProfile> limits;
+  if (device || !profile.empty()) limits = qtool::load_profile(device ? target : profile);
+  qtool::PlanRequest r;
+  r.budgets = budgets;
+  for (const std::string& budget : budgets) (void)qtool::parse_budget(budget);
+  if (!uniform.empty()) {
+    (void)qtool::parse_uniform(uniform);
+    r.uniform = uniform;
+  }
+  for (const std::string& text : keep) (void)qtool::parse_keep(text);
+  r.weight_bits = qtool::parse_bits_list(weights);
+  r.activation_bits = qtool::parse_bits_list(activations);
+  r.keep = keep;
+  r.score = score;
+  r.solver = solver;
+  r.weight_scale = weight_scale;
+  r.formats = format == "uniform" ? candidates
+                                  : std::vector<std::string>{qtool::parse_format(format).text()};
+  r.activation_mode = activation_mode;
+  r.granularity = granularity;
+  r.storage = qtool::find_export_style(export_style).storage;
+  r.optimizer = optimizer == "auto" ? "cd" : optimizer;
+  r.range = range;
+  r.target = device ? limits->target : target;
+  if (limits) {
+    r.profile = device ? target : profile;
+    (void)qtool::find_target(r.target);
+    if (limits->weight_scale == "tensor") r.weight_scale = "tensor";
+  }
+  r.signed_activations = signed_activations || (limits && limits->symmetric_activations);
+  r.keep_loud = !no_float_activations;
+  r.score_samples = score_samples;
+  r.effort = effort;
+  r.verify_plans = verify_plans;
+  r.threads = global.thread_count();
+  return r;
+}
+
+}  // namespace cli
