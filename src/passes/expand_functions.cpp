@@ -9,23 +9,30 @@ namespace {
 
 constexpr int kMostRounds = 16;  // functions made of functions
 
-// Attention has a record, too: its products run faster, and can be quantized, one by one.
-bool stays(const Model& model, const Node& node) {
-  return find_op(node.type, node.domain, model.opset(node.domain)) && !is(node, "Attention");
+bool has_record(const Model& model, const Node& node) {
+  return find_op(node.type, node.domain, model.opset(node.domain)) != nullptr;
 }
 
-// The body's nodes must mean the same at the model's opsets as at those they were written for.
-void check_opsets(const Model& model, const Node& node, const FunctionBody& body) {
+// Attention has a record, too: its products run faster, and can be quantized, one by one.
+bool stays(const Model& model, const Node& node) {
+  return has_record(model, node) && !is(node, "Attention");
+}
+
+// Whether the body's nodes mean the same at the model's opsets as at those they were written for. Where they do
+// not, a node with a record of its own stays; others throw.
+bool fits_opsets(const Model& model, const Node& node, const FunctionBody& body) {
   for (const Node& inner : body.graph.nodes) {
     const auto written = body.opsets.find(inner.domain);
     if (written == body.opsets.end() || written->second == model.opset(inner.domain)) continue;
     if (find_op(inner.type, inner.domain, written->second) ==
         find_op(inner.type, inner.domain, model.opset(inner.domain)))
       continue;
+    if (has_record(model, node)) return false;
     throw_unsupported(cat(node_text(node), ": ONNX defines it by ", printable(inner.type),
                           " of opset ", written->second, ", the model has opset ",
                           model.opset(inner.domain)));
   }
+  return true;
 }
 
 bool expand_once(Model& model) {
@@ -40,7 +47,7 @@ bool expand_once(Model& model) {
     auto body = function_body(model, node);
     if (!body) continue;
     for (const auto& [domain, opset] : body->opsets) model.opsets.try_emplace(domain, opset);
-    check_opsets(model, node, *body);
+    if (!fits_opsets(model, node, *body)) continue;
     found.emplace_back(node, std::move(*body));
     gone.push_back(static_cast<int32_t>(i));
   }

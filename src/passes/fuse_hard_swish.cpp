@@ -17,7 +17,9 @@ class Fusion {
  public:
   explicit Fusion(Model& model) : g_(model.graph), uses_(uses_of(g_)) {}
 
-  void run() {
+  // Whether a HardSwish was made.
+  bool run() {
+    bool made = false;
     for (size_t i = 0; i < g_.nodes.size(); ++i) {
       Node& node = g_.nodes[i];
       if (const auto inner = sixth_of(node)) {
@@ -27,20 +29,22 @@ class Fusion {
           set_attribute(node, "beta", 0.5f);
         } else if (const Node* product = sole_producer(*inner, "Mul")) {
           if (const auto y = times(*product, [&](ValueId v) { return clipped_plus_three(v); }))
-            become(node, "HardSwish", *y);
+            made |= become(node, "HardSwish", *y);
         }
       } else if (is(node, "Mul")) {
         if (const auto x = times(node, [&](ValueId v) { return hard_sigmoid(v); }))
-          become(node, "HardSwish", *x);
+          made |= become(node, "HardSwish", *x);
       }
     }
+    return made;
   }
 
  private:
-  static void become(Node& node, std::string type, ValueId x) {
+  static bool become(Node& node, std::string type, ValueId x) {
     node.type = std::move(type);
     node.inputs = {x};
     node.attributes.clear();
+    return true;
   }
 
   bool is_number(ValueId v, double number) const {
@@ -114,15 +118,17 @@ bool may_hold_hard_swish(const Graph& g) {
 
 void fuse_hard_swish(Model& model) {
   if (!may_hold_hard_swish(model.graph)) return;
-  const auto count = [](const Model& m) {
-    return std::count_if(m.graph.nodes.begin(), m.graph.nodes.end(),
-                         [](const Node& n) { return is(n, "HardSwish"); });
-  };
-  Model fused = model.opset() < kHardSwishOpset ? convert_opset(model, kHardSwishOpset) : model;
-  Fusion(fused).run();
-  remove_dead(fused.graph);
+  Model fused = model;
+  if (!Fusion(fused).run()) return;
   // The newer opset is only worth it when something was found.
-  if (count(fused) > count(model)) model = std::move(fused);
+  if (model.opset() < kHardSwishOpset) {
+    auto newer = at_opset(model, kHardSwishOpset);
+    if (!newer) return;
+    fused = std::move(*newer);
+    Fusion(fused).run();
+  }
+  remove_dead(fused.graph);
+  model = std::move(fused);
 }
 
 }  // namespace qtool::passes

@@ -131,10 +131,10 @@ void fuse_layer_normalization(Model& model) {
   if (std::ranges::none_of(model.graph.nodes, [](const Node& n) { return is(n, "Sqrt"); })) return;
   infer_shapes(model);
   if (matches(model.graph).empty()) return;
-  if (model.opset() < kOpset) {
-    model = convert_opset(model, kOpset);
-    infer_shapes(model);
-  }
+  auto newer = at_opset(model, kOpset);
+  if (!newer) return;
+  model = std::move(*newer);
+  infer_shapes(model);
   Graph& g = model.graph;
   for (const Match& m : matches(g)) {
     Node& node = g.nodes[static_cast<size_t>(m.last)];

@@ -38,6 +38,9 @@ void lower_einsum(Model& model);
 // float16 and bfloat16 become float32, which holds all their values. The model's inputs keep their types in front
 // of casts, its outputs get theirs back by restore_output_types().
 void widen_floats(Model& model);
+// The model at this opset or a newer one, for a fusion whose result needs it; nothing, and the model as it is,
+// where ONNX cannot convert it.
+std::optional<Model> at_opset(const Model& model, int64_t opset);
 // MatMul of a matrix followed by a constant row Add becomes Gemm.
 void matmul_add_to_gemm(Model& model);
 // x · clip(x + 3, 0, 6) / 6 and x · HardSigmoid(x) become HardSwish (opset 14).

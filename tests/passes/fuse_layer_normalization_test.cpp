@@ -31,6 +31,21 @@ TEST(FuseLayerNormalization, MakesOneNodeOfNine) {
   EXPECT_EQ(Executor(model).step_count(), 1);
 }
 
+// Hardmax of opset 12 has no form in newer ones.
+TEST(FuseLayerNormalization, LeavesModelsThatCannotBeConverted) {
+  const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 12]>
+g (float[n, 4] x) => (float[n, 4] z)
+<float two = {2.0}, float eps = {0.001}, float[4] w = {1.0, -2.0, 0.5, 3.0}, float[4] b = {0.0, 1.0, -1.0, 2.0}>
+{ m = ReduceMean <axes = [-1]> (x)  d = Sub(x, m)  p = Pow(d, two)  v = ReduceMean <axes = [-1]> (p)
+  a = Add(v, eps)  s = Sqrt(a)  q = Div(d, s)  g = Mul(q, w)  y = Add(g, b)  z = Hardmax(y) })");
+  const Tensor z = Executor(model).run({{"x", test::normal({3, 4}, 1)}})[0];
+  for (int64_t row = 0; row < 3; ++row) {
+    double sum = 0;
+    for (int64_t k = 0; k < 4; ++k) sum += z.number(row * 4 + k);
+    EXPECT_EQ(sum, 1);
+  }
+}
+
 TEST(FuseLayerNormalization, LeavesOtherQuotientsAlone) {
   const Model prepared = prepare(spelled_out("x"));
   EXPECT_TRUE(std::ranges::none_of(
