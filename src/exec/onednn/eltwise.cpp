@@ -54,7 +54,10 @@ std::optional<Function> linear(const KernelRequest& r, size_t& value) {
     if (type == "Add") return Function{A::eltwise_linear, 1, c};
     if (type == "Mul") return Function{A::eltwise_linear, c, 0};
     if (type == "Sub") return Function{A::eltwise_linear, i == 0 ? 1.f : -1.f, i == 0 ? -c : c};
-    if (type == "Div" && i == 0 && std::isnormal(1 / c))
+    // A product is the quotient to the last bit, which decides ties of quantizers, for powers of two alone.
+    int exponent = 0;
+    if (type == "Div" && i == 0 && std::isnormal(1 / c) &&
+        std::frexp(std::fabs(c), &exponent) == 0.5f)
       return Function{A::eltwise_linear, 1 / c, 0};
   }
   return std::nullopt;
