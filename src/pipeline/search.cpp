@@ -30,8 +30,9 @@ void check_widths(const std::vector<int>& widths, int lowest, int highest, std::
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
     throw Error(ErrorKind::kUsage, "QT-E126", cat(what, " of ", bits, " bits are not available"))
-        .hint(cat(lowest, " to ", highest, ", or float",
-                  bits == 0 ? "; 0 prunes filters, with --granularity filter" : ""));
+        .hint(cat(
+            lowest, " to ", highest, ", or float",
+            bits == 0 && what == "weights" ? "; 0 prunes filters, with --granularity filter" : ""));
   }
 }
 
@@ -44,6 +45,9 @@ std::vector<int> offered_widths(const PlanRequest& request) {
   if (uniform_only(request)) {
     std::vector<int> unpruned = request.weight_bits;
     if (request.granularity == "filter") std::erase(unpruned, 0);
+    if (unpruned.empty())
+      throw Error(ErrorKind::kUsage, "QT-E126", "weights of 0 bits alone leave no network")
+          .hint("add widths for the filters that are kept: --weights 0,2,3,4,8");
     check_widths(unpruned, 2, 8, "weights");
     return request.weight_bits;
   }

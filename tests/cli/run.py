@@ -205,6 +205,7 @@ class Stages(Case):
     def test_filters_may_be_pruned_and_files_hold_their_limit(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '100')
         self.fails(2, 'search', '--budget', '3bits', '--weights', '0,2,4', says='granularity filter')
+        self.fails(2, 'search', '--budget', '3bits', '--granularity', 'filter', '--weights', '0', says='leave no network')
         pruned = self.json('search', '--budget', '1.8bits', '--granularity', 'filter', '--weights', '0,2,4,8')
         self.assertTrue(any(0 in layer['weight_bits'] for layer in pruned['plan']))
         self.ok('quantize', '-o', 'q.onnx')
