@@ -2,27 +2,18 @@
 #include "exec/floats/erf.hpp"
 
 #include "exec/floats/map.hpp"
+#include "exec/floats/odd_rational.hpp"
 
 namespace qtool::floats {
 namespace {
 
-// erf(x) = x · P(x²) / Q(x²) for |x| ≤ 4, and ±1 beyond in single precision; coefficients fitted for the
-// least relative error, 2.5e-8. NaN stays NaN.
-inline __attribute__((always_inline)) void erf(Float8& x) {
-  const Float8 four = Float8{} + 4.f, one = Float8{} + 1.f;
-  Float8 v = x > four ? four : x;
-  v = v < -four ? -four : v;
-  const Float8 t = v * v;
-  Float8 p = Float8{} + 1.98692274e-06f, q = Float8{} + 3.74206609e-05f;
-  p = p * t + 0.000284546928f, q = q * t + 0.00118536813f;
-  p = p * t + 0.00388250308f, q = q * t + 0.0152055521f;
-  p = p * t + 0.0530991095f, q = q * t + 0.115341852f;
-  p = p * t + 0.193525432f, q = q * t + 0.504840008f;
-  p = p * t + 1.12837914f, q = q * t + 1.f;
-  v = v * p / q;
-  v = v > one ? one : v;
-  x = v < -one ? -one : v;
-}
+// Coefficients fitted for the least relative error, 2.5e-8.
+constexpr OddRational<6> kErf = {
+    4.f,
+    {1.98692274e-06f, 0.000284546928f, 0.00388250308f, 0.0530991095f, 0.193525432f, 1.12837914f},
+    {3.74206609e-05f, 0.00118536813f, 0.0152055521f, 0.115341852f, 0.504840008f, 1.f}};
+
+inline __attribute__((always_inline)) void erf(Float8& x) { evaluate(kErf, x); }
 
 inline __attribute__((always_inline)) void gelu(Float8& x) {
   Float8 e = x * 0.707106781f;
