@@ -83,36 +83,31 @@ struct ProductFold : SumFold {
   }
 };
 // An empty set has the largest as its minimum and the lowest as its maximum; NaN wins over numbers.
-struct MaxFold : SumFold {
+template <bool largest>
+struct ExtremeFold : SumFold {
   template <typename A>
   static A start() {
-    return std::is_integral_v<A> ? std::numeric_limits<A>::lowest()
-                                 : -std::numeric_limits<A>::infinity();
+    using Limits = std::numeric_limits<A>;
+    if constexpr (std::is_integral_v<A>)
+      return largest ? Limits::lowest() : Limits::max();
+    else
+      return largest ? -Limits::infinity() : Limits::infinity();
   }
   template <typename A>
   static A join(A a, A b) {
-    return b > a || b != b ? b : a;
+    return (largest ? b > a : b < a) || b != b ? b : a;
   }
+  // Of vectors, lane by lane, without NaN.
   template <typename Lanes>
   static void extend(Lanes& a, const Lanes& b) {
-    a = b > a ? b : a;
+    if constexpr (largest)
+      a = b > a ? b : a;
+    else
+      a = b < a ? b : a;
   }
 };
-struct MinFold : SumFold {
-  template <typename A>
-  static A start() {
-    return std::is_integral_v<A> ? std::numeric_limits<A>::max()
-                                 : std::numeric_limits<A>::infinity();
-  }
-  template <typename A>
-  static A join(A a, A b) {
-    return b < a || b != b ? b : a;
-  }
-  template <typename Lanes>
-  static void extend(Lanes& a, const Lanes& b) {
-    a = b < a ? b : a;
-  }
-};
+using MaxFold = ExtremeFold<true>;
+using MinFold = ExtremeFold<false>;
 
 // True when the result of the fold is taken as it is, not through `finish`.
 template <typename Fold>
