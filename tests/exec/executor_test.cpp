@@ -15,6 +15,13 @@ g (float[n, 2] x) => (float[n, 2] y) <float[2] a = {1.0, 2.0}, float[2] b = {10.
 { s = Add(x, a)  y = Mul(s, b) })");
 }
 
+Model sum_of_codes() {
+  return model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
+g (uint8[n] a, uint8[n] b) => (uint8[n] y)
+<float sa = {0.31}, uint8 za = {7}, float sb = {0.17}, uint8 zb = {200}, float sy = {0.23}, uint8 zy = {90}>
+{ y = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy) })");
+}
+
 TEST(Executor, RunsAnyBatch) {
   const Executor executor(two_steps());
   for (int64_t n : {1, 3, 1}) {
@@ -74,11 +81,7 @@ g (uint8[1, 1, 1, 4] x) => (uint8[1, 1, 1, 4] y)
 
 // onnxruntime's kernel rounds once a product and sum; without that one in 200,000 sums is another code.
 TEST(Executor, AddsCodesWithOneRoundingEach) {
-  const Executor executor(
-      model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
-g (uint8[n] a, uint8[n] b) => (uint8[n] y)
-<float sa = {0.31}, uint8 za = {7}, float sb = {0.17}, uint8 zb = {200}, float sy = {0.23}, uint8 zy = {90}>
-{ y = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy) })"));
+  const Executor executor(sum_of_codes());
   std::vector<uint8_t> a, b;
   for (int i = 0; i < 256 * 256; ++i) {
     a.push_back(static_cast<uint8_t>(i % 256));
@@ -98,11 +101,7 @@ g (uint8[n] a, uint8[n] b) => (uint8[n] y)
 
 // Many codes take wider instructions than few.
 TEST(Executor, SumsOfCodesDoNotDependOnHowManyThereAre) {
-  const Executor executor(
-      model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
-g (uint8[n] a, uint8[n] b) => (uint8[n] y)
-<float sa = {0.31}, uint8 za = {7}, float sb = {0.17}, uint8 zb = {200}, float sy = {0.23}, uint8 zy = {90}>
-{ y = com.microsoft.QLinearAdd(a, sa, za, b, sb, zb, sy, zy) })"));
+  const Executor executor(sum_of_codes());
   constexpr int64_t kAll = 256 * 256, kFew = 16;
   std::vector<uint8_t> a, b;
   for (int64_t i = 0; i < kAll; ++i) {

@@ -1,8 +1,25 @@
 #include "exec/onednn/window.hpp"
 
+#include <algorithm>
+
 #include "ops/conv_transpose.hpp"
 
 namespace qtool::onednn {
+namespace {
+
+bool is_empty(const Shape& shape) {
+  return std::ranges::any_of(shape, [](int64_t d) { return d <= 0; });
+}
+
+// Weights as oneDNN counts them: groups are a dimension of their own.
+Shape grouped(Shape weights, int64_t groups) {
+  if (groups == 1) return weights;
+  weights[0] /= groups;
+  weights.insert(weights.begin(), groups);
+  return weights;
+}
+
+}  // namespace
 
 ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights) {
   ConvShape s;
@@ -16,17 +33,10 @@ ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights)
     throw_model("QT-E332", cat(node_text(node), ": input ", shape_text(input), " and weight ",
                                shape_text(weights), " do not fit with group ", groups));
   }
-  for (int64_t d : input)
-    if (d <= 0) return s;
-  for (int64_t d : weights)
-    if (d <= 0) return s;
+  if (is_empty(input) || is_empty(weights)) return s;
   s.output = {input[0], weights[0]};
   s.output.insert(s.output.end(), window.output.begin(), window.output.end());
-  s.weights = weights;
-  if (groups > 1) {
-    s.weights[0] /= groups;
-    s.weights.insert(s.weights.begin(), groups);
-  }
+  s.weights = grouped(weights, groups);
   s.strides = window.strides;
   s.pads_begin = window.pads_begin;
   s.pads_end = window.pads_end;
@@ -38,17 +48,11 @@ ConvShape transposed_shape(const Node& node, int64_t opset, const Shape& input,
                            const Shape& weights) {
   const auto [window, groups, filters] = transposed_window(Call{node, opset, {}}, input, weights);
   ConvShape s;
-  for (const Shape* shape : {&input, &weights})
-    for (int64_t d : *shape)
-      if (d <= 0) return s;
+  if (is_empty(input) || is_empty(weights)) return s;
   s.output = input;
   s.input = {input[0], filters * groups};
   s.input.insert(s.input.end(), window.output.begin(), window.output.end());
-  s.weights = weights;
-  if (groups > 1) {
-    s.weights[0] /= groups;
-    s.weights.insert(s.weights.begin(), groups);
-  }
+  s.weights = grouped(weights, groups);
   s.strides = window.strides;
   s.pads_begin = window.pads_begin;
   for (size_t d = 0; d < window.kernel.size(); ++d) {
