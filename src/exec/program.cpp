@@ -23,7 +23,10 @@ bool matches(const InputInfo& have, const Array& array, const Tensor* constant) 
 }  // namespace
 
 Program::Program(const Model& model, const ExecOptions& options)
-    : model_(model), options_(options), steps_(model.graph.nodes.size()) {
+    : model_(model),
+      options_(options),
+      deferred_(model_, options.observe),
+      steps_(model.graph.nodes.size()) {
   index_values();
   index_nodes();
   find_deaths();
@@ -39,6 +42,8 @@ void Program::index_values() {
   }
   constants_.assign(g.values.size(), nullptr);
   for (const auto& [id, initializer] : g.initializers) constants_[index(id)] = &initializer.data;
+  for (size_t v = 0; v < g.values.size(); ++v)
+    if (const Tensor* later = deferred_.find(static_cast<ValueId>(v))) constants_[v] = later;
   index_slots();
   for (ValueId v : g.inputs)
     if (!g.constant(v)) feeds_[g.value(v).name] = v;
@@ -159,8 +164,7 @@ int Program::step_of(const std::string& node) const {
 Array Program::array(const Run& run, ValueId id) const {
   const size_t slot = slots_[index(id)];
   if (slot < run.arrays.size() && run.arrays[slot].defined()) return run.arrays[slot];
-  const Tensor* untouched = constants_[index(id)];
-  return untouched ? Array(*untouched) : Array();
+  return constants_[index(id)] ? Array(constant_value(id)) : Array();
 }
 
 void Program::set(Run& run, ValueId id, Array array) const {
@@ -206,6 +210,7 @@ std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Arra
   }
   std::unique_lock lock(s.mutex);
   if (auto kernel = find_compiled()) return kernel;
+  const auto held = deferred_.hold(graph().nodes[static_cast<size_t>(step)].inputs);
   Compiled compiled;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (const Tensor* t = constants[i])
@@ -215,9 +220,11 @@ std::shared_ptr<const Kernel> Program::kernel_for(int step, std::span<const Arra
   }
   compiled.kernel = make_kernel(graph().nodes[static_cast<size_t>(step)], compiled.signature);
   s.kernel_name = compiled.kernel->name();
-  if (!compiled.kernel->reads_constants())
+  if (!compiled.kernel->reads_constants()) {
     for (const Tensor* packed : constants)
       if (packed) packed->drop_pages();
+    if (held) deferred_.drop();
+  }
   if (s.compiled.size() == kMostCompiled) s.compiled.erase(s.compiled.begin());
   s.compiled.push_back(std::move(compiled));
   return s.compiled.back().kernel;
@@ -229,6 +236,7 @@ void Program::forget(int step) const {
     for (int inner = 0; inner < body.program->step_count(); ++inner) body.program->forget(inner);
   std::unique_lock lock(s.mutex);
   s.compiled.clear();
+  deferred_.drop();
 }
 
 std::vector<StepInfo> Program::steps() const {

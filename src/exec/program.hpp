@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "exec/deferred_constants.hpp"
 #include "exec/kernel.hpp"
 #include "qtool/exec.hpp"
 
@@ -88,6 +89,12 @@ class Program {
     const size_t slot = slots_[index(id)];
     return slot < run.arrays.size() && run.arrays[slot].defined() ? nullptr : constants_[index(id)];
   }
+  Tensor constant_value(ValueId id) const {
+    return deferred_.find(id) ? deferred_.value(id) : *constants_[index(id)];
+  }
+  Shape constant_shape(ValueId id) const {
+    return deferred_.find(id) ? deferred_.shape(id) : constants_[index(id)]->shape();
+  }
   // Of a value that is no constant.
   Array& live(Run& run, ValueId id) const { return run.arrays[slots_[index(id)]]; }
   Body make_body(const Graph& source) const;
@@ -106,6 +113,7 @@ class Program {
 
   Model model_;
   ExecOptions options_;
+  DeferredConstants deferred_;
   std::vector<Step> steps_;
   std::unordered_map<std::string, ValueId> by_name_;
   std::unordered_map<std::string, int> step_of_node_;

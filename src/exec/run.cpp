@@ -13,6 +13,7 @@ void Program::advance(Run& run, Tap* tap) const {
 
 void Program::run_step(Run& run, int step, Tap* tap) const {
   check_interrupted();
+  if (deferred_.makes(static_cast<size_t>(step))) return;
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
   const double begin = timing_ ? now_seconds() : 0;
@@ -58,11 +59,11 @@ void Program::run_node(Run& run, int step) const {
   if (s.bodies.empty()) kernel = kernel_for(step, inputs, constants);
   if (!kernel || kernel->reads_constants()) {
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (constants[i]) inputs[i] = Array(*constants[i]);
+      if (constants[i]) inputs[i] = Array(constant_value(node.inputs[i]));
   }
   std::vector<Shape> shapes;  // a kernel may take its inputs
   for (size_t i = 0; timing_ && i < inputs.size(); ++i)
-    shapes.push_back(constants[i] ? constants[i]->shape() : inputs[i].shape);
+    shapes.push_back(constants[i] ? constant_shape(node.inputs[i]) : inputs[i].shape);
   if (kernel)
     kernel->run(inputs, outputs);
   else

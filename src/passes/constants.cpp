@@ -74,6 +74,9 @@ bool reads_constants(const Graph& g, const Node& node) {
          });
 }
 
+// Codes of more elements than this are left as codes: their floats take four times as much memory or more.
+constexpr int64_t kMostFolded = int64_t{1} << 22;
+
 std::vector<Tensor> eval_constant_node(const Model& model, const Node& node) {
   const Graph& g = model.graph;
   std::vector<Tensor> inputs;
@@ -116,8 +119,10 @@ void fold_constants(Model& model, Dequantized dequantized) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& node = g.nodes[i];
     if (node.inputs.empty() || !is_deterministic(model, node)) continue;
-    if (is(node, "DequantizeLinear") && dequantized == Dequantized::kKeep) continue;
     if (!reads_constants(g, node)) continue;
+    if (is(node, "DequantizeLinear") &&
+        (dequantized == Dequantized::kKeep || g.constant(node.inputs[0])->size() > kMostFolded))
+      continue;
     std::vector<Tensor> results = eval_constant_node(model, node);
     // Only tensors can be initializers.
     if (std::ranges::any_of(results, [](const Tensor& t) { return is_container(t.dtype()); }))

@@ -12,8 +12,8 @@ void drop_initializer_inputs(Model& model);
 void constants_to_initializers(Model& model);
 // Identity, and Dropout in inference, vanish.
 void remove_identities(Model& model);
-// Nodes whose inputs are all constant are evaluated. `keep_dequantized`: weights stay behind their
-// DequantizeLinear.
+// Nodes whose inputs are all constant are evaluated. kKeep: weights stay behind their DequantizeLinear, as large
+// ones always do.
 enum class Dequantized { kFold, kKeep };
 void fold_constants(Model& model, Dequantized dequantized);
 // Whole numbers times zero are zero, whatever they are; exporters keep inputs alive so.

@@ -76,7 +76,7 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
   }
   const SampleSource& data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source;
   LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, stored,
-                                                data, fitted_chunks, options);
+                                                plain, data, fitted_chunks, options);
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
   // samples say less than the noise.
   const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {

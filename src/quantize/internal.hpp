@@ -39,11 +39,12 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
 LayerResults quantize_stored(const Model& model, const Sites& sites, const QuantPlan& plan,
                              const CalibrationTable& table, const QuantizeOptions& options);
 // Layer by layer over the first `chunks` chunks of data, each on the inputs that the quantized layers
-// before it leave, and on `stored` weights; with bias correction when `options` ask for it.
+// before it leave, and on `stored` weights; with bias correction when `options` ask for it. `layers`: each
+// rounded by itself.
 LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
                                   const CalibrationTable& table,
                                   const ActivationParams& activations, const LayerResults& stored,
-                                  const SampleSource& source, int64_t chunks,
+                                  LayerResults layers, const SampleSource& source, int64_t chunks,
                                   const QuantizeOptions& options);
 
 // What optimize_in_sequence makes on most chunks of data, kept for the layers with which the outputs of

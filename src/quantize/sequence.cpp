@@ -113,9 +113,8 @@ class Sequence {
 LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const QuantPlan& plan,
                                   const CalibrationTable& table,
                                   const ActivationParams& activations, const LayerResults& stored,
-                                  const SampleSource& source, int64_t chunks,
+                                  LayerResults layers, const SampleSource& source, int64_t chunks,
                                   const QuantizeOptions& options) {
-  LayerResults layers = quantize_weights(model, sites, plan, table, activations, options);
   const Model quantized = insert_qdq(model, sites, activations, stored);
   const std::vector<const LayerSite*> order = in_order(sites, layers, quantized);
   const int64_t wanted = wanted_chunks(plan, source, chunks);

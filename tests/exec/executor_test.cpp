@@ -65,6 +65,41 @@ TEST(Executor, ForgottenKernelsAreMadeAgain) {
   EXPECT_FLOAT_EQ(executor.run(feed)[0].data<float>()[0], before);
 }
 
+// A weight of 4 Mi codes and more stays codes until a kernel is made of it, and is the same weight then.
+TEST(Executor, LargeCodesAreDequantizedWhenAKernelIsMade) {
+  constexpr int64_t kRows = 2049, kColumns = 2048;
+  Model m = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 2049] x, int8[2049, 2048] w, float[2048] s) => (float[1, 2048] y, float[1, 2049] z)
+{ d = DequantizeLinear<axis = 1>(w, s)
+  y = MatMul(x, d)
+  t = Transpose<perm = [1, 0]>(d)
+  z = MatMul(y, t) })");
+  Tensor codes(DType::kInt8, {kRows, kColumns}), scales(DType::kFloat, {kColumns});
+  for (int64_t i = 0; i < codes.size(); ++i)
+    codes.mutable_data<int8_t>()[static_cast<size_t>(i)] = static_cast<int8_t>(i % 5 - 2);
+  for (int64_t c = 0; c < kColumns; ++c)
+    scales.mutable_data<float>()[static_cast<size_t>(c)] = static_cast<float>(c % 3 + 1);
+  m.graph.initializers[m.graph.find("w")].data = codes;
+  m.graph.initializers[m.graph.find("s")].data = scales;
+  Tensor x(DType::kFloat, {1, kRows});
+  x.mutable_data<float>()[7] = 1;
+  const Executor executor(m),
+      reference(m, {.backend = Backend::kReference, .fuse = false, .observe = {}});
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    const std::vector<Tensor> have = executor.run({{"x", x}}), want = reference.run({{"x", x}});
+    for (size_t c : {0u, 1u, 2u, 2047u}) {
+      const int64_t code = (7 * kColumns + static_cast<int64_t>(c)) % 5 - 2;
+      EXPECT_FLOAT_EQ(have[0].data<float>()[c],
+                      static_cast<float>(code * static_cast<int64_t>(c % 3 + 1)));
+    }
+    for (size_t r = 0; r < kRows; r += 512) {
+      EXPECT_FLOAT_EQ(have[0].data<float>()[r % kColumns], want[0].data<float>()[r % kColumns]);
+      EXPECT_FLOAT_EQ(have[1].data<float>()[r], want[1].data<float>()[r]);
+    }
+    executor.forget(0, executor.step_count());
+  }
+}
+
 // 3 · 0.49999997 is below 1.5, and no tie; with the zero point added before rounding it becomes one.
 TEST(Executor, RoundsBeforeItAddsTheZeroPoint) {
   const Executor executor(model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>

@@ -199,7 +199,9 @@ TEST(Formats, CodesAreLevelsOfTheCodebook) {
     const QuantPlan plan = f.plan(format, bits);
     const qdq::ActivationParams activations = qdq::activation_params(f.sites, plan, f.table);
     const qdq::LayerResults layers = qdq::optimize_in_sequence(
-        f.model, f.sites, plan, f.table, activations, {}, *f.source, f.source->chunk_count(), {});
+        f.model, f.sites, plan, f.table, activations, {},
+        qdq::quantize_weights(f.model, f.sites, plan, f.table, activations, {}), *f.source,
+        f.source->chunk_count(), {});
     for (const auto& [name, layer] : layers) {
       if (layer.weight.power_of_two_scales) {
         int exponent = 0;
