@@ -101,6 +101,7 @@ struct Model {
   std::string opaque;          // producer, functions, training info …, serialized
   std::filesystem::path path;  // where it was read from; may be empty
   std::string fingerprint;     // SHA-256 of the file's bytes (and of external data), hex
+  int64_t file_bytes = 0;      // of the file and the files of external data that it uses
   int64_t opset(const std::string& domain = "") const;
 };
 

@@ -23,9 +23,10 @@ Model load_model(const std::filesystem::path& path);
 Model parse_model(std::string_view bytes, const std::string& origin);
 
 // Writes atomically (temporary name, rename). Above 2 GB, or when asked, weights go to `<name>.data` beside it.
+// Returns the bytes of all that it wrote.
 enum class ExternalData { kWhenNeeded, kAlways };
-void save_model(const Model& model, const std::filesystem::path& path,
-                ExternalData external = ExternalData::kWhenNeeded);
+int64_t save_model(const Model& model, const std::filesystem::path& path,
+                   ExternalData external = ExternalData::kWhenNeeded);
 std::string serialize_model(const Model& model);  // throws when > 2 GB
 // ONNX text form (onnx/defs/parser.h), for tests: "<ir_version: 8, opset_import: ["": 17]> g (float[n] x) => (float[n] y) { y = Relu(x) }".
 Model model_from_text(std::string_view text);

@@ -84,6 +84,12 @@ Tensor ExternalFolder::read(const onnx::TensorProto& proto, DType type, const Sh
   return copy;
 }
 
+int64_t ExternalFolder::file_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [location, file] : files_) bytes += static_cast<int64_t>(file->bytes().size());
+  return bytes;
+}
+
 TensorSink external_sink(PendingFile& data, std::string location) {
   return [&data, location = std::move(location)](const Tensor& tensor, onnx::TensorProto& proto) {
     if (tensor.bytes() < kMinExternalBytes) return false;

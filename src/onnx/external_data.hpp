@@ -17,6 +17,8 @@ class ExternalFolder {
   // What was read so far, in order: file, offset, length and a hash of the bytes; "" when nothing
   // was.
   const std::string& record() const { return record_; }
+  // Of the files that were read from, whole.
+  int64_t file_bytes() const;
 
  private:
   std::filesystem::path folder_;

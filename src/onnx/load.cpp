@@ -52,6 +52,7 @@ Model load_model(const std::filesystem::path& path) {
           return folder.read(proto, type, shape);
         });
     model.path = path;
+    model.file_bytes = static_cast<int64_t>(file->bytes().size()) + folder.file_bytes();
     if (!folder.record().empty())
       model.fingerprint = sha256_hex(model.fingerprint + '\n' + folder.record());
     return model;

@@ -24,7 +24,7 @@ std::string serialize(const onnx::ModelProto& proto) {
 
 // Both files or none: the data gets its name first, and loses it again when the model cannot
 // follow.
-void save_with_data(const Model& model, const std::filesystem::path& path) {
+int64_t save_with_data(const Model& model, const std::filesystem::path& path) {
   std::filesystem::path data_path = path;
   data_path += ".data";
   PendingFile data(data_path);
@@ -33,18 +33,18 @@ void save_with_data(const Model& model, const std::filesystem::path& path) {
   data.commit();
   write_file_atomic(path, bytes);
   data.keep();
+  return data.size() + static_cast<int64_t>(bytes.size());
 }
 
 }  // namespace
 
-void save_model(const Model& model, const std::filesystem::path& path, ExternalData external) {
+int64_t save_model(const Model& model, const std::filesystem::path& path, ExternalData external) {
   const bool outside =
       external == ExternalData::kAlways || weight_bytes(model.graph) > kMaxInlineBytes;
-  if (outside) {
-    save_with_data(model, path);
-  } else {
-    write_file_atomic(path, serialize_model(model));
-  }
+  if (outside) return save_with_data(model, path);
+  const std::string bytes = serialize_model(model);
+  write_file_atomic(path, bytes);
+  return static_cast<int64_t>(bytes.size());
 }
 
 std::string serialize_model(const Model& model) { return serialize(write_model(model)); }

@@ -62,7 +62,7 @@ EvalReport run_eval(const EvalRequest& request) {
   }
   report.data = source->describe();
   report.evaluation = evaluate(model, reference ? &*reference : nullptr, *source, request.options);
-  report.model_bytes = static_cast<int64_t>(fs::file_size(report.model));
+  report.model_bytes = model.file_bytes;
   return report;
 }
 

@@ -20,6 +20,7 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
         .hint("run `qtool calibrate` again");
   }
   Prepared p;
+  p.file_bytes = model.file_bytes;
   p.model = prepare(model);
   p.outputs = output_types(model);
   set_ranks(p.model, w.ranks);
@@ -171,12 +172,11 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   report.quantized = quantize_model(p.model, p.sites, report.plan, table, source.get(), options);
   if (restore_output_types(report.quantized.model, p.outputs))
     lint_export(report.quantized.model, options.target);
-  save_model(report.quantized.model, report.output);
+  report.size_bytes = save_model(report.quantized.model, report.output);
   if (!report.quantized.encodings.empty())
     write_file_atomic(fs::path(report.output).replace_extension(".encodings"),
                       report.quantized.encodings);
-  report.size_bytes = static_cast<int64_t>(fs::file_size(report.output));
-  report.float_bytes = static_cast<int64_t>(fs::file_size(w.model));
+  report.float_bytes = p.file_bytes;
   w.quantized = fs::absolute(report.output);
   save_workspace(w);
   report.seconds = now_seconds() - begin;

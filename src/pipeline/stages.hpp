@@ -15,7 +15,8 @@ inline constexpr const char* kPlan = "plan.json";
 struct Prepared {
   Model model;
   Sites sites;
-  OutputTypes outputs;  // as the file has them
+  OutputTypes outputs;     // as the file has them
+  int64_t file_bytes = 0;  // of the file and its external data
 };
 // The workspace's model, unchanged since calibration, prepared.
 Prepared load_prepared(const Workspace& workspace, const std::string& target);

@@ -35,9 +35,11 @@ TEST(OnnxSave, WritesOneFile) {
 TEST(OnnxSave, WritesExternalDataBesideTheModel) {
   const Folder folder;
   const Model model = model_with_two_weights();
-  save_model(model, folder / "m.onnx", ExternalData::kAlways);
+  const int64_t bytes = save_model(model, folder / "m.onnx", ExternalData::kAlways);
   EXPECT_EQ(folder.files(), 2u);
   EXPECT_EQ(fs::file_size(folder / "m.onnx.data"), 2048u);
+  EXPECT_EQ(bytes, static_cast<int64_t>(fs::file_size(folder / "m.onnx")) + 2048);
+  EXPECT_EQ(load_model(folder / "m.onnx").file_bytes, bytes);
   EXPECT_LT(fs::file_size(folder / "m.onnx"), 1024u);
   EXPECT_EQ(serialize_model(load_model(folder / "m.onnx")), serialize_model(model));
 }
