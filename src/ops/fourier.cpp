@@ -142,7 +142,10 @@ std::vector<Tensor> eval_dft(const Call& call) {
 }
 
 std::vector<Tensor> eval_stft(const Call& call) {
-  const Tensor& x = call.in(0);
+  // Exporters leave the last dimension of real signals out, and onnxruntime takes them so.
+  const Tensor x = call.in(0).rank() == 2
+                       ? call.in(0).reshaped({call.in(0).dim(0), call.in(0).dim(1), 1})
+                       : call.in(0);
   require(x.rank() == 3 && (x.dim(2) == 1 || x.dim(2) == 2), call, "signal ", shape_text(x.shape()),
           " is not [batch, length, 1 or 2]");
   const int64_t batch = x.dim(0), samples = x.dim(1), parts = x.dim(2),

@@ -55,6 +55,8 @@ TEST(Ops, StftSlidesItsWindow) {
   const Tensor x = floats({1, 4, 1}, {1, 2, 3, 4});
   const Tensor y = run({"STFT", {x, Tensor::scalar(int64_t{2}), floats({2}, {1, 0})}})[0];
   expect_tensor(y, floats({1, 2, 2, 2}, {1, 0, 1, 0, 3, 0, 3, 0}));
+  const Tensor flat = floats({1, 4}, {1, 2, 3, 4});  // as exporters write it
+  expect_tensor(run({"STFT", {flat, Tensor::scalar(int64_t{2}), floats({2}, {1, 0})}})[0], y);
   EXPECT_EQ(error_code({"STFT", {x, Tensor::scalar(int64_t{0}), floats({2}, {1, 0})}}), "QT-E331");
   EXPECT_EQ(error_code({"STFT", {x, Tensor::scalar(int64_t{1}), floats({5}, {1, 1, 1, 1, 1})}}),
             "QT-E331");
