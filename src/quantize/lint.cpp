@@ -53,7 +53,8 @@ class Lint {
     return p < 0 ? nullptr : &g_.nodes[static_cast<size_t>(p)];
   }
 
-  // Whether the target makes codes of this value: an operator on codes whose inputs all are.
+  // Whether the target makes codes of this value: an operator on codes whose inputs all are. Functions may keep
+  // floats for others.
   bool made_by_fused_kernel(ValueId v) const {
     const Node* node = producer(v);
     const auto kind = [&](const Node& n) {
@@ -63,7 +64,8 @@ class Lint {
                                                               : QuantKind::kNone;
     };
     while (node && kind(*node) == QuantKind::kActivation) node = producer(node->inputs[0]);
-    if (!node || kind(*node) == QuantKind::kNone) return false;
+    if (!node || kind(*node) == QuantKind::kNone || kind(*node) == QuantKind::kFunction)
+      return false;
     return std::all_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
       if (in == ValueId::kNone || g_.constant(in)) return true;
       const Node* before = producer(in);

@@ -179,6 +179,19 @@ g (float[1, 2, 4, 4] x, float[2, 2, 1, 1] w) => (float[1, 2, 4, 4] y) { [conv] y
   EXPECT_EQ(q.model.graph.nodes.back().type, "DequantizeLinear");
 }
 
+// A function on codes may keep its floats for an output besides.
+TEST(Quantize, FunctionsHaveReadersOfCodesAndOfFloats) {
+  const test::CalibratedNet f(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[4, 16, 3, 3] w2) => (float[n, 288] y, float[n, 4, 4, 4] z)
+<int64[2] flat = {0, -1}>
+{ [conv1] c = Conv <pads = [1, 1, 1, 1]> (x, w1)  [sigmoid] s = Sigmoid(c)  [out] y = Reshape(s, flat)
+  [relu] r = Relu(c)  [concat] t = Concat <axis = 1> (s, r)  [conv2] z = Conv(t, w2) })");
+  const Quantized q =
+      quantize_model(f.model, f.sites, uniform_plan(f.sites, {8, 8}), f.table, f.source.get(), {});
+  EXPECT_EQ(q.layers.size(), 2u);
+  EXPECT_GT(sqnr_db(f.model, q.model, *f.source), 30);
+}
+
 TEST(Rtn, ReproducesWeightsThatLieOnTheGrid) {
   std::vector<float> values;
   for (int i = -8; i < 8; ++i) values.push_back(static_cast<float>(i) * 0.25f);
