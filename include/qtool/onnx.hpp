@@ -35,8 +35,9 @@ Model model_from_text(std::string_view text);
 Model convert_opset(const Model& model, int64_t target);
 // Types and shapes of values filled in by ONNX's shape inference, as far as it can tell.
 void infer_shapes(Model& model);
-// ONNX's checker, full; throws Error{kModel} with its message.
-void check_model(const Model& model);
+// ONNX's checker, full; throws Error{kModel} with its message. Where the model that this one was made of has
+// contradictory shapes itself, which runtimes may not mind, all but the shapes is checked.
+void check_model(const Model& model, const Model* made_of = nullptr);
 
 // The model with calls of its own functions replaced by their bodies; the functions are gone.
 // Throws Error{kModel, QT-E303} when a body cannot be brought to the model's opset.

@@ -156,6 +156,7 @@ std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
                                const WeightCodes& codes, const CalibrationTable& table);
 
 // Throws Error{kInternal} naming rule and node when an export breaks a rule of docs/export.md.
-void lint_export(const Model& model, const std::string& target);
+// `source`: what was quantized.
+void lint_export(const Model& model, const Model& source, const std::string& target);
 
 }  // namespace qtool

@@ -42,13 +42,31 @@ bool fill_unknown_shapes(onnx::GraphProto& graph) {
   return any;
 }
 
+void check(const Model& model, bool shapes) {
+  onnx::ModelProto proto = write_model(without_large_weights(model));
+  const bool unknown = fill_unknown_shapes(*proto.mutable_graph());
+  onnx::checker::check_model(proto, shapes && !unknown);
+}
+
+bool contradicts_itself(const Model& model) {
+  try {
+    check(model, true);
+    return false;
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
 }  // namespace
 
-void check_model(const Model& model) {
+void check_model(const Model& model, const Model* made_of) {
   try {
-    onnx::ModelProto proto = write_model(without_large_weights(model));
-    const bool unknown = fill_unknown_shapes(*proto.mutable_graph());
-    onnx::checker::check_model(proto, !unknown);
+    try {
+      check(model, true);
+    } catch (const std::exception&) {
+      if (!made_of || !contradicts_itself(*made_of)) throw;
+      check(model, false);
+    }
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

@@ -6,7 +6,12 @@ namespace qtool::pipeline {
 namespace {
 
 std::string decibels(double noise) {
-  return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10);
+  return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10, " dB");
+}
+
+std::string noise_text(const LoudActivation& loud) {
+  return cat(decibels(loud.noise),
+             loud.rest > 0 ? ", all others leave " + decibels(loud.rest) : "");
 }
 
 }  // namespace
@@ -24,11 +29,10 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
     std::vector<LayerChoice*> readers;
     for (LayerChoice& layer : plan.layers)
       if (values.contains(p.sites.layer(layer.name)->input)) readers.push_back(&layer);
-    const std::string reason = cat("quantized, its input alone would leave ", decibels(loud.noise),
-                                   " dB, all others leave ", decibels(loud.rest));
+    const std::string reason = cat("quantized, its input alone would leave ", noise_text(loud));
     if (std::ranges::any_of(readers, [](const LayerChoice* l) { return !l->reason.empty(); })) {
       log(LogLevel::kWarning, cat("activation '", printable(loud.name), "': ", reason,
-                                  " dB; --keep asks for it all the same"));
+                                  "; --keep asks for it all the same"));
       continue;
     }
     for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
@@ -38,8 +42,7 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
     }
     log(LogLevel::kWarning, cat("activation '", printable(loud.name),
                                 "' stays in float: quantized, it alone would leave ",
-                                decibels(loud.noise), " dB, all others leave ", decibels(loud.rest),
-                                " dB (--no-float-activations quantizes it)"));
+                                noise_text(loud), " (--no-float-activations quantizes it)"));
   }
 }
 

@@ -171,7 +171,7 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   const auto source = source_of(w, p.model);
   report.quantized = quantize_model(p.model, p.sites, report.plan, table, source.get(), options);
   if (restore_output_types(report.quantized.model, p.outputs))
-    lint_export(report.quantized.model, options.target);
+    lint_export(report.quantized.model, p.model, options.target);
   report.size_bytes = save_model(report.quantized.model, report.output);
   if (!report.quantized.encodings.empty())
     write_file_atomic(fs::path(report.output).replace_extension(".encodings"),

@@ -81,9 +81,9 @@ class Lint {
 
 }  // namespace
 
-void lint_export(const Model& model, const std::string& target) {
+void lint_export(const Model& model, const Model& source, const std::string& target) {
   Lint(model, find_target(target)).run();
-  check_model(model);
+  check_model(model, &source);
 }
 
 namespace qdq {

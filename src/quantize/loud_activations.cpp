@@ -11,6 +11,7 @@ namespace {
 using namespace qdq;
 
 constexpr double kQuiet = 1e-4;  // relative noise power that needs no repair: 40 dB
+constexpr double kRuins = 0.1;   // that even the only quantizer must not leave: 10 dB
 
 class Search {
  public:
@@ -64,7 +65,7 @@ std::vector<LoudActivation> loud_activations(const Model& model, const Sites& si
   const Search search(model, sites, params, source, threads);
   std::vector<LoudActivation> loud;
   double all = owners.empty() ? 0 : search.noise(owners);
-  while (owners.size() > 1 && all > kQuiet) {
+  while (all > (owners.size() > 1 ? kQuiet : kRuins)) {
     LoudActivation found;
     found.noise = all;
     found.name = search.loudest(owners, all, found.noise);

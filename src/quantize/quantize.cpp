@@ -122,7 +122,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   set_metadata(result.model, "qtool.version", std::string(kVersion));
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);
-  lint_export(result.model, options.target);
+  lint_export(result.model, model, options.target);
   if (!options.bias_correction) fitted.clear();
   describe(result, model, sites, plan, layers, fitted);
   const PlanCost cost = plan_cost(plan, sites, model, style.storage);

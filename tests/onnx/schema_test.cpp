@@ -31,6 +31,16 @@ TEST(OnnxSchema, ChecksModelsWithOutputsOfUnknownRank) {
   EXPECT_THROW(check_model(unknown), Error);
 }
 
+TEST(OnnxSchema, FindsNoNewFaultInShapesThatWereWrongBefore) {
+  const Model right = parse_model(model(small_graph()).bytes(), "test");
+  Model wrong = right;
+  wrong.graph.value(wrong.graph.outputs[0]).shape = Shape{1, 2, 3, 4, 5, 6};
+  EXPECT_NO_THROW(check_model(wrong, &wrong));
+  EXPECT_THROW(check_model(wrong, &right), Error);
+  wrong.graph.nodes[0].type = "Frobnicate";
+  EXPECT_THROW(check_model(wrong, &wrong), Error);
+}
+
 TEST(OnnxSchema, ChecksModelsWithLargeWeights) {
   const int64_t count = int64_t{1} << 19;
   Message graph;

@@ -80,7 +80,7 @@ TEST(Formats, EveryExportMakesTheWeightsThatTheCodesStandFor) {
       for (const ExportStyle* style : export_styles()) {
         SCOPED_TRACE(cat(format.text(), " ", bits, " ", activation_bits, " ", style->name));
         const Model written = qdq::insert_qdq(f.model, f.sites, activations, layers, *style);
-        lint_export(written, "ort-cpu");
+        lint_export(written, f.model, "ort-cpu");
         expect_equal_weights(f, written, layers);
       }
     }

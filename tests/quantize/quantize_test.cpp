@@ -353,6 +353,18 @@ g (float[n, 2, 4, 4] x, float[1, 2, 1, 1] k, float[2, 1, 1, 1] w1, float[2, 2, 1
   EXPECT_EQ(loud[0].name, "l");
   EXPECT_GT(loud[0].noise, 10 * loud[0].rest);
 
+  // A spectrum in decibels: even the only quantizer may leave nothing of its quiet half.
+  const test::CalibratedNet decibels(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6, 6] x, float[3, 3, 1, 1] w) => (float y)
+<float eight = {8.0}, float small = {0.00000001}>
+{ [wide] e = Mul(x, eight)  [exp] s = Exp(e)  [conv] c = Conv(s, w)  [size] a = Abs(c)
+  [above] b = Add(a, small)  [log] y = Log(b) })");
+  const auto only =
+      loud_activations(decibels.model, decibels.sites, uniform_plan(decibels.sites, {8, 8}),
+                       decibels.table, *decibels.source, 2);
+  ASSERT_FALSE(only.empty());
+  EXPECT_EQ(only.back().rest, 0);  // nothing is left
+
   Fixture even;
   EXPECT_TRUE(loud_activations(even.model, even.sites, uniform_plan(even.sites, {8, 8}), even.table,
                                *even.source, 2)
