@@ -28,6 +28,9 @@ struct EvaluateOptions {
 struct OutputMetrics {
   std::string name;
   double sqnr_db = 0, cosine = 0, max_abs_error = 0;
+  // Samples whose output has other dimensions than the reference's, where these depend on the data (boxes found,
+  // words spoken); the whole output of the reference is then noise.
+  int64_t resized = 0;
 };
 
 struct Evaluation {

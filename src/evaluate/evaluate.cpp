@@ -51,10 +51,26 @@ struct Tally {
   }
 };
 
-std::vector<std::string> output_names(const Model& model) {
+// Names and declared dimensions of outputs.
+std::vector<Value> outputs_of(const Model& model) {
+  std::vector<Value> outputs;
+  for (ValueId v : model.graph.outputs) outputs.push_back(model.graph.value(v));
+  return outputs;
+}
+
+std::vector<std::string> names_of(const std::vector<Value>& values) {
   std::vector<std::string> names;
-  for (ValueId v : model.graph.outputs) names.push_back(model.graph.value(v).name);
+  for (const Value& value : values) names.push_back(value.name);
   return names;
+}
+
+// Whether the data, not the model, makes the outputs differ in dimensions.
+bool depends_on_data(const Value& declared, const Shape& a, const Shape& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i] && declared.shape && i < declared.shape->size() && (*declared.shape)[i] >= 0)
+      return false;
+  return true;
 }
 
 void check_label(int64_t label, const Scores& scores, int64_t sample) {
@@ -83,7 +99,7 @@ void tally_classes(Tally& tally, const Batch& batch, const Tensor& output,
   }
 }
 
-void tally_differences(Tally& tally, const std::vector<std::string>& names,
+void tally_differences(Tally& tally, const std::vector<Value>& outputs,
                        const std::vector<Tensor>& have, const std::vector<Tensor>& want) {
   if (have.size() != want.size()) {
     throw_usage("QT-E160",
@@ -91,13 +107,15 @@ void tally_differences(Tally& tally, const std::vector<std::string>& names,
   }
   tally.differences.resize(have.size());
   for (size_t i = 0; i < have.size(); ++i) {
-    if (have[i].shape() != want[i].shape()) {
+    const bool resized = have[i].shape() != want[i].shape();
+    if (resized && !depends_on_data(outputs[i], have[i].shape(), want[i].shape())) {
       throw_usage("QT-E160",
-                  cat("output '", printable(names[i]), "' is ", shape_text(have[i].shape()),
+                  cat("output '", printable(outputs[i].name), "' is ", shape_text(have[i].shape()),
                       " in the model and ", shape_text(want[i].shape()), " in the reference"));
     }
     if (metrics::is_numeric(have[i].dtype()) && metrics::is_numeric(want[i].dtype()))
-      tally.differences[i] = metrics::difference(have[i], want[i]);
+      tally.differences[i] = resized ? metrics::nothing_in_common(want[i], tally.samples)
+                                     : metrics::difference(have[i], want[i]);
   }
 }
 
@@ -105,7 +123,7 @@ void tally_differences(Tally& tally, const std::vector<std::string>& names,
 class Runner {
  public:
   Runner(const Model& model, const Model* reference)
-      : executor_(model), names_(output_names(model)) {
+      : executor_(model), outputs_(outputs_of(model)) {
     if (reference) reference_.emplace(*reference);
   }
 
@@ -118,7 +136,7 @@ class Runner {
     std::vector<Tensor> wanted;
     if (reference_) {
       wanted = reference_->run(batch.feed);
-      tally_differences(tally, names_, outputs, wanted);
+      tally_differences(tally, outputs_, outputs, wanted);
     }
     if (outputs.empty())
       tally.classifier = false;
@@ -127,12 +145,12 @@ class Runner {
     return tally;
   }
 
-  const std::vector<std::string>& names() const { return names_; }
+  std::vector<std::string> names() const { return names_of(outputs_); }
 
  private:
   Executor executor_;
   std::optional<Executor> reference_;
-  std::vector<std::string> names_;
+  std::vector<Value> outputs_;
 };
 
 double share(int64_t part, int64_t all) {
@@ -158,7 +176,7 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
   }
   for (size_t i = 0; i < t.differences.size(); ++i) {
     const Difference& d = t.differences[i];
-    e.outputs.push_back({names[i], d.sqnr_db(), d.cosine(), d.max_error});
+    e.outputs.push_back({names[i], d.sqnr_db(), d.cosine(), d.max_error, d.resized});
   }
   if (!e.outputs.empty()) e.sqnr_db = e.outputs[0].sqnr_db;
 }

@@ -12,6 +12,7 @@ void Difference::add(const Difference& other) {
   noise += other.noise;
   product += other.product;
   have_squares += other.have_squares;
+  resized += other.resized;
   // A NaN once seen stays.
   if (!(other.max_error <= max_error)) max_error = other.max_error;
 }
@@ -59,6 +60,12 @@ Difference difference(const Tensor& have, const Tensor& want) {
     d.have_squares += a[i] * a[i];
     d.product += a[i] * b[i];
   }
+  return d;
+}
+
+Difference nothing_in_common(const Tensor& want, int64_t samples) {
+  Difference d = difference(Tensor(want.dtype(), want.shape()), want);
+  d.resized = samples;
   return d;
 }
 

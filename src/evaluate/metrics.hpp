@@ -13,6 +13,7 @@ struct Difference {
   double signal = 0, noise = 0;          // Σ want², Σ (have − want)²
   double product = 0, have_squares = 0;  // Σ have · want, Σ have²
   double max_error = 0;
+  int64_t resized = 0;  // samples
 
   void add(const Difference& other);
   double sqnr_db() const;  // +inf when equal; −inf without signal or with NaN
@@ -20,6 +21,8 @@ struct Difference {
 };
 // Any numeric types; shapes are equal.
 Difference difference(const Tensor& have, const Tensor& want);
+// Of outputs of other dimensions than the reference's, for so many samples.
+Difference nothing_in_common(const Tensor& want, int64_t samples);
 bool is_numeric(DType type);
 
 // Scores of a classifier: [samples][classes].

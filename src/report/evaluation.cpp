@@ -55,6 +55,11 @@ std::string eval_text(const EvalSummary& s) {
       facts.emplace_back("output", cat(printable(o.name, 60), ": ", decibels(o.sqnr_db),
                                        ", cosine ", fixed(o.cosine, 6)));
   }
+  for (const OutputMetrics& o : e.outputs)
+    if (o.resized > 0)
+      facts.emplace_back(
+          "sizes", cat(printable(o.name, 60), " has other dimensions than the reference's in ",
+                       o.resized, " of ", e.samples, " samples, which count as lost"));
   if (s.kernels == Kernels::kInteger)
     facts.emplace_back(
         "kernels", cat(e.integer_layers, " of ", e.layers.size(), " layers on integer kernels"));

@@ -26,7 +26,8 @@ Json outputs_of(const Evaluation& e) {
     out.push_back({{"name", o.name},
                    {"sqnr_db", o.sqnr_db},
                    {"cosine", o.cosine},
-                   {"max_abs_error", o.max_abs_error}});
+                   {"max_abs_error", o.max_abs_error},
+                   {"resized_samples", o.resized}});
   return out;
 }
 

@@ -129,6 +129,23 @@ TEST(Evaluate, RefusesAReferenceOfOtherShape) {
   EXPECT_THROW(evaluate(two, &reference, Samples(false), {}), Error);
 }
 
+// As many numbers as are above a threshold, which differ between a model and its quantized form.
+TEST(Evaluate, CountsOutputsWhoseSizeDependsOnTheData) {
+  const auto above = [](const std::string& threshold) {
+    return model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 4] x) => (float[m] y, float[n, 4] z) <int64[1] flat = {-1}, float t = {)" +
+                           threshold + R"(}>
+{ c = Greater(x, t)  f = Reshape(c, flat)  y = Compress(x, f)  z = Neg(x) })");
+  };
+  const Model reference = above("0.5");
+  const Evaluation e = evaluate(above("0.6"), &reference, Samples(false), {});
+  EXPECT_GT(e.outputs[0].resized, 0);
+  EXPECT_LT(e.sqnr_db, 10);
+  EXPECT_EQ(e.outputs[1].resized, 0);
+  EXPECT_EQ(e.outputs[1].max_abs_error, 0);
+  EXPECT_EQ(evaluate(reference, &reference, Samples(false), {}).outputs[0].resized, 0);
+}
+
 TEST(Evaluate, SavesEveryOutputOfEverySample) {
   const fs::path path =
       fs::temp_directory_path() /
