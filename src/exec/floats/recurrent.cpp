@@ -10,37 +10,58 @@ namespace {
 
 typedef float Float8 __attribute__((vector_size(32)));
 
-inline __attribute__((always_inline)) void add_product(Float8& sums, const float* a,
-                                                       const float* b) {
-  Float8 u, v;
-  std::memcpy(&u, a, sizeof u);
-  std::memcpy(&v, b, sizeof v);
-  sums += u * v;
-}
-
-inline __attribute__((always_inline)) float dot(const float* a, const float* b, int64_t count) {
-  Float8 sums[4] = {};
-  int64_t i = 0;
-  for (; i + 32 <= count; i += 32) {
-    add_product(sums[0], a + i, b + i);
-    add_product(sums[1], a + i + 8, b + i + 8);
-    add_product(sums[2], a + i + 16, b + i + 16);
-    add_product(sums[3], a + i + 24, b + i + 24);
+// y [64] += matrix [columns][64]ᵀ · x [columns].
+constexpr int64_t kBlock = 64;
+QTOOL_FLOAT_CLONES void add_block(const float* matrix, int64_t columns, const float* x, float* y) {
+  constexpr size_t kLanes = 8, kSums = kBlock / kLanes;
+  Float8 sums[kSums];
+  std::memcpy(sums, y, sizeof sums);
+  for (int64_t k = 0; k < columns; ++k, matrix += kBlock) {
+    for (size_t i = 0; i < kSums; ++i) {
+      Float8 row;
+      std::memcpy(&row, matrix + i * kLanes, sizeof row);
+      sums[i] += row * x[k];
+    }
   }
-  for (; i + 8 <= count; i += 8) add_product(sums[0], a + i, b + i);
-  float rest = 0;
-  for (; i < count; ++i) rest += a[i] * b[i];
-  const Float8 all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  return rest + (((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7])));
+  std::memcpy(y, sums, sizeof sums);
 }
 
-// y [count][stride], of which `rows` are used, += x [count][columns] · matrixᵀ [columns][rows]. Every result
-// has the same bits whatever `count` is.
-QTOOL_FLOAT_CLONES void add_products(const float* matrix, int64_t rows, int64_t columns,
-                                     const float* x, int64_t count, float* y, int64_t stride) {
-  for (int64_t r = 0; r < rows; ++r, matrix += columns)
-    for (int64_t n = 0; n < count; ++n) y[n * stride + r] += dot(matrix, x + n * columns, columns);
-}
+// A matrix [rows][columns] as blocks of 64 rows, column by column, which need no sums across lanes.
+class PackedMatrix {
+ public:
+  PackedMatrix(const float* matrix, int64_t rows, int64_t columns)
+      : rows_(rows),
+        columns_(columns),
+        blocks_(static_cast<size_t>((rows + kBlock - 1) / kBlock * kBlock * columns)) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float* block = blocks_.data() + r / kBlock * kBlock * columns + r % kBlock;
+      for (int64_t k = 0; k < columns; ++k) block[k * kBlock] = matrix[r * columns + k];
+    }
+  }
+
+  // y [count][stride], of which `rows` are used, += x [count][columns] · matrixᵀ. Every result has the same bits
+  // whatever `count` is.
+  void add_products(const float* x, int64_t count, float* y, int64_t stride) const {
+    for (int64_t r = 0; r < rows_; r += kBlock) {
+      const float* block = blocks_.data() + r * columns_;
+      for (int64_t n = 0; n < count; ++n) {
+        float* to = y + n * stride + r;
+        if (r + kBlock <= rows_) {
+          add_block(block, columns_, x + n * columns_, to);
+          continue;
+        }
+        float sums[kBlock] = {};
+        std::copy_n(to, rows_ - r, sums);
+        add_block(block, columns_, x + n * columns_, sums);
+        std::copy_n(sums, rows_ - r, to);
+      }
+    }
+  }
+
+ private:
+  int64_t rows_, columns_;
+  std::vector<float> blocks_;
+};
 
 // One step of one sequence: `sums` are W·x + R·h + biases, gate after gate.
 QTOOL_FLOAT_CLONES void lstm_step(const float* sums, int64_t n, float* hidden, float* cell) {
@@ -79,22 +100,46 @@ struct Dimensions {
   int64_t rows() const { return gates * hidden; }
 };
 
+// Of one direction: W, and R, whose candidate a GRU multiplies by something else.
+struct Weights {
+  PackedMatrix w, r, candidate;
+};
+
+std::vector<Weights> pack(const Tensor& w, const Tensor& r, const Dimensions& size, Cell cell) {
+  std::vector<Weights> packed;
+  const int64_t n = size.hidden, rows = size.rows(), apart = cell == Cell::kGru ? n : 0;
+  for (int64_t d = 0; d < size.directions; ++d) {
+    const float* recurrent = r.data<float>().data() + d * rows * n;
+    packed.push_back(
+        {PackedMatrix(w.data<float>().data() + d * rows * size.input, rows, size.input),
+         PackedMatrix(recurrent, rows - apart, n),
+         PackedMatrix(recurrent + (rows - apart) * n, apart, n)});
+  }
+  return packed;
+}
+
 class RecurrentKernel : public Kernel {
  public:
-  RecurrentKernel(Cell cell, Dimensions size, bool linear_before_reset)
-      : cell_(cell), size_(size), linear_before_reset_(linear_before_reset) {}
+  // Weights that are constant are packed once.
+  RecurrentKernel(Cell cell, Dimensions size, bool linear_before_reset, const Tensor* w,
+                  const Tensor* r)
+      : cell_(cell), size_(size), linear_before_reset_(linear_before_reset) {
+    if (w && r) weights_ = pack(*w, *r, size, cell);
+  }
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
     const auto& [steps, batch, input, hidden, directions, gates, reverse] = size_;
-    const Tensor x = inputs[0].plain(), w = inputs[1].plain(), r = inputs[2].plain();
+    const Tensor x = inputs[0].plain();
+    std::vector<Weights> fresh;
+    if (weights_.empty()) fresh = pack(inputs[1].plain(), inputs[2].plain(), size_, cell_);
+    const std::vector<Weights>& weights = weights_.empty() ? fresh : weights_;
     const Shape state{directions, batch, hidden};
     const Tensor bias = optional(inputs, 3, {directions, 2 * size_.rows()});
     Tensor y = Tensor::uninitialized(DType::kFloat, {steps, directions, batch, hidden});
     Tensor h = copy(optional(inputs, 5, state)), c = copy(optional(inputs, 6, state));
     for (int64_t d = 0; d < directions; ++d) {
       const int64_t rows = size_.rows();
-      const Direction direction{w.data<float>().data() + d * rows * input,
-                                r.data<float>().data() + d * rows * hidden,
+      const Direction direction{weights[static_cast<size_t>(d)],
                                 bias.data<float>().data() + d * 2 * rows,
                                 h.mutable_data<float>().data() + d * batch * hidden,
                                 c.mutable_data<float>().data() + d * batch * hidden,
@@ -109,7 +154,8 @@ class RecurrentKernel : public Kernel {
 
  private:
   struct Direction {
-    const float *w, *r, *bias;
+    const Weights& weights;
+    const float* bias;
     float *hidden, *cell, *y;
     bool backwards;
   };
@@ -134,7 +180,7 @@ class RecurrentKernel : public Kernel {
     for (int64_t s = 0; s < size_.steps * batch; ++s)
       for (int64_t k = 0; k < rows; ++k)
         sums[static_cast<size_t>(s * rows + k)] = d.bias[k] + (k < joined ? d.bias[rows + k] : 0.f);
-    add_products(d.w, rows, size_.input, x, size_.steps * batch, sums.data(), rows);
+    d.weights.w.add_products(x, size_.steps * batch, sums.data(), rows);
     std::vector<float> gated(static_cast<size_t>(batch * n)), product(gated.size());
     for (int64_t i = 0; i < size_.steps; ++i) {
       const int64_t t = d.backwards ? size_.steps - 1 - i : i;
@@ -142,7 +188,7 @@ class RecurrentKernel : public Kernel {
       if (cell_ == Cell::kGru) {
         gru(d, now, gated.data(), product.data());
       } else {
-        add_products(d.r, rows, n, d.hidden, batch, now, rows);
+        d.weights.r.add_products(d.hidden, batch, now, rows);
         for (int64_t b = 0; b < batch; ++b, now += rows) {
           if (cell_ == Cell::kLstm)
             lstm_step(now, n, d.hidden + b * n, d.cell + b * n);
@@ -156,13 +202,13 @@ class RecurrentKernel : public Kernel {
 
   void gru(const Direction& d, float* sums, float* gated, float* product) const {
     const int64_t batch = size_.batch, n = size_.hidden, rows = size_.rows();
-    add_products(d.r, 2 * n, n, d.hidden, batch, sums, rows);
+    d.weights.r.add_products(d.hidden, batch, sums, rows);
     for (int64_t b = 0; b < batch; ++b) {
       gru_gates(sums + b * rows, n, d.hidden + b * n, gated + b * n);
       for (int64_t k = 0; k < n; ++k)
         product[b * n + k] = linear_before_reset_ ? d.bias[rows + 2 * n + k] : 0.f;
     }
-    add_products(d.r + 2 * n * n, n, n, linear_before_reset_ ? d.hidden : gated, batch, product, n);
+    d.weights.candidate.add_products(linear_before_reset_ ? d.hidden : gated, batch, product, n);
     for (int64_t b = 0; b < batch; ++b)
       gru_step(sums + b * rows, n, product + b * n, linear_before_reset_, d.hidden + b * n);
   }
@@ -170,6 +216,7 @@ class RecurrentKernel : public Kernel {
   Cell cell_;
   Dimensions size_;
   bool linear_before_reset_;
+  std::vector<Weights> weights_;  // by direction; empty: not constant
 };
 
 bool has_plain_functions(const Node& node, Cell cell, int64_t directions) {
@@ -229,7 +276,8 @@ std::unique_ptr<Kernel> make_recurrent(const KernelRequest& request) {
       (direction != "forward" && direction != "reverse" && direction != "bidirectional"))
     return nullptr;
   return std::make_unique<RecurrentKernel>(cell, size,
-                                           attr_int(node, "linear_before_reset", 0) != 0);
+                                           attr_int(node, "linear_before_reset", 0) != 0,
+                                           request.constant(1), request.constant(2));
 }
 
 }  // namespace qtool::floats
