@@ -56,7 +56,8 @@ class ReferenceKernel : public Kernel {
       return apply(kind, {value, Tensor::scalar(attr_float(node_, "activation_alpha", 0)),
                           Tensor::scalar(attr_float(node_, "activation_beta", 0))});
     }
-    if (kind == "LeakyRelu") return apply(kind, {value}, attr_float(node_, "activation_alpha", 0));
+    if (kind == "LeakyRelu" || kind == "Swish")
+      return apply(kind, {value}, attr_float(node_, "activation_alpha", 0));
     return apply(kind, {value});
   }
 

@@ -29,6 +29,7 @@ std::optional<Activation> activation_of(const Graph& g, const Node& node) {
   for (const std::string_view plain : {"Relu", "Sigmoid", "Tanh", "HardSwish"})
     if (is(node, plain)) return Activation{node.type};
   if (is(node, "LeakyRelu")) return Activation{node.type, attr_float(node, "alpha", 0.01f)};
+  if (is(node, "Swish")) return Activation{node.type, attr_float(node, "alpha", 1.f)};
   if (is(node, "Gelu") && attr_string(node, "approximate", "none") == "none")
     return Activation{node.type};
   return is(node, "Clip") ? clip_of(g, node) : std::nullopt;

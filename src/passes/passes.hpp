@@ -49,6 +49,12 @@ void fuse_hard_swish(Model& model);
 void fuse_layer_normalization(Model& model);
 // x · (1 + erf(x / √2)) / 2 becomes Gelu, unless a value between is to be observed.
 void fuse_gelu(Model& model, const std::set<std::string>& observe);
+// A Pad with zeros, or with the zero point of codes, becomes the pads of the convolution that reads it.
+void fuse_pads(Model& model, const std::set<std::string>& observe);
+// x · Sigmoid(x) becomes Swish, unless the value between is to be observed.
+void fuse_swish(Model& model, const std::set<std::string>& observe);
+// Of a lowered model: look-ups in a row, and sums and products of functions of one value, become one look-up.
+void fuse_lookups(Model& model);
 // Activations, the bias of a MatMul and residual Add run inside their producer.
 void fuse_activations(Model& model, const std::set<std::string>& observe);
 

@@ -60,12 +60,16 @@ Model prepare_for_execution(const Model& model, const ExecutionOptions& options)
   fold(m, passes::Dequantized::kFold);
   if (options.fuse) {
     if (options.observe.empty()) {
+      passes::remove_identities(m);
       passes::fuse_layer_normalization(m);
       passes::fuse_hard_swish(m);
     }
     infer_shapes(m);
     passes::fold_affine(m, options.observe);
     passes::fuse_gelu(m, options.observe);
+    passes::fuse_swish(m, options.observe);
+    passes::fuse_pads(m, options.observe);
+    if (options.observe.empty()) passes::fuse_lookups(m);
     passes::fuse_activations(m, options.observe);
   }
   remove_dead(m.graph);

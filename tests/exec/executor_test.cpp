@@ -247,6 +247,36 @@ constexpr Case kCases[] = {
     {"ConvSigmoid",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,8,5,5] x, float[8,1,3,3] w) => (float[1,8,3,3] y) {
        c = Conv<group=8>(x, w)  y = Sigmoid(c) })"},
+    {"ConvSwish",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,8,5,5] x, float[8,8,3,3] w) => (float[1,8,3,3] y) {
+       c = Conv(x, w)  s = Sigmoid(c)  y = Mul(s, c) })"},
+    {"Swish",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[3,7] x) => (float[3,7] y) {
+       s = Sigmoid(x)  y = Mul(x, s) })"},
+    {"ConvOfOneColumnWithResidual",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,16,20,1] x, float[16,16,5,1] w, float[16] b, float[16,8,3,1] w2) => (float[2,16,20,1] y) {
+       c = Conv<pads=[2,0,2,0]>(x, w, b)  r = Relu(c)  d = Conv<pads=[1,0,1,0], group=2>(r, w2)  y = Add(d, r) })"},
+    {"StridedConvOfOneColumn",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,21,1] x, float[5,3,4,1] w) => (float y) {
+       y = Conv<pads=[1,0,2,0], strides=[3,1], dilations=[2,1]>(x, w) })"},
+    {"ConvPRelu",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,6,6] x, float[12,3,3,3] w, float[12,1,1] s) => (float[2,12,4,4] y) {
+       c = Conv(x, w)  y = PRelu(c, s) })"},
+    {"PReluOfRows",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[4,10] x, float[10] s) => (float y) { y = PRelu(x, s) })"},
+    {"PReluOfOneSlope",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3,5] x, float[1] s) => (float y) { y = PRelu(x, s) })"},
+    {"ConvOfPaddedPicture",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,3,5,6] x, float[4,3,3,3] w) => (float y)
+     <int64[8] p = {0,0,1,2,0,0,0,3}> {
+       q = Pad(x, p)  y = Conv<pads=[1,0,0,0], strides=[2,1]>(q, w) })"},
+    {"ConvOfCodesPaddedWithTheirZero",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (uint8[1,1,5,6] x, int8[4,1,1,1] w) => (uint8 y)
+     <int64[8] p = {0,0,1,2,0,0,0,3}, uint8 z = {7}, float s = {0.01}, int8 wz = {0}> {
+       q = Pad(x, p, z)  y = QLinearConv(q, s, z, w, s, wz, s, z) })"},
+    {"ConvOfPaddedChannels",
+     R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,2,5,6] x, float[4,3,3,3] w) => (float y)
+     <int64[8] p = {0,1,1,1,0,0,1,1}> { q = Pad(x, p)  y = Conv(q, w) })"},
     {"ConvTanh",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[1,8,5,5] x, float[8,8,1,1] w) => (float[1,8,5,5] y) {
        c = Conv(x, w)  y = Tanh(c) })"},
@@ -276,6 +306,33 @@ constexpr Case kCases[] = {
     {"SubSameShape",
      R"(<ir_version: 8, opset_import: ["": 17]> g (float[2,3] x, float[2,3] x2) => (float y) { y = Sub(x, x2) })"},
 };
+// A product of codes with a function of theirs, looked up once more, for every code there is.
+TEST(Executor, LooksFunctionsOfOneValueUpOnce) {
+  for (const DType type : {DType::kUint8, DType::kInt8}) {
+    const std::string name = type == DType::kUint8 ? "uint8" : "int8";
+    Model model =
+        model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1, "qtool": 1]>
+g ()" + name + "[256] x, " +
+                        name + "[256] t, " + name + "[256] u) => (" + name + R"([256] y)
+<float xs = {0.05}, )" + name +
+                        " xz = {100}, float ts = {0.004}, " + name +
+                        R"( tz = {0}, float ys = {0.03}, )" + name + R"( yz = {5}>
+{ s = qtool.Lookup(x, t)  m = com.microsoft.QLinearMul(s, ts, tz, x, xs, xz, ys, yz)  y = qtool.Lookup(m, u) })");
+    Tensor every(DType::kUint8, {256});
+    for (int64_t i = 0; i < 256; ++i) every.set_number(i, static_cast<double>(i));
+    for (const char* table : {"t", "u"})
+      model.graph.initializers[model.graph.find(table)].data = random_tensor(type, {256}, 5);
+    const Feed feed{{"x", every.reinterpreted(type)}};
+    const Executor fused(model);
+    EXPECT_EQ(fused.step_count(), 1);
+    const Tensor have = fused.run(feed)[0],
+                 want =
+                     Executor(model, {.backend = Backend::kReference, .fuse = false, .observe = {}})
+                         .run(feed)[0];
+    for (int64_t i = 0; i < 256; ++i) EXPECT_EQ(have.number(i), want.number(i)) << i;
+  }
+}
+
 // Codes times a constant matrix, a row and Gelu behind it, as one kernel.
 TEST(Executor, FusesWhatFollowsAProductOfCodes) {
   Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "qtool": 1]>

@@ -149,9 +149,10 @@ bool append_activation(dnnl::post_ops& ops, const Node& node) {
     A algorithm;
   };
   static constexpr Known kKnown[] = {
-      {"Relu", A::eltwise_relu}, {"LeakyRelu", A::eltwise_relu},
-      {"Clip", A::eltwise_clip}, {"Sigmoid", A::eltwise_logistic},
-      {"Tanh", A::eltwise_tanh}, {"Gelu", A::eltwise_gelu_erf},
+      {"Relu", A::eltwise_relu},   {"LeakyRelu", A::eltwise_relu},
+      {"Clip", A::eltwise_clip},   {"Sigmoid", A::eltwise_logistic},
+      {"Tanh", A::eltwise_tanh},   {"Gelu", A::eltwise_gelu_erf},
+      {"Swish", A::eltwise_swish},
   };
   const std::string kind = attr_string(node, "activation", "");
   if (kind.empty()) return true;

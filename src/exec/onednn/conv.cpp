@@ -18,6 +18,14 @@ std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
       (request.inputs[2].dtype != DType::kFloat || request.inputs[2].shape != Shape{w.shape[0]}))
     return nullptr;
   if (request.has(3) && request.inputs[3].shape != shape.output) return nullptr;
+  // A picture one element wide is one that is one element high, and kernels block along rows.
+  ConvShape flat = shape;
+  Shape source = x.shape;
+  const bool turned = is_column(shape, x.shape);
+  if (turned) {
+    turn(source);
+    turn(flat);
+  }
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops ops;
   if (request.has(3)) ops.append_sum();
@@ -26,11 +34,11 @@ std::unique_ptr<Kernel> make_conv(const KernelRequest& request) {
   const Descriptor bias =
       request.has(2) ? plain_descriptor(DType::kFloat, {w.shape[0]}) : Descriptor();
   try {
-    const auto pd = convolution_descriptor(shape, any_descriptor(DType::kFloat, x.shape),
-                                           any_descriptor(DType::kFloat, shape.weights), bias,
-                                           any_descriptor(DType::kFloat, shape.output), attr);
+    const auto pd = convolution_descriptor(flat, any_descriptor(DType::kFloat, source),
+                                           any_descriptor(DType::kFloat, flat.weights), bias,
+                                           any_descriptor(DType::kFloat, flat.output), attr);
     return std::make_unique<ConvKernel<dnnl::convolution_forward>>(
-        pd, request, shape.output, plain_descriptor(DType::kFloat, shape.weights));
+        pd, request, shape.output, plain_descriptor(DType::kFloat, flat.weights), turned);
   } catch (const dnnl::error&) {
     return nullptr;
   }

@@ -4,26 +4,28 @@
 #include <array>
 
 #include "exec/onednn/primitive.hpp"
+#include "exec/onednn/window.hpp"
 
 namespace qtool::onednn {
 
-// Inputs: source, weights, bias or none, residual or none. `Forward` is oneDNN's primitive.
+// Inputs: source, weights, bias or none, residual or none. `Forward` is oneDNN's primitive; `turned`: height and
+// width have changed places in its descriptors.
 template <typename Forward>
 class ConvKernel : public Kernel {
  public:
   ConvKernel(const typename Forward::primitive_desc& pd, const KernelRequest& request, Shape output,
-             const Descriptor& plain_weights)
+             const Descriptor& plain_weights, bool turned = false)
       : name_(implementation(pd)),
         output_(std::move(output)),
-        layout_(layout_of(pd.dst_desc(), DType::kFloat, output_)),
+        layout_(layout_of(upright(pd.dst_desc(), turned), DType::kFloat, output_)),
         bytes_(pd.dst_desc().get_size()),
-        source_(request.inputs[0], pd.src_desc()),
+        source_(request.inputs[0], upright(pd.src_desc(), turned)),
         reads_constants_(request.constant(0) || request.constant(3)) {
     if (const Tensor* weights = request.constant(1))
       packed_ = reordered(weights->raw(), plain_weights, pd.weights_desc());
     else
       pack_.emplace(plain_weights, pd.weights_desc());
-    if (request.has(3)) residual_.emplace(request.inputs[3], pd.dst_desc());
+    if (request.has(3)) residual_.emplace(request.inputs[3], upright(pd.dst_desc(), turned));
     std::vector<Primitive::Argument> arguments{
         {DNNL_ARG_SRC, pd.src_desc()},
         {DNNL_ARG_DST, pd.dst_desc()},

@@ -11,6 +11,7 @@ std::unique_ptr<Kernel> make_conv_transpose(const KernelRequest& request);
 std::unique_ptr<Kernel> make_gemm(const KernelRequest& request);
 std::unique_ptr<Kernel> make_matmul(const KernelRequest& request);
 std::unique_ptr<Kernel> make_eltwise(const KernelRequest& request);
+std::unique_ptr<Kernel> make_prelu(const KernelRequest& request);
 std::unique_ptr<Kernel> make_linear(const KernelRequest& request);
 std::unique_ptr<Kernel> make_binary(const KernelRequest& request);
 std::unique_ptr<Kernel> make_pool(const KernelRequest& request);

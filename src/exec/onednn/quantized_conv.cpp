@@ -13,13 +13,14 @@ class QuantizedConvKernel : public Kernel {
  public:
   QuantizedConvKernel(const dnnl::convolution_forward::primitive_desc& pd,
                       QuantizedAttributes attributes, const KernelRequest& request,
-                      const ConvShape& shape)
+                      const ConvShape& shape, bool turned)
       : name_(implementation(pd)),
         attributes_(std::move(attributes)),
-        output_(shape.output),
-        layout_(layout_of(pd.dst_desc(), attributes_.parameters().result, output_)),
+        output_(upright(shape.output, turned)),
+        layout_(
+            layout_of(upright(pd.dst_desc(), turned), attributes_.parameters().result, output_)),
         bytes_(pd.dst_desc().get_size()),
-        source_(request.inputs[0], pd.src_desc()),
+        source_(request.inputs[0], upright(pd.src_desc(), turned)),
         packed_(reordered(request.constant(kWeights)->raw(),
                           plain_descriptor(DType::kInt8, shape.weights), pd.weights_desc())),
         reads_constants_(request.constant(0) != nullptr) {
@@ -63,18 +64,25 @@ std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request) {
   if (x.shape.size() < 3 || x.shape.size() > 5) return nullptr;
   auto parameters = layer_parameters(request, kResultScale);
   if (!parameters || (request.has(kBias) && !request.constant(kBias))) return nullptr;
-  const ConvShape shape = conv_shape(request.node, x.shape, request.inputs[kWeights].shape);
+  ConvShape shape = conv_shape(request.node, x.shape, request.inputs[kWeights].shape);
   if (!shape.valid()) return nullptr;
+  // A picture one element wide is one that is one element high, and kernels block along rows.
+  Shape source = x.shape;
+  const bool turned = is_column(shape, source);
+  if (turned) {
+    turn(source);
+    turn(shape);
+  }
   if (!fits(*parameters, request.constant(kBias), shape.output[1])) return nullptr;
   const bool grouped = shape.weights.size() > x.shape.size();
   const DType result = parameters->result;
   const Descriptor bias = request.has(kBias) ? bias_descriptor(shape.output[1], 1) : Descriptor();
   try {
     QuantizedAttributes attributes(request, std::move(*parameters), grouped ? 3 : 1);
-    const auto pd = convolution_descriptor(shape, channels_last(x.dtype, x.shape),
+    const auto pd = convolution_descriptor(shape, channels_last(x.dtype, source),
                                            any_descriptor(DType::kInt8, shape.weights), bias,
                                            channels_last(result, shape.output), attributes.attr());
-    return std::make_unique<QuantizedConvKernel>(pd, std::move(attributes), request, shape);
+    return std::make_unique<QuantizedConvKernel>(pd, std::move(attributes), request, shape, turned);
   } catch (const dnnl::error&) {
     return nullptr;
   }

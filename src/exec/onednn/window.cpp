@@ -44,6 +44,27 @@ ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights)
   return s;
 }
 
+bool is_column(const ConvShape& s, const Shape& input) {
+  return input.size() == 4 && input[3] == 1 && input[2] > 1 && s.output[3] == 1 &&
+         s.weights.back() == 1 && s.pads_begin[1] == 0 && s.pads_end[1] == 0;
+}
+
+void turn(Shape& shape) { std::swap(shape[shape.size() - 2], shape.back()); }
+
+void turn(ConvShape& s) {
+  for (Shape* list : {&s.output, &s.weights, &s.strides, &s.dilations, &s.pads_begin, &s.pads_end})
+    turn(*list);
+}
+
+Descriptor upright(const Descriptor& descriptor, bool turned) {
+  return turned ? descriptor.permute_axes({0, 1, 3, 2}) : descriptor;
+}
+
+Shape upright(Shape shape, bool turned) {
+  if (turned) turn(shape);
+  return shape;
+}
+
 ConvShape transposed_shape(const Node& node, int64_t opset, const Shape& input,
                            const Shape& weights) {
   const auto [window, groups, filters] = transposed_window(Call{node, opset, {}}, input, weights);

@@ -14,6 +14,14 @@ struct ConvShape {
 // Invalid (empty output) when a size is zero, which oneDNN does not take.
 ConvShape conv_shape(const Node& node, const Shape& input, const Shape& weights);
 
+// Whether pictures and kernels are one element wide; and everything with height and width in each other's place.
+bool is_column(const ConvShape& shape, const Shape& input);
+void turn(Shape& shape);
+void turn(ConvShape& shape);
+// A turned descriptor with its dimensions in their places again.
+Descriptor upright(const Descriptor& descriptor, bool turned);
+Shape upright(Shape shape, bool turned);
+
 // Of the convolution that a ConvTranspose transposes: `output` is this operator's input. `weights` stay as
 // ONNX has them, [in, out / groups, kernel…].
 ConvShape transposed_shape(const Node& node, int64_t opset, const Shape& input,
