@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,14 +16,29 @@
 
 namespace qtool {
 
+namespace metrics {
+class DropEstimate;
+}
+
+// How near answers are to where they change: what the float network makes of samples with parts of others mixed in
+// (evaluate/expected_drop.hpp). Made once, it tells the expected drop of any number of models.
+class Vicinity {
+ public:
+  Vicinity(const Model& reference, const SampleSource& source, int threads);
+  const metrics::DropEstimate& scores() const { return *scores_; }
+
+ private:
+  std::shared_ptr<const metrics::DropEstimate> scores_;
+};
+
 enum class Kernels { kInteger, kSimulated, kFloat };
 
 struct EvaluateOptions {
   Kernels kernels = Kernels::kInteger;
   int threads = 1;
   std::filesystem::path save_outputs = {};  // .npz of every output, samples stacked; empty: none
-  // Samples whose vicinity tells the expected drop, which `model` may be fitted to; nullptr: not asked for.
-  const SampleSource* vicinity = nullptr;
+  // Tells the expected drop, also where `model` is fitted to its samples; nullptr: not asked for.
+  const Vicinity* vicinity = nullptr;
 };
 
 struct OutputMetrics {

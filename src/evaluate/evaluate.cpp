@@ -202,6 +202,10 @@ Model runnable(const Model& model, Kernels kernels, Evaluation& e) {
 
 }  // namespace
 
+Vicinity::Vicinity(const Model& reference, const SampleSource& source, int threads)
+    : scores_(std::make_shared<const metrics::DropEstimate>(
+          metrics::vicinity(reference, source, threads))) {}
+
 Evaluation evaluate(const Model& model, const Model* reference, const SampleSource& source,
                     const EvaluateOptions& options) {
   const double begin = now_seconds();
@@ -226,7 +230,7 @@ Evaluation evaluate(const Model& model, const Model* reference, const SampleSour
     };
   });
   if (reference && total.classifier && options.vicinity) {
-    total.drop.add(metrics::vicinity(*reference, *options.vicinity, threads));
+    total.drop.add(options.vicinity->scores());
     const metrics::DropEstimate::Result drop = total.drop.result();
     e.expected_drop = drop.drop;
     e.expected_drop_error = drop.error;

@@ -14,6 +14,8 @@ struct FloorSearch {
   const AssignOptions& options;
   const PlanRequest& request;
   const QuantizeOptions& quantizing;
+  // Of the float network on all data, where a drop is limited.
+  std::optional<Vicinity> vicinity = {};
 
   // Bisection over the mean weight width. Every plan is quantized on the first three quarters of the
   // data and measured on the rest. Throws Error{kInfeasible, QT-E503} that names what the widest plan

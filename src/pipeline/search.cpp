@@ -196,7 +196,9 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   QuantizeOptions quantizing;
   quantizing.threads = request.threads;
   quantizing.target = request.target;
-  const FloorSearch floors{p, table, s.scores, *source, options, request, quantizing};
+  FloorSearch floors{p, table, s.scores, *source, options, request, quantizing};
+  if (std::ranges::any_of(options.limits, [](const Limit& l) { return l.kind == Limit::kDrop; }))
+    floors.vicinity.emplace(p.model, *source, request.threads);
   const Contest contest{p, s.scores, options, request, probe, floors};
   if (std::any_of(options.limits.begin(), options.limits.end(), is_quality_floor))
     s.assignment = floors.cheapest(s.measured);
