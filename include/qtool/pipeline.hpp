@@ -89,6 +89,7 @@ struct PlanRequest {
   std::vector<std::string> formats = {"uniform"};  // candidates; the one of a uniform plan
   Storage storage = Storage::kWidths;              // that sizes are counted in
   bool signed_activations = false;
+  std::string export_style = "qdq";                // written into the plan
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
@@ -123,7 +124,7 @@ Searched run_search(const Workspace& workspace, const PlanRequest& request);
 struct QuantizeRequest {
   std::filesystem::path output;     // empty: `<model>.q.onnx` in the current directory
   std::optional<PlanRequest> plan;  // a new plan; else plan.json, else uniform w8a8
-  std::string export_style = "qdq";
+  std::string export_style = {};    // empty: the plan's
   std::string effort = "balanced";  // best: fitted layers' scales and biases are tuned together
   bool bias_correction = true;
   int threads = 1;

@@ -129,6 +129,8 @@ struct QuantPlan {
   bool signed_activations = false;             // s8 symmetric rather than u8
   bool power_of_two_scales = false;            // of activations
   std::string range_method = "mse";
+  std::string export_style = "qdq";  // that its sizes were counted in
+  int64_t most_bytes = 0;            // of the written constants, by a size limit; 0: any
   LayerChoice* layer(const std::string& name);
   const LayerChoice* stored_weight(const std::string& name) const;
   const LayerChoice* layer(const std::string& name) const;
@@ -170,6 +172,7 @@ struct PlanCost {
 // What holds codes when weights are counted.
 enum class Storage {
   kWidths,  // their own width, whatever a file would need
+  kBytes,   // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
   kPacked,  // of a layer, the smallest ONNX type that holds its widest: `--export packed`
   kSplit,   // of each output channel, the smallest that holds its width: `--export split`
 };

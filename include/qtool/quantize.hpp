@@ -27,13 +27,13 @@ struct QuantizeOptions {
 // How a quantized model is written.
 struct ExportStyle {
   std::string_view name, summary;
-  // What holds codes and indices; kWidths: bytes, but for layers that read floats.
+  // What holds codes and indices; kWidths: none are stored.
   Storage storage = Storage::kWidths;
   bool clips_codes = false;  // Clip on codes behind Q and weights, not on reals in front of Q
   // What the graph with Q/DQ pairs is made into; nullptr: it is written as it is.
   Model (*rewrite)(const Model& quantized) = nullptr;
   bool describes = false;  // the float model, and the parameters in a JSON file beside it
-  bool packs() const { return storage != Storage::kWidths; }
+  bool packs() const { return storage == Storage::kPacked || storage == Storage::kSplit; }
 };
 std::span<const ExportStyle* const> export_styles();
 // Throws Error{kUsage, QT-E122}.
@@ -86,7 +86,8 @@ struct WeightCodes {
 // The real weights that codes stand for.
 Tensor dequantized(const WeightCodes& weight, int64_t channel_axis);
 
-// `source` is the calibration data (bias correction); nullptr: none.
+// `source` is the calibration data (bias correction); nullptr: none. Throws Error{kInfeasible, QT-E504} when the
+// constants take more than the plan's most_bytes in the style asked for.
 Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan& plan,
                          const CalibrationTable& table, const SampleSource* source,
                          const QuantizeOptions& options);

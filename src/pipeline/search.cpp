@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "pipeline/contest.hpp"
 #include "pipeline/stages.hpp"
@@ -210,6 +211,20 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   return s;
 }
 
+// What the constants of the written model may take; 0: any.
+int64_t most_bytes(const PlanRequest& request, const Model& model) {
+  double most = 0;
+  for (const Limit& limit :
+       request.uniform ? std::vector<Limit>{} : parse_budget(joined(request.budgets))) {
+    double bytes = limit.kind == Limit::kSize ? limit.value : 0;
+    for (const auto& [id, constant] : model.graph.initializers)
+      if (limit.kind == Limit::kSizeFraction)
+        bytes += limit.value * static_cast<double>(constant.data.bytes());
+    if (bytes > 0) most = most > 0 ? std::min(most, bytes) : bytes;
+  }
+  return static_cast<int64_t>(std::floor(most));
+}
+
 }  // namespace
 
 Searched run_search(const Workspace& w, const PlanRequest& request) {
@@ -231,6 +246,8 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   s.assignment.plan.model_fingerprint = w.fingerprint;
   s.assignment.plan.range_method = request.range;
   s.assignment.plan.signed_activations = request.signed_activations;
+  s.assignment.plan.export_style = request.export_style;
+  s.assignment.plan.most_bytes = most_bytes(request, p.model);
   save_plan(s.assignment.plan, w.file(kPlan));
   s.seconds = now_seconds() - begin;
   return s;

@@ -155,7 +155,8 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   options.threads = request.threads;
   options.target = wanted.target;
   options.optimizer = wanted.optimizer;
-  options.export_style = request.export_style;
+  options.export_style =
+      request.export_style.empty() ? report.plan.export_style : request.export_style;
   options.bias_correction = request.bias_correction;
   options.tuning_rounds = request.effort == "best" ? 20 : 0;
   options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method,

@@ -175,7 +175,10 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
 
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model, Storage storage) {
   PlanCost cost;
-  double weights = 0, bits = 0, stored = 0, stored_apart = 0, elements = 0, activation_bits = 0;
+  // What a weight takes is told by its code where files round that up to bytes.
+  const Storage coded = storage == Storage::kBytes ? Storage::kWidths : storage;
+  double weights = 0, bits = 0, stored = 0, coded_bits = 0, stored_apart = 0, elements = 0,
+         activation_bits = 0;
   std::set<std::string> seen;
   std::set<std::pair<std::string, int>> codebooks;  // of the whole model
   for (const LayerSite& site : sites.layers) {
@@ -186,10 +189,14 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
     weights += static_cast<double>(site.weights);
     bits += static_cast<double>(site.weights) * mean_bits(*choice);
     stored += static_cast<double>(stored_bits(site, *choice, model, storage));
+    coded_bits += static_cast<double>(stored_bits(site, *choice, model, coded));
     if (choice->weight_bits != kFloatBits &&
-        codebooks.emplace(choice->format, choice->weight_bits).second)
-      stored += static_cast<double>(
+        codebooks.emplace(choice->format, choice->weight_bits).second) {
+      const auto book = static_cast<double>(
           shared_codebook_bits(parse_format(choice->format), choice->weight_bits));
+      stored += book;
+      coded_bits += book;
+    }
   }
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));
@@ -209,7 +216,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
       other += static_cast<double>(initializer.data.bytes());
   }
   cost.mean_weight_bits = weights ? bits / weights : 0;
-  cost.bits_per_weight = weights ? stored / weights : 0;
+  cost.bits_per_weight = weights ? coded_bits / weights : 0;
   cost.mean_activation_bits = elements ? activation_bits / elements : 0;
   cost.size_bytes =
       static_cast<int64_t>(std::ceil((stored + stored_apart) / 8)) + static_cast<int64_t>(other);

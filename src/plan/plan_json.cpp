@@ -151,15 +151,17 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
   }
   Json activations = Json::object();
   for (const auto& [name, bits] : plan.activation_bits) activations[name] = bits_json(bits);
-  const Json json = {{"schema", "qtool.plan/1"},
-                     {"model_fingerprint", plan.model_fingerprint},
-                     {"source", plan.source},
-                     {"range_method", plan.range_method},
-                     {"signed_activations", plan.signed_activations},
-                     {"power_of_two_scales", plan.power_of_two_scales},
-                     {"layers", layers},
-                     {"stored", stored},
-                     {"activations", activations}};
+  Json json = {{"schema", "qtool.plan/1"},
+               {"model_fingerprint", plan.model_fingerprint},
+               {"source", plan.source},
+               {"range_method", plan.range_method},
+               {"signed_activations", plan.signed_activations},
+               {"power_of_two_scales", plan.power_of_two_scales},
+               {"layers", layers},
+               {"stored", stored},
+               {"activations", activations}};
+  if (plan.export_style != "qdq") json["export"] = plan.export_style;
+  if (plan.most_bytes > 0) json["most_bytes"] = plan.most_bytes;
   write_file_atomic(path, json.dump(1) + "\n");
 }
 
@@ -173,7 +175,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
   }
   check_keys(path, json,
              {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
-              "power_of_two_scales", "layers", "stored", "activations"},
+              "power_of_two_scales", "layers", "stored", "activations", "export", "most_bytes"},
              "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
@@ -185,6 +187,8 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
     plan.range_method = json.value("range_method", std::string("mse"));
     plan.signed_activations = json.value("signed_activations", false);
     plan.power_of_two_scales = json.value("power_of_two_scales", false);
+    plan.export_style = json.value("export", std::string("qdq"));
+    plan.most_bytes = json.value("most_bytes", int64_t{0});
     const Json activations = json.value("activations", Json::object()),
                layers = json.value("layers", Json::array());
     for (const auto& [name, bits] : activations.items()) {

@@ -19,7 +19,21 @@ int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
 }
 
 int width_in(Storage storage, int bits) {
-  return storage == Storage::kWidths ? bits : container_bits(bits);
+  return storage == Storage::kWidths ? bits : storage == Storage::kBytes ? 8 : container_bits(bits);
+}
+
+bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
+  return layer.float_input.empty() && !layer.input.empty() &&
+         choice.activation_bits != kFloatBits && !choice.dynamic;
+}
+
+// Of a layer whose codes are one tensor.
+int width_of(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
+  const bool made_real = layer.float_input.empty() || layer.input.empty();
+  if (storage == Storage::kBytes && choice.weight_bits == 4 && made_real && !choice.dynamic &&
+      !reads_codes(layer, choice))
+    return 4;
+  return width_in(storage, choice.weight_bits);
 }
 
 // What the nodes of a join take in the file, roughly, and a row's place in the order.
@@ -32,16 +46,16 @@ int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_
   // Sums of codes with several scales a channel have no one scale for an integer bias.
   if (scales > layer.channels)
     return subgroup_of(parse_format(choice.format)) == Subgroup::kChannel ? 8 * scales : 0;
-  const bool reads_codes = layer.float_input.empty() && choice.activation_bits <= 8 &&
-                           !choice.dynamic && !layer.input.empty();
-  return 8 * scales + (reads_codes && !layer.bias.empty() ? 64 * layer.channels : 0);
+  const bool integer_bias =
+      reads_codes(layer, choice) && choice.activation_bits <= 8 && !layer.bias.empty();
+  return 8 * scales + (integer_bias ? 64 * layer.channels : 0);
 }
 
 // Of a layer with uniform weights. Tensors in a file end with a byte.
 int64_t code_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const auto bytes = [](int64_t bits) { return (bits + 7) / 8 * 8; };
-  const int64_t whole = layer.weights * width_in(storage, choice.weight_bits);
-  if (storage == Storage::kPacked) return bytes(whole);
+  const int64_t whole = layer.weights * width_of(layer, choice, storage);
+  if (storage == Storage::kPacked || storage == Storage::kBytes) return bytes(whole);
   std::map<int, int64_t> parts;  // by width
   for (int bits : choice.filter_bits) {
     const int width = width_in(storage, bits);

@@ -7,7 +7,8 @@ namespace qtool {
 std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kQdq = {
       .name = "qdq",
-      .summary = "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them"};
+      .summary = "QuantizeLinear and DequantizeLinear pairs, as onnxruntime fuses them",
+      .storage = Storage::kBytes};
   static const ExportStyle kPacked = {
       .name = "packed",
       .summary = "qdq with weights of up to 4 bits in int4 and int2 (opset 21, 25): true storage",
@@ -15,6 +16,7 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kQcdq = {
       .name = "qcdq",
       .summary = "codes of fewer than 8 bits clipped as integers between Q and DQ (FINN, qonnx)",
+      .storage = Storage::kBytes,
       .clips_codes = true};
   static const ExportStyle kSplit = {
       .name = "split",
@@ -24,6 +26,7 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kQoperator = {
       .name = "qoperator",
       .summary = "QLinearConv, QGemm, QLinearAdd … instead of pairs, for runtimes that do not fuse",
+      .storage = Storage::kBytes,
       .rewrite = qdq::to_operators};
   static const ExportStyle kEncodings = {
       .name = "encodings",

@@ -128,6 +128,13 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   const PlanCost cost = plan_cost(plan, sites, model, style.storage);
   for (const auto& [id, constant] : result.model.graph.initializers)
     result.stored_bytes += constant.data.bytes();
+  if (plan.most_bytes > 0 && result.stored_bytes > plan.most_bytes) {
+    throw Error(ErrorKind::kInfeasible, "QT-E504",
+                cat("the written weights take ", result.stored_bytes, " bytes and the plan allows ",
+                    plan.most_bytes))
+        .hint(cat("the search counted what --export ", plan.export_style,
+                  " stores: write that, or search with --export ", style.name));
+  }
   result.mean_weight_bits = cost.mean_weight_bits;
   result.bits_per_weight = cost.bits_per_weight;
   return result;

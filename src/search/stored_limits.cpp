@@ -41,11 +41,15 @@ GroupScore by_container(const GroupScore& group) {
 void ProblemBuilder::add_stored(double allowed_bits, const Limit& limit) {
   stored_limits_.push_back(
       {problem_.limit.size(), limit.kind == Limit::kBpw, std::floor(allowed_bits)});
+  // As plan_cost() counts them.
+  const Storage storage = limit.kind == Limit::kBpw && options_.storage == Storage::kBytes
+                              ? Storage::kWidths
+                              : options_.storage;
   const int64_t fixed = limit.kind == Limit::kBpw ? 0 : 8 * other_bytes(false);
   add_rows(
       static_cast<int64_t>(std::floor(allowed_bits)) - fixed, limit_text(limit),
-      [this](const LayerSite& site, int bits) {
-        return stored_bits(site, choice_of(site, bits, options_), model_, options_.storage);
+      [this, storage](const LayerSite& site, int bits) {
+        return stored_bits(site, choice_of(site, bits, options_), model_, storage);
       },
       [](const std::string&, int) { return int64_t{0}; });
 }

@@ -22,6 +22,18 @@ CALIB = ROOT / 'calibration' / 'unlabeled.npz'
 TEST = ROOT / 'calibration' / 'test.npz'
 COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'profile', 'list']
 
+# The scores that eval saved against onnxruntime's: at most ties differ, by a code.
+RUN_IN_ONNXRUNTIME = """
+import sys, numpy as np, onnxruntime as ort
+x = np.load(sys.argv[2])['x'][:200].transpose(0, 3, 1, 2).astype(np.float32)
+x = (x * np.float32(1 / 255) - np.float32(0.1307)) / np.float32(0.3081)
+session = ort.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
+want = session.run(None, {session.get_inputs()[0].name: x})[0]
+have = next(iter(np.load(sys.argv[3]).values()))
+off = np.abs(want - have) / np.abs(want).max()
+sys.exit(f'{off.max()} {off.mean()}' if off.max() > 0.05 or off.mean() > 1e-3 else 0)
+"""
+
 
 def clean_environment(**more):
     env = {k: v for k, v in os.environ.items() if not k.startswith('QTOOL')}
@@ -212,8 +224,29 @@ class Stages(Case):
         self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.5)
         for style in ('packed', 'split'):
             searched = self.json('search', '--budget', '18%size', '--granularity', 'filter', '--export', style)
-            quantized = self.json('quantize', '-o', 'q.onnx', '--export', style)
+            quantized = self.json('quantize', '-o', 'q.onnx')
             self.assertLessEqual(quantized['stored_bytes'], searched['size_bytes'])
+        self.fails(5, 'quantize', '-o', 'q.onnx', '--export', 'qdq', says='QT-E504')
+        # A file of plain pairs has a byte a code; without --export a limit of sizes asks for a packed one.
+        self.fails(5, 'search', '--budget', '18%size', '--export', 'qdq', says='no plan')
+        plain = self.json('search', '--budget', '30%size', '--export', 'qdq')
+        self.assertLessEqual(self.json('quantize', '-o', 'q.onnx')['stored_bytes'], plain['size_bytes'])
+        limited = self.json('search', '--budget', '18%size')
+        self.assertLessEqual(self.json('quantize', '-o', 'q.onnx')['stored_bytes'], limited['size_bytes'])
+
+    @unittest.skipUnless(shutil.which(os.environ.get('QTOOL_PYTHON', '')), 'QTOOL_PYTHON names no Python')
+    def test_a_pruned_model_runs_alike_in_onnxruntime(self):
+        python = os.environ['QTOOL_PYTHON']
+        if subprocess.run([python, '-c', 'import onnxruntime'], check=False, stderr=subprocess.DEVNULL).returncode:
+            self.skipTest('no onnxruntime')
+        self.ok('calibrate', MODEL, CALIB, '--limit', '100')
+        self.ok('search', '--budget', '1.8bits', '--granularity', 'filter', '--weights', '0,2,4,8')
+        for style in ('qdq', 'packed', 'split'):
+            self.ok('quantize', '-o', 'q.onnx', '--export', style)
+            self.ok('eval', 'q.onnx', TEST, '--limit', '200', '--save-outputs', 'out.npz')
+            r = subprocess.run([python, '-c', RUN_IN_ONNXRUNTIME, 'q.onnx', str(TEST), 'out.npz'], cwd=self.dir, check=False,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(r.returncode, 0, f'{style}: {r.stdout}')
 
     def test_a_frontier_answers_every_budget(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '50')

@@ -39,6 +39,17 @@ TEST(PlanJson, KeepsAWidthForEveryFilter) {
   EXPECT_DOUBLE_EQ(plan_cost(back, s.sites, s.model).mean_weight_bits, 5);
 }
 
+TEST(PlanJson, KeepsWhatSizesWereCountedIn) {
+  Saved s;
+  QuantPlan plan = uniform_plan(s.sites, {8, 8});
+  plan.export_style = "packed";
+  plan.most_bytes = 1234;
+  save_plan(plan, s.path);
+  const QuantPlan back = load_plan(s.path, s.sites, "");
+  EXPECT_EQ(back.export_style, "packed");
+  EXPECT_EQ(back.most_bytes, 1234);
+}
+
 TEST(PlanJson, RefusesAListThatDoesNotFitTheLayer) {
   Saved s;
   QuantPlan plan = uniform_plan(s.sites, {8, 8});

@@ -68,6 +68,26 @@ TEST(Exports, PackedFilesHaveTheSizeThatThePlanStates) {
   }
 }
 
+TEST(Exports, PlainFilesTakeNoMoreThanThePlanStates) {
+  const Fixture f;
+  for (const UniformChoice widths : {UniformChoice{2, 8}, {4, 8}, {4, kFloatBits}, {8, 4}}) {
+    QuantPlan plan = uniform_plan(f.sites, widths);
+    const int64_t stored = f.quantize("qdq", plan).stored_bytes;
+    const int64_t stated = plan_cost(plan, f.sites, f.model, Storage::kBytes).size_bytes;
+    EXPECT_LE(stored, stated) << widths.weight_bits;
+    EXPECT_GT(stored, 0.98 * static_cast<double>(stated) - 128) << widths.weight_bits;
+    plan.most_bytes = stored;
+    EXPECT_NO_THROW((void)f.quantize("qdq", plan));
+    plan.most_bytes = stored - 1;
+    try {
+      (void)f.quantize("qdq", plan);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), "QT-E504");
+    }
+  }
+}
+
 TEST(Exports, ContainersAreTwoFourAndEightBits) {
   const Fixture f;
   const auto bytes = [&](int bits) {

@@ -70,6 +70,17 @@ TEST(StoredLimits, HoldToTheByteWhereFiltersDiffer) {
   }
 }
 
+// Where codes take a byte each, narrow ones save nothing.
+TEST(StoredLimits, PlainFilesCountBytes) {
+  const FilterNet net;
+  EXPECT_THROW((void)assign(net.model, net.sites, net.scores, net.options("28kB", Storage::kBytes)),
+               Error);
+  const Assignment a =
+      assign(net.model, net.sites, net.scores, net.options("52kB", Storage::kBytes));
+  EXPECT_LE(a.cost.size_bytes, 52'000);
+  EXPECT_DOUBLE_EQ(a.cost.mean_weight_bits, 8);
+}
+
 TEST(StoredLimits, PackedLayersTakeTheWidestThatTheirContainerHolds) {
   const FilterNet net;
   const Assignment a =
@@ -95,7 +106,7 @@ TEST(StoredLimits, OtherLimitsHoldBesidePackedContainers) {
 
 TEST(StoredLimits, BitsPerWeightHoldToo) {
   const FilterNet net;
-  for (Storage storage : {Storage::kWidths, Storage::kPacked, Storage::kSplit}) {
+  for (Storage storage : {Storage::kWidths, Storage::kBytes, Storage::kPacked, Storage::kSplit}) {
     const Assignment a = assign(net.model, net.sites, net.scores, net.options("5bpw", storage));
     EXPECT_LE(a.cost.bits_per_weight, 5);
     EXPECT_GT(a.cost.bits_per_weight, 4);

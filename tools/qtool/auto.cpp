@@ -71,7 +71,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   qtool::QuantizeRequest quantize;
   quantize.effort = o.plan.effort;
   quantize.output = o.output;
-  quantize.export_style = o.plan.export_style;
+  if (o.plan.export_style != "auto") quantize.export_style = o.plan.export_style;
   quantize.bias_correction = !o.no_bias_correction;
   quantize.threads = request.threads;
   if (o.dry_run) {

@@ -54,7 +54,7 @@ struct PlanFlags {
               target = "ort-cpu";
   std::string granularity = "layer", weight_scale = "channel", formats = "uniform",
               format = "uniform";
-  std::string effort = "balanced", time, profile, activation_mode = "static", export_style = "qdq";
+  std::string effort = "balanced", time, profile, activation_mode = "static", export_style = "auto";
   int64_t score_samples = 0, verify_plans = 0;
   bool signed_activations = false, no_float_activations = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform

@@ -70,7 +70,9 @@ void PlanFlags::bind(CLI::App& app) {
                        "when activations get their parameters: static, dynamic (8 bits)"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
-  app.add_option("--export", export_style, "style of the written model (see `qtool list exports`)")
+  app.add_option("--export", export_style,
+                 "style of the written model (see `qtool list exports`); auto: packed where the "
+                 "budget limits sizes, else qdq")
       ->group(group);
 }
 
@@ -88,7 +90,8 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static", "dynamic"});
-  check_choice("--export", export_style, names_of(qtool::export_styles()));
+  if (export_style != "auto")
+    check_choice("--export", export_style, names_of(qtool::export_styles()));
   check_choice("--score", score, names_of(qtool::score_methods()));
   check_choice("--range", range, names_of(qtool::range_methods()));
   if (optimizer != "auto") check_choice("--optimizer", optimizer, names_of(qtool::optimizers()));
@@ -104,7 +107,11 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   if (device || !profile.empty()) limits = qtool::load_profile(device ? target : profile);
   qtool::PlanRequest r;
   r.budgets = budgets;
-  for (const std::string& budget : budgets) (void)qtool::parse_budget(budget);
+  bool sizes = false;
+  for (const std::string& budget : budgets) {
+    for (const qtool::Limit& limit : qtool::parse_budget(budget))
+      sizes |= limit.kind == qtool::Limit::kSize || limit.kind == qtool::Limit::kSizeFraction;
+  }
   if (!uniform.empty()) {
     (void)qtool::parse_uniform(uniform);
     r.uniform = uniform;
@@ -120,7 +127,8 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
                                   : std::vector<std::string>{qtool::parse_format(format).text()};
   r.activation_mode = activation_mode;
   r.granularity = granularity;
-  r.storage = qtool::find_export_style(export_style).storage;
+  r.export_style = export_style != "auto" ? export_style : sizes ? "packed" : "qdq";
+  if (sizes || export_style != "auto") r.storage = qtool::find_export_style(r.export_style).storage;
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = device ? limits->target : target;

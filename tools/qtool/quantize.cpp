@@ -43,7 +43,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   qtool::QuantizeRequest request;
   request.plan = wanted_plan(o, workspace, global);
   request.output = o.output;
-  request.export_style = o.plan.export_style;
+  if (o.plan.export_style != "auto") request.export_style = o.plan.export_style;
   request.effort = o.plan.effort;
   request.bias_correction = !o.no_bias_correction;
   request.threads = global.thread_count();
