@@ -138,6 +138,8 @@ struct OptimizerDef {
   WeightCodes (*optimize)(const OptimizerInput& input);
   // Runs layer by layer on the inputs that the quantized network really has.
   bool needs_moments = false;
+  // The optimiser whose layers are fitted before, and kept where these are no better; "": plain rounding.
+  std::string_view after = "";
 };
 std::span<const OptimizerDef* const> optimizers();
 // One layer by the optimiser of its choice, with what calibration knows of its input: the price of

@@ -24,6 +24,23 @@ bool wants_mirrored(const QuantPlan& plan, int64_t samples) {
 // alone are corrected in less time than that.
 constexpr int kTrials = 200, kBiasTrials = 7;
 
+// The plan, and before it those of the optimisers that its own have to beat.
+std::vector<QuantPlan> steps_of(const QuantPlan& plan) {
+  std::vector<QuantPlan> steps = {plan};
+  while (true) {
+    QuantPlan before = steps.front();
+    bool any = false;
+    for (LayerChoice& choice : before.layers) {
+      const std::string_view after = find_optimizer(choice.method).after;
+      if (after.empty()) continue;
+      choice.method = after;
+      any = true;
+    }
+    if (!any) return steps;
+    steps.insert(steps.begin(), std::move(before));
+  }
+}
+
 using Distances = std::function<double(const Candidate&)>;
 
 // Scales and biases tuned against the float network's outputs, kept where held-out noise really falls.
@@ -75,8 +92,12 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
     fitted_chunks *= 2;
   }
   const SampleSource& data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source;
-  LayerResults optimized = optimize_in_sequence(model, sites, plan, table, activations, stored,
-                                                plain, data, fitted_chunks, options);
+  const std::vector<QuantPlan> steps = steps_of(plan);
+  const auto sequence = [&](const QuantPlan& step) {
+    return optimize_in_sequence(model, sites, step, table, activations, stored, plain, data,
+                                fitted_chunks, options);
+  };
+  LayerResults optimized = sequence(steps[0]);
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
   // samples say less than the noise.
   const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
@@ -105,6 +126,14 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
         cat(plain.size() - kept.size(), " of ", plain.size(), " layers stay ",
             fitted ? "rounded to nearest: fitted" : "as they are: with corrected biases",
             ", held-out outputs are further from float"));
+  for (size_t i = 1; i < steps.size(); ++i) {
+    const double start = least;
+    const auto taken = accept({sequence(steps[i]), {}}, units, distance, kTrials, best, least);
+    log(LogLevel::kInfo,
+        cat(taken.size(), " of ", plain.size(), " layers are taken from step ", i + 1, " of ",
+            steps.size(), ": held-out noise ", start, " before, ", least, " after"));
+    kept.insert(taken.begin(), taken.end());
+  }
   if (!kept.empty() && fitted && options.tuning_rounds > 0) {
     tune(model, sites, plan, data,
          {.fit_chunks = fitted_chunks,

@@ -16,10 +16,17 @@ constexpr int64_t kPositions = 4096, kGroupedPositions = 1024;
 // as everybody's: from this many rows · columns² on, what it starts from is priced.
 constexpr int64_t kWide = int64_t{1} << 25;
 
+// Small gains over another optimiser's solution leave its prices what they are.
+CandidateOptions priced(CandidateOptions options) {
+  const OptimizerDef& optimizer = find_optimizer(options.optimizer);
+  if (!optimizer.after.empty()) options.optimizer = optimizer.after;
+  return options;
+}
+
 class Optimized {
  public:
   Optimized(const Model& model, const CalibrationTable& table, const CandidateOptions& options)
-      : model_(model), table_(table), options_(options) {}
+      : model_(model), table_(table), options_(priced(options)) {}
 
   LayerCandidates candidates(const LayerSite& site, const FloatWalk* walk) {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
@@ -184,7 +191,7 @@ class Optimized {
 
   const Model& model_;
   const CalibrationTable& table_;
-  const CandidateOptions& options_;
+  CandidateOptions options_;
   std::string key_;
   InputMoments moments_;
 };

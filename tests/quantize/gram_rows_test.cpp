@@ -116,6 +116,51 @@ TEST(CoordinateDescent, ComesCloseToTheBestCodes) {
   EXPECT_GE(best_found, 12);
 }
 
+// Of the weights that an optimiser finds for the problem's row.
+double error_of(const Problem& p, std::string_view optimizer, int bits) {
+  const auto n = static_cast<int64_t>(p.target.size());
+  const Tensor weight = Tensor::of<float>({1, n}, p.target);
+  const InputMoments moments{n, 1000, {{p.gram, {}, {}}}};
+  const WeightCodes w = find_optimizer(optimizer).optimize({.weight = weight,
+                                                            .channel_axis = 0,
+                                                            .bits = bits,
+                                                            .input_mean_square = {},
+                                                            .exact_pairs = false,
+                                                            .moments = &moments});
+  for (int8_t code : w.codes.data<int8_t>()) {
+    EXPECT_GE(code, -(1 << (bits - 1)));
+    EXPECT_LT(code, 1 << (bits - 1));
+  }
+  RowCodes row{{w.codes.data<int8_t>().begin(), w.codes.data<int8_t>().end()}, w.scales};
+  return p.error(row);
+}
+
+TEST(GramRows, PathsAreFollowedBetterThanByRounding) {
+  double followed = 0, rounded = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Problem p(24, 3, seed);
+    followed += error_of(p, "gpfq", 3);
+    rounded += error_of(p, "rtn", 3);
+  }
+  EXPECT_LT(followed, 0.7 * rounded);
+}
+
+TEST(GramRows, WhatComesAfterCoordinateDescentIsNoWorse) {
+  for (const char* optimizer : {"adaround", "cyclic"}) {
+    for (int bits : {2, 3}) {
+      double before = 0, after = 0;
+      for (uint64_t seed = 1; seed <= 20; ++seed) {
+        const Problem p(48, bits, seed);
+        const double cd = error_of(p, "cd", bits), now = error_of(p, optimizer, bits);
+        EXPECT_LE(now, cd * 1.001) << optimizer << " " << seed;
+        before += cd;
+        after += now;
+      }
+      EXPECT_LT(after, before) << optimizer << " " << bits;
+    }
+  }
+}
+
 TEST(GramRows, EightBitPairsStayInsideInt16) {
   Rng rng(3);
   Tensor weight(DType::kFloat, {4, 24});

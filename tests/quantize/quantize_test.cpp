@@ -164,6 +164,22 @@ TEST(Quantize, EachOptimizerIsBetterThanTheOneBefore) {
   }
 }
 
+// What the later optimiser makes of a layer is taken where held-out noise falls.
+TEST(Quantize, OptimizersThatComeAfterAnotherAreNoWorse) {
+  Fixture f;
+  const auto noise_of = [&](const char* method) {
+    const Quantized q =
+        quantize_model(f.model, f.sites, plan_by(f, {2, 8}, method), f.table, f.source.get(), {});
+    for (const QuantizedLayer& layer : q.layers)
+      EXPECT_TRUE(layer.method == method || layer.method == "cd") << layer.method;
+    return qdq::OutputReference(f.model, *f.source, f.source->chunk_count() - 1,
+                                f.source->chunk_count(), 1)
+        .distance(q.model, qdq::Distance::kNoise);
+  };
+  const double cd = noise_of("cd");
+  for (const char* method : {"adaround", "cyclic"}) EXPECT_LE(noise_of(method), cd) << method;
+}
+
 TEST(Quantize, GraphOutputsKeepTheirNames) {
   Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 2, 4, 4] x, float[2, 2, 1, 1] w) => (float[1, 2, 4, 4] y) { [conv] y = Conv(x, w) })");

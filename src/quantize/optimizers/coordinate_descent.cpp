@@ -146,6 +146,24 @@ class Descent {
 
 }  // namespace
 
+std::vector<double> output_errors(const RowsProblem& problem, const std::vector<RowCodes>& rows) {
+  const size_t count = rows.size(), n = problem.columns();
+  std::vector<float> off(n * count);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t j = 0; j < n; ++j)
+      off[j * count + r] =
+          static_cast<float>(rows[r].codes[j]) * problem.grids[r].scale(j, rows[r].scales) -
+          problem.target(r)[j];
+  }
+  const std::vector<float> image = images(problem, off, count);
+  std::vector<double> errors(count, 0);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t j = 0; j < n; ++j)
+      errors[r] += static_cast<double>(off[j * count + r]) * image[r * n + j];
+  }
+  return errors;
+}
+
 void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows) {
   const size_t count = rows.size(), n = problem.columns();
   std::vector<float> targets(n * count), codes(n * count);

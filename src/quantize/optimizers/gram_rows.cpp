@@ -88,9 +88,10 @@ class Group {
 // threads have work.
 class Layer {
  public:
-  Layer(const OptimizerInput& input, RowsPolish polish)
+  Layer(const OptimizerInput& input, RowsPolish polish, RowsStart start)
       : input_(input),
         polish_(polish),
+        start_(start),
         k_(input.moments->columns),
         count_(input.weight.dim(input.channel_axis)),
         groups_(static_cast<int64_t>(input.moments->groups.size())),
@@ -117,7 +118,7 @@ class Layer {
       std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
       group.emplace(group_of(g));
       for_tasks(*group, g, [&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
-        std::vector<RowCodes> solved = nearest_plane(p);
+        std::vector<RowCodes> solved = start_(p);
         if (polish_) polish_(p, solved);
         std::move(solved.begin(), solved.end(), rows.begin());
       });
@@ -236,6 +237,7 @@ class Layer {
 
   const OptimizerInput& input_;
   RowsPolish polish_;
+  RowsStart start_;
   int64_t k_, count_, groups_, each_;
   std::vector<float> targets_;
   std::vector<RowCodes> rows_;
@@ -246,8 +248,8 @@ class Layer {
 
 }  // namespace
 
-WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish) {
-  Layer layer(input, polish);
+WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish, RowsStart start) {
+  Layer layer(input, polish, start);
   layer.solve();
   return layer.result();
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -77,9 +78,17 @@ struct RowsProblem {
   }
 };
 
+// Fills the rows' codes for their scales and returns each row's squared error.
+using DecideRows = std::function<std::vector<double>(std::vector<RowCodes>& rows)>;
+// The codes at that scale of a few, row by row, which leaves the least error.
+std::vector<RowCodes> at_best_scales(const RowsProblem& problem, const DecideRows& decide);
+
 // Codes column by column from the last, each making up for the errors of those before it (GPTQ,
 // arXiv 2210.17323, in its form as Babai's nearest plane), at the scale of least error, for each row.
 std::vector<RowCodes> nearest_plane(const RowsProblem& problem);
+
+// Each row's error (ŵ − w*) (H + ridge) (ŵ − w*)ᵀ.
+std::vector<double> output_errors(const RowsProblem& problem, const std::vector<RowCodes>& rows);
 
 // Improves a solution: each code in turn is set to its best value, then each scale; until nothing
 // changes, at most `passes` times. The error of no row ever rises.
@@ -99,7 +108,9 @@ void add_row(const RowsProblem& problem, size_t row, std::span<const float> valu
              std::span<const uint8_t> classes, SharedFit& fit);
 
 using RowsPolish = void (*)(const RowsProblem& problem, std::vector<RowCodes>& rows);
-// All rows of a layer by nearest_plane, then `polish` when it is given.
-WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish);
+using RowsStart = std::vector<RowCodes> (*)(const RowsProblem& problem);
+// All rows of a layer by `start`, then `polish` when it is given.
+WeightCodes optimize_rows(const OptimizerInput& input, RowsPolish polish,
+                          RowsStart start = nearest_plane);
 
 }  // namespace qtool::qdq

@@ -1,7 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <limits>
 #include <optional>
 
 #include "qtool/exec.hpp"
@@ -12,51 +10,6 @@ namespace {
 
 // 255 · 128 still fits into an int16.
 constexpr int kMostPairSum = 128;
-
-// Scales tried, as parts of the one that holds the row's largest weight. Eight bits may need wider
-// ones, where neighbours limit each other.
-constexpr float kRatios[] = {1.f, 0.92f, 0.84f, 0.76f, 0.68f, 0.6f, 0.52f, 0.44f, 0.36f};
-constexpr float kWideRatios[] = {1.f, 0.95f, 0.9f, 0.8f, 1.1f, 1.25f, 1.4f, 1.7f, 2.f};
-static_assert(std::size(kRatios) == std::size(kWideRatios));
-
-// For levels of a codebook, as parts of the scale that its fit gives weights of the row's size.
-constexpr float kLevelRatios[] = {1.f, 0.94f, 0.88f, 0.82f, 0.76f, 0.68f, 1.07f, 1.15f, 1.25f};
-static_assert(std::size(kRatios) == std::size(kLevelRatios));
-
-float ratio(const RowGrid& grid, size_t step) {
-  if (grid.power_of_two) return step < 5 ? std::exp2(-static_cast<float>(step)) : 0.f;
-  if (grid.codebook) return kLevelRatios[step];
-  return grid.exact_pairs ? kWideRatios[step] : kRatios[step];
-}
-
-float root_mean_square(std::span<const float> values) {
-  double sum = 0;
-  for (float v : values) sum += static_cast<double>(v) * v;
-  return static_cast<float>(std::sqrt(sum / static_cast<double>(values.size())));
-}
-
-// At least `value`.
-float next_power_of_two(float value) {
-  return std::exp2(std::ceil(std::log2(std::max(value, 1e-20f))));
-}
-
-std::vector<float> full_scales(std::span<const float> target, const RowGrid& grid) {
-  std::vector<float> scales;
-  if (grid.codebook && !grid.places.empty())
-    return {std::max(root_mean_square(target) * grid.codebook->unit, 1e-20f)};
-  const auto block = static_cast<size_t>(grid.block);
-  for (size_t b = 0; b < target.size(); b += block) {
-    const auto part = target.subspan(b, std::min(block, target.size() - b));
-    float largest = 0;
-    for (float w : part) largest = std::max(largest, std::fabs(w));
-    float scale = largest / static_cast<float>(std::max(grid.highest, 1));
-    if (grid.codebook) scale = root_mean_square(part) * grid.codebook->unit;
-    if (grid.power_of_two)
-      scale = next_power_of_two(scale * (grid.exact_pairs || grid.codebook ? 2.f : 1.f));
-    scales.push_back(std::max(scale, 1e-20f));
-  }
-  return scales;
-}
 
 // Columns decided one by one; what they leave to the columns before is carried in one product.
 constexpr size_t kBlock = 64;
@@ -254,29 +207,8 @@ VectorTable::VectorTable(const Codebook& book)
 }
 
 std::vector<RowCodes> nearest_plane(const RowsProblem& problem) {
-  const size_t count = problem.grids.size();
-  std::vector<RowCodes> rows(count), best(count);
-  std::vector<std::vector<float>> full;
-  std::vector<double> least(count, std::numeric_limits<double>::infinity());
-  for (size_t r = 0; r < count; ++r) {
-    full.push_back(full_scales(problem.target(r), problem.grids[r]));
-    rows[r] = {std::vector<int8_t>(problem.columns()), full[r]};
-  }
   Planes planes(problem);
-  for (size_t step = 0; step < std::size(kRatios); ++step) {
-    for (size_t r = 0; r < count; ++r) {
-      const float part = ratio(problem.grids[r], step);
-      if (part == 0) return best;
-      for (size_t b = 0; b < full[r].size(); ++b) rows[r].scales[b] = full[r][b] * part;
-    }
-    const std::vector<double> errors = planes.decide(rows);
-    for (size_t r = 0; r < count; ++r) {
-      if (errors[r] >= least[r]) continue;
-      least[r] = errors[r];
-      best[r] = rows[r];
-    }
-  }
-  return best;
+  return at_best_scales(problem, [&](std::vector<RowCodes>& rows) { return planes.decide(rows); });
 }
 
 }  // namespace qtool::qdq

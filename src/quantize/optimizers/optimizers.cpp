@@ -2,10 +2,10 @@
 
 namespace qtool {
 
-extern const OptimizerDef kRtn, kGptq, kCd;
+extern const OptimizerDef kRtn, kGpfq, kGptq, kCd, kCyclic, kAdaround;
 
 std::span<const OptimizerDef* const> optimizers() {
-  static const OptimizerDef* const kList[] = {&kRtn, &kGptq, &kCd};
+  static const OptimizerDef* const kList[] = {&kRtn, &kGpfq, &kGptq, &kCd, &kCyclic, &kAdaround};
   return kList;
 }
 
