@@ -46,8 +46,13 @@ struct ScalableValue {
   std::vector<ChannelReader> readers;
 };
 std::vector<ScalableValue> scalable_values(const Model& prepared);
+// Values of three dimensions and more whose channels (the last axis) dense layers read, alone or beside others: the
+// factors go into the LayerNormalization that makes the value for them alone, else into a Mul in front of them
+// (SmoothQuant, arXiv 2211.10438).
+std::vector<ScalableValue> dense_inputs(const Model& prepared);
 // The model with the channels of these values multiplied (cross-layer equalization, arXiv 1906.04721,
-// section 4.1). Results equal the model's up to float rounding. Throws Error{kModel, QT-E356} for a value that
+// section 4.1), for the readers that scalable_values() or dense_inputs() name. Results equal the model's up to float
+// rounding. Throws Error{kModel, QT-E356} for a value that
 // is not scalable or has another number of channels.
 Model scale_channels(const Model& prepared,
                      const std::map<std::string, std::vector<float>>& factors);

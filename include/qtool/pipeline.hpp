@@ -66,6 +66,7 @@ struct CalibrateRequest {
   std::optional<std::filesystem::path> workspace;
   int64_t synthetic_samples = 0;  // made from the model itself, in place of data
   bool equalize = false;          // scale channels where the model stays what it is, see equalize()
+  bool migrate = false;           // the same for what dense layers read, see migrate_outliers()
   int threads = 1;
 };
 struct Calibrated {
@@ -88,8 +89,8 @@ struct PlanRequest {
   std::string weight_scale = "channel", granularity = "layer", activation_mode = "static";
   std::vector<std::string> formats = {"uniform"};  // candidates; the one of a uniform plan
   Storage storage = Storage::kWidths;              // that sizes are counted in
-  bool signed_activations = false;
   std::string export_style = "qdq";                // written into the plan
+  bool signed_activations = false;
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on

@@ -197,13 +197,16 @@ std::vector<ScalableValue> scalable_values(const Model& model) {
 Model scale_channels(const Model& model, const std::map<std::string, std::vector<float>>& factors) {
   Model m = model;
   const Finder finder(model);  // nodes and what reads them stay as they are
+  std::vector<std::string> dense;
   for (const auto& [name, factor] : factors) {
     const ValueId value = model.graph.find(name);
     const auto readers =
         value == ValueId::kNone ? std::vector<ChannelReader>{} : finder.readers(value);
     const auto chain = readers.empty() ? std::nullopt : finder.chain(value);
-    if (!chain || readers[0].channels() != static_cast<int64_t>(factor.size()))
-      throw_model("QT-E356", cat("the channels of '", printable(name), "' cannot be scaled"));
+    if (!chain || readers[0].channels() != static_cast<int64_t>(factor.size())) {
+      dense.push_back(name);
+      continue;
+    }
     for (const ChannelReader& reader : readers) {
       Tensor& weight = m.graph.initializers.at(reader.weight_value).data;
       auto data = weight.mutable_data<float>();
@@ -213,6 +216,8 @@ Model scale_channels(const Model& model, const std::map<std::string, std::vector
     }
     scale_chain(m.graph, *chain, factor);
   }
+  for (const std::string& name : dense) passes::scale_dense_input(m, name, factors.at(name));
+  sort_nodes(m.graph);
   remove_dead(m.graph);
   verify(m.graph);
   return m;

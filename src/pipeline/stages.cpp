@@ -109,14 +109,24 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   Workspace& w = c.workspace;
   w.ranks = observed_ranks(prepared, *source);
   set_ranks(prepared, w.ranks);
+  if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
+  const auto apply = [&](const std::vector<Equalized>& chosen) {
+    std::map<std::string, std::vector<float>> factors;
+    for (const Equalized& e : chosen) factors[e.value] = e.factors;
+    if (!factors.empty()) prepared = scale_channels(prepared, factors);
+    w.channel_factors.merge(factors);
+  };
+  apply(c.equalized);
+  if (request.migrate) {
+    const std::vector<Equalized> migrated = choose_migrations(prepared, *source, request.threads);
+    apply(migrated);
+    c.equalized.insert(c.equalized.end(), migrated.begin(), migrated.end());
+  }
   const Sites sites = find_sites(prepared, *targets().front());
   std::vector<std::string> names;
   for (const ActivationSite& site : sites.activations) names.push_back(site.name);
   if (sites.layers.empty() && sites.stored.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
-  if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
-  for (const Equalized& e : c.equalized) w.channel_factors[e.value] = e.factors;
-  if (!c.equalized.empty()) prepared = scale_channels(prepared, w.channel_factors);
   c.table = calibrate(prepared, names, *source, {.threads = request.threads});
   c.table.model_fingerprint = model.fingerprint;
   c.table.random_data = request.data.random_samples > 0;

@@ -96,6 +96,29 @@ g (float[2, 5] x, float[6, 5] w1, float[1] b1, float[6, 3] w2) => (float y)
                   .empty());
 }
 
+TEST(DenseInputs, KeepWhatAModelComputes) {
+  // The normalization takes the factors where layers alone read it, a node in front of them where others do.
+  for (const char* readers : {"y = MatMul(n, w1)  z = MatMul(n, w2)",
+                              "y = MatMul(n, w1)  m = MatMul(n, w2)  z = Add(n, m)"}) {
+    const Model model = with_weights(cat(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 3, 6] x, float[6] s, float[6] b, float[6, 5] w1, float[6, 6] w2) => (float y, float z)
+{ n = LayerNormalization(x, s, b)  )",
+                                         readers, " }"));
+    const std::vector<ScalableValue> found = dense_inputs(model);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].name, "n");
+    EXPECT_EQ(found[0].readers.size(), 2u);
+    const Model scaled = scale_channels(model, {{"n", factors(6)}});
+    const bool alone = std::string_view(readers).find("Add") == std::string_view::npos;
+    EXPECT_EQ(scaled.graph.nodes.size(), model.graph.nodes.size() + (alone ? 0 : 1));
+    const Tensor x = normal({2, 3, 6}, 99);
+    const auto want = Executor(model).run({{"x", x}}), have = Executor(scaled).run({{"x", x}});
+    for (size_t o = 0; o < 2; ++o)
+      for (int64_t i = 0; i < want[o].size(); ++i)
+        EXPECT_NEAR(have[o].number(i), want[o].number(i), 1e-4);
+  }
+}
+
 TEST(FoldOffsets, LeaveBroadcastChannelsAlone) {
   Model original = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 1, 4, 4] x, float[1, 3, 1, 1] b, float[2, 3, 3, 3] w) => (float y)

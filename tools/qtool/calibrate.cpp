@@ -9,7 +9,7 @@ struct Options {
   DataFlags data;
   WorkspaceFlag workspace;
   int64_t synthetic_samples = 0;
-  bool dry_run = false, equalize = false;
+  bool dry_run = false, equalize = false, migrate = false;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "the float model")->required();
     data.bind_positional(app, false);
@@ -20,6 +20,8 @@ struct Options {
         ->check(CLI::Range(1, 1 << 20));
     app.add_flag("--equalize", equalize,
                  "let channels of activations share their range evenly (helps rounding)");
+    app.add_flag("--migrate", migrate,
+                 "move outliers of what dense layers read into their weights, where it helps");
     data.bind(app);
   }
 };
@@ -34,6 +36,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
     throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E104",
                        "--synthetic-data, --random-data and DATA exclude each other");
   request.equalize = o.equalize;
+  request.migrate = o.migrate;
   request.threads = global.thread_count();
   if (o.dry_run) return {dry_run_result("calibrate", calibrate_steps(request), global.json)};
   return {calibrate_result(qtool::run_calibrate(request), global.json)};

@@ -1,0 +1,47 @@
+// Outliers of activations into weights, kept where the network in 8 bits is really closer to float.
+#include "pipeline/stages.hpp"
+#include "quantize/internal.hpp"
+
+namespace qtool::pipeline {
+namespace {
+
+constexpr int64_t kSamples = 32;
+
+// Of all layers rounded to 8 bits, at the outputs for the reference's chunks.
+double noise_in_8_bits(const Model& model, const SampleSource& source,
+                       const qdq::OutputReference& reference, int threads) {
+  const Sites sites = find_sites(model, *targets().front());
+  std::vector<std::string> names;
+  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
+  const CalibrationTable table =
+      calibrate(model, names, Spread(source, kSamples), {.threads = threads});
+  QuantizeOptions options;
+  options.threads = threads;
+  const Quantized q =
+      quantize_model(model, sites, uniform_plan(sites, {8, 8}), table, nullptr, options);
+  return reference.distance(q.model, qdq::Distance::kNoise);
+}
+
+}  // namespace
+
+std::vector<Equalized> choose_migrations(const Model& prepared, const SampleSource& source,
+                                         int threads) {
+  const std::vector<Equalized> found =
+      migrate_outliers(prepared, dense_inputs(prepared), Spread(source, kSamples), threads);
+  if (found.empty()) return {};
+  std::map<std::string, std::vector<float>> factors;
+  for (const Equalized& e : found) factors[e.value] = e.factors;
+  const int64_t chunks = source.chunk_count();
+  int64_t first = chunks;
+  for (int64_t samples = 0; first > 0 && samples < kSamples;)
+    samples += source.chunk(--first).samples;
+  const qdq::OutputReference reference(prepared, source, first, chunks, threads);
+  const double before = noise_in_8_bits(prepared, source, reference, threads),
+               after =
+                   noise_in_8_bits(scale_channels(prepared, factors), source, reference, threads);
+  log(LogLevel::kInfo, cat("outliers of ", found.size(), " values into weights: noise in 8 bits ",
+                           before, " before, ", after, " after", after < before ? "" : ", left"));
+  return after < before ? found : std::vector<Equalized>{};
+}
+
+}  // namespace qtool::pipeline
