@@ -94,8 +94,7 @@ void lower_concat(LoweringContext& c, int32_t i, const Node& node) {
 void lower_average(LoweringContext& c, int32_t i, const Node& node) {
   const Codes x = c.activation(node.inputs[0], "its input");
   const auto r = c.result(node);
-  if (x.type != r.to.type || r.clamps)
-    throw Refusal{"its input and result have different code types"};
+  if (x.type != r.to.type) throw Refusal{"its input and result have different code types"};
   const std::string type = "QLinear" + node.type;
   c.replace(i, r, type, kMicrosoft, {x.codes, x.scale, x.zero_point, r.to.scale, r.to.zero_point});
 }
