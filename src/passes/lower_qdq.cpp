@@ -190,12 +190,26 @@ class CodeNodes {
                          node.type == "QMatMul" || node.type == "Lookup" ||
                          node.type == "MatMulInteger" || node.type == "ConvInteger";
     const bool moves = rule.kind == QuantKind::kMovement && codes_.contains(input(node, 0));
-    if (spelled || moves || is(node, "QuantizeLinear")) codes_.insert(node.outputs[0]);
+    const bool integers = computes_on_integers(node);
+    if (spelled || moves || integers || is(node, "QuantizeLinear")) codes_.insert(node.outputs[0]);
+    if (integers || node.type == "MatMulInteger" || node.type == "ConvInteger")
+      integers_.insert(node.outputs[0]);
     return spelled || moves;
   }
 
+  // What makes codes of sums of whole numbers is part of the operator that made those.
+  bool computes_on_integers(const Node& node) const {
+    const auto reads = [&](const std::set<ValueId>& values) {
+      return std::ranges::any_of(node.inputs, [&](ValueId v) { return values.contains(v); });
+    };
+    if (is(node, "DequantizeLinear")) return false;
+    if (!is(node, "Cast")) return reads(integers_);
+    return is_integer(static_cast<DType>(attr_int(node, "to", 0))) &&
+           (reads(integers_) || reads(codes_));
+  }
+
  private:
-  std::set<ValueId> codes_;
+  std::set<ValueId> codes_, integers_;
 };
 
 }  // namespace
@@ -220,7 +234,8 @@ Lowered lower_qdq(const Model& model) {
       continue;
     }
     if (gone[i] || !op || op->quant.kind == QuantKind::kNone || is(node, "QuantizeLinear") ||
-        is(node, "DequantizeLinear") || moves_constant(m.graph, node, op->quant))
+        is(node, "DequantizeLinear") || moves_constant(m.graph, node, op->quant) ||
+        spelled.computes_on_integers(node))
       continue;
     LayerStatus status{node.name, node.type, false, ""};
     try {
