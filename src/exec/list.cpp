@@ -53,6 +53,8 @@ std::span<const KernelDef> fast_kernels() {
       {"QGemm", kMicrosoft, onednn::make_quantized_gemm},
       {"QMatMul", "qtool", onednn::make_quantized_gemm},
       {"QMatMul", "qtool", onednn::make_quantized_product},
+      {"ConvInteger", "", integer::make_conv_sums},
+      {"MatMulInteger", "", integer::make_product_sums},
       {"QuantizeLinear", "", integer::make_quantize},
       {"DequantizeLinear", "", integer::make_dequantize},
       {"QLinearAdd", kMicrosoft, integer::make_add},

@@ -119,6 +119,56 @@ TEST(FastKernels, AgreeWithTheReference) {
   }
 }
 
+// Codes and weights of all values, among them those whose pairs of products leave int16.
+TEST(FastKernels, SumsOfCodesAreExact) {
+  struct Sums {
+    const char* type;
+    Shape x, w;
+    const char* node;
+    const char* kernel;
+  };
+  const Sums cases[] = {
+      {"uint8",
+       {2, 8, 7, 6},
+       {5, 8, 3, 3},
+       "ConvInteger <pads = [1, 1, 1, 1]> (x, w, z)",
+       "integer:"},
+      {"int8",
+       {1, 8, 9, 5},
+       {6, 4, 3, 2},
+       "ConvInteger <group = 2, strides = [2, 1], dilations = [1, 2]> (x, w, z)",
+       "integer:"},
+      {"uint8", {1, 4, 5, 5}, {4, 1, 3, 3}, "ConvInteger <group = 4> (x, w, z)", "reference"},
+      {"uint8", {3, 37}, {37, 9}, "MatMulInteger(x, w, z)", "integer:"},
+      {"int8", {2, 3, 40}, {40, 11}, "MatMulInteger(x, w)", "integer:"},
+  };
+  for (const Sums& c : cases) {
+    SCOPED_TRACE(c.node);
+    const bool u8 = c.type == std::string("uint8");
+    Model model =
+        model_from_text(cat("<ir_version: 8, opset_import: [\"\": 17]> g (", c.type,
+                            shape_text(c.x), " x, int8", shape_text(c.w), " w) => (int32 y) <",
+                            c.type, " z = {", u8 ? "131" : "-5", "}> { y = ", c.node, " }"));
+    Rng rng(11);
+    const auto fill = [&](Tensor& t, int64_t low) {
+      for (int64_t i = 0; i < t.size(); ++i)
+        t.set_number(i, static_cast<double>(low + static_cast<int64_t>(rng.uniform() * 256)));
+    };
+    Tensor x(u8 ? DType::kUint8 : DType::kInt8, c.x), w(DType::kInt8, c.w);
+    fill(x, u8 ? 0 : -128);
+    fill(w, -128);
+    model.graph.initializers[model.graph.find("w")].data = w;
+    std::erase(model.graph.inputs, model.graph.find("w"));
+    const Executor fast(model);
+    const Tensor have = fast.run({{"x", x}})[0],
+                 want = Executor(model, {.backend = Backend::kReference, .observe = {}})
+                            .run({{"x", x}})[0];
+    EXPECT_EQ(fast.steps()[0].kernel.rfind(c.kernel, 0), 0u) << fast.steps()[0].kernel;
+    ASSERT_EQ(have.shape(), want.shape());
+    for (int64_t i = 0; i < want.size(); ++i) ASSERT_EQ(have.integer(i), want.integer(i)) << i;
+  }
+}
+
 // Relative to the value itself, out to where it vanishes.
 TEST(FastKernels, SoftplusAndMishKeepTheirTails) {
   Tensor x(DType::kFloat, {2001});

@@ -18,6 +18,8 @@ std::unique_ptr<Kernel> make_mul(const KernelRequest& request);
 std::unique_ptr<Kernel> make_concat(const KernelRequest& request);
 std::unique_ptr<Kernel> make_global_average_pool(const KernelRequest& request);
 std::unique_ptr<Kernel> make_lookup(const KernelRequest& request);
+std::unique_ptr<Kernel> make_conv_sums(const KernelRequest& request);
+std::unique_ptr<Kernel> make_product_sums(const KernelRequest& request);
 
 // Per-tensor scale and zero point from constant inputs i and i + 1.
 struct Affine {
