@@ -31,7 +31,12 @@ class Vicinity {
   std::shared_ptr<const metrics::DropEstimate> scores_;
 };
 
-enum class Kernels { kInteger, kSimulated, kFloat };
+enum class Kernels {
+  kInteger,      // codes, requantized by float scales, as runtimes do
+  kIntegerOnly,  // codes and whole numbers alone, see integer_only()
+  kSimulated,
+  kFloat,
+};
 
 struct EvaluateOptions {
   Kernels kernels = Kernels::kInteger;
@@ -47,6 +52,20 @@ struct OutputMetrics {
   // Samples whose output has other dimensions than the reference's, where these depend on the data (boxes found,
   // words spoken); the whole output of the reference is then noise.
   int64_t resized = 0;
+};
+
+// What integers alone took.
+struct IntegerArithmetic {
+  struct Layer {
+    std::string name;
+    int bits = 0, bound_bits = 0;  // that its sums took, and may take whatever it reads
+  };
+  std::vector<Layer> accumulators;
+  // Codes that all requantizations made; those unlike the codes that float scales make of the same inputs.
+  int64_t codes = 0, different = 0, largest_difference = 0;
+  double multiplier_error = 0;           // the largest relative one
+  std::vector<std::string> float_nodes;  // around the integer network
+  const Layer* widest() const;           // nullptr: no layer
 };
 
 struct Evaluation {
@@ -68,8 +87,9 @@ struct Evaluation {
   std::vector<std::pair<std::string, std::string>> float_layers;
   std::vector<std::string>
       saturating_layers;  // "conv1 (3 of 16 rows)": u8×s8 pair sums may saturate on this CPU
-  double seconds = 0;     // of the whole call
-  double samples_per_second = 0;  // of `model` alone
+  std::optional<IntegerArithmetic> integer_only = {};  // of those kernels
+  double seconds = 0;                                  // of the whole call
+  double samples_per_second = 0;                       // of `model` alone
 };
 
 // Runs `model` (and `reference` when given, which takes the same inputs) over the data, chunk by chunk, side

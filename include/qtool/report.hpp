@@ -123,6 +123,7 @@ void save_evaluation(const EvalSummary& summary, const std::filesystem::path& pa
 // Reads evaluation.json, or the output of `eval --json` or `auto --json`. Throws Error{kUsage, QT-E151}.
 EvalSummary load_evaluation(const std::filesystem::path& path);
 std::string kernels_name(Kernels kernels);
+std::optional<Kernels> find_kernels(std::string_view name);
 
 // --- the other commands -------------------------------------------------------------------------
 std::string verify_text(const std::vector<CaseResult>& cases);

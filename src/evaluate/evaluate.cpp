@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "evaluate/expected_drop.hpp"
+#include "evaluate/integer_checks.hpp"
 #include "evaluate/metrics.hpp"
 #include "evaluate/outputs.hpp"
 
@@ -36,7 +37,8 @@ struct Tally {
   bool classifier = true;
   Hits model, reference;
   std::vector<Difference> differences;  // by output
-  double busy_seconds = 0;              // inside `model`
+  metrics::IntegerTally integers;
+  double busy_seconds = 0;  // inside `model`
 
   void add(const Tally& other) {
     samples += other.samples;
@@ -45,6 +47,7 @@ struct Tally {
     classifier = classifier && other.classifier;
     model.add(other.model);
     reference.add(other.reference);
+    integers.add(other.integers);
     busy_seconds += other.busy_seconds;
     differences.resize(std::max(differences.size(), other.differences.size()));
     for (size_t i = 0; i < other.differences.size(); ++i) differences[i].add(other.differences[i]);
@@ -122,8 +125,11 @@ void tally_differences(Tally& tally, const std::vector<Value>& outputs,
 // Runs chunks; every call is one thread's.
 class Runner {
  public:
-  Runner(const Model& model, const Model* reference)
-      : executor_(model), outputs_(outputs_of(model)) {
+  Runner(const Model& model, const Model* reference,
+         const std::optional<metrics::IntegerChecks>& checks)
+      : executor_(model, {.observe = checks ? checks->observed() : std::set<std::string>()}),
+        checks_(checks ? &*checks : nullptr),
+        outputs_(outputs_of(model)) {
     if (reference) reference_.emplace(*reference);
   }
 
@@ -131,7 +137,8 @@ class Runner {
     Tally tally;
     tally.samples = batch.samples;
     const double begin = now_seconds();
-    outputs = executor_.run(batch.feed);
+    outputs =
+        checks_ ? checks_->run(executor_, batch.feed, tally.integers) : executor_.run(batch.feed);
     tally.busy_seconds = now_seconds() - begin;
     std::vector<Tensor> wanted;
     if (reference_) {
@@ -149,6 +156,7 @@ class Runner {
 
  private:
   Executor executor_;
+  const metrics::IntegerChecks* checks_;
   std::optional<Executor> reference_;
   std::vector<Value> outputs_;
 };
@@ -182,9 +190,15 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
 }
 
 // The model as the asked kernels run it; says which layers they are.
-Model runnable(const Model& model, Kernels kernels, Evaluation& e) {
-  if (kernels != Kernels::kInteger) return model;
+Model runnable(const Model& model, Kernels kernels, Evaluation& e,
+               std::optional<metrics::IntegerChecks>& checks) {
+  if (kernels != Kernels::kInteger && kernels != Kernels::kIntegerOnly) return model;
   Lowered lowered = lower_qdq(model);
+  if (kernels == Kernels::kIntegerOnly) {
+    IntegerOnly integers = integer_only(model);
+    checks.emplace(integers, lowered.model);
+    lowered.model = std::move(integers.model);
+  }
   e.layers = std::move(lowered.layers);
   for (const LayerStatus& layer : e.layers) {
     if (layer.integer)
@@ -212,7 +226,9 @@ Evaluation evaluate(const Model& model, const Model* reference, const SampleSour
   Evaluation e;
   e.has_reference = reference != nullptr;
   e.labelled = source.has_labels();
-  const Runner runner(runnable(model, options.kernels, e), reference);
+  std::optional<metrics::IntegerChecks> checks;
+  const Model run = runnable(model, options.kernels, e, checks);
+  const Runner runner(run, reference, checks);
   const bool save = !options.save_outputs.empty();
   OutputFile file(runner.names());
   Tally total;
@@ -236,6 +252,7 @@ Evaluation evaluate(const Model& model, const Model* reference, const SampleSour
     e.expected_drop_error = drop.error;
   }
   fill_quality(e, total, runner.names());
+  if (checks) e.integer_only = checks->result(total.integers);
   if (save) file.write(options.save_outputs);
   e.seconds = now_seconds() - begin;
   if (total.busy_seconds > 0)

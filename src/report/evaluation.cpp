@@ -1,22 +1,54 @@
+#include <algorithm>
+
 #include "report/text.hpp"
 
 namespace qtool {
 
 using namespace report;
 
+namespace {
+
+constexpr std::pair<std::string_view, Kernels> kKernels[] = {
+    {"integer", Kernels::kInteger},
+    {"integer-only", Kernels::kIntegerOnly},
+    {"simulated", Kernels::kSimulated},
+    {"float", Kernels::kFloat}};
+
+}  // namespace
+
 std::string kernels_name(Kernels kernels) {
-  switch (kernels) {
-    case Kernels::kInteger:
-      return "integer";
-    case Kernels::kSimulated:
-      return "simulated";
-    case Kernels::kFloat:
-      break;
-  }
-  return "float";
+  return std::string(
+      std::ranges::find(kKernels, kernels, &std::pair<std::string_view, Kernels>::second)->first);
+}
+
+std::optional<Kernels> find_kernels(std::string_view name) {
+  const auto at = std::ranges::find(kKernels, name, &std::pair<std::string_view, Kernels>::first);
+  return at == std::end(kKernels) ? std::nullopt : std::optional(at->second);
 }
 
 namespace {
+
+Facts integer_facts(const IntegerArithmetic& a) {
+  Facts facts;
+  if (const auto* widest = a.widest()) {
+    const int bound = std::ranges::max_element(a.accumulators, {}, [](const auto& layer) {
+                        return layer.bound_bits;
+                      })->bound_bits;
+    facts.emplace_back("sums", cat(widest->bits, " bits at most (", printable(widest->name, 60),
+                                   "), ", bound, " for any input"));
+  }
+  facts.emplace_back("requantized",
+                     cat(a.different, " of ", human_count(static_cast<double>(a.codes)),
+                         " codes differ from those of float scales, by ", a.largest_difference,
+                         " at most; multipliers are exact to ", number_text(a.multiplier_error)));
+  if (!a.float_nodes.empty()) {
+    facts.emplace_back(
+        "in float",
+        cat("before or behind all codes: ", printable(a.float_nodes[0]),
+            a.float_nodes.size() > 1 ? cat(" and ", a.float_nodes.size() - 1, " more") : ""));
+  }
+  return facts;
+}
 
 std::string accuracy_text(const Evaluation& e, double have, double reference) {
   if (!e.has_reference) return percent(have);
@@ -65,6 +97,7 @@ std::string eval_text(const EvalSummary& s) {
         "kernels", cat(e.integer_layers, " of ", e.layers.size(), " layers on integer kernels"));
   else
     facts.emplace_back("kernels", kernels_name(s.kernels));
+  if (e.integer_only) std::ranges::copy(integer_facts(*e.integer_only), std::back_inserter(facts));
   facts.emplace_back("speed", cat(fixed(e.samples_per_second, 0), " samples/s, peak memory ",
                                   human_bytes(static_cast<double>(peak_rss_bytes()))));
   if (!s.gates.empty()) facts.emplace_back("gates", gates_text(s.gates));

@@ -31,6 +31,19 @@ Json outputs_of(const Evaluation& e) {
   return out;
 }
 
+Json integers_of(const IntegerArithmetic& a) {
+  Json json = {{"codes", a.codes},
+               {"different", a.different},
+               {"largest_difference", a.largest_difference},
+               {"multiplier_error", a.multiplier_error},
+               {"float_nodes", a.float_nodes},
+               {"accumulators", Json::array()}};
+  for (const IntegerArithmetic::Layer& layer : a.accumulators)
+    json["accumulators"].push_back(
+        {{"name", layer.name}, {"bits", layer.bits}, {"bound_bits", layer.bound_bits}});
+  return json;
+}
+
 // Everything that is the same in every run. Keys are there when they mean something.
 Json quality(const EvalSummary& s) {
   const Evaluation& e = s.evaluation;
@@ -60,6 +73,7 @@ Json quality(const EvalSummary& s) {
   json["layers"] = e.layers.size();
   json["float_layers"] = reasons(e.float_layers);
   json["saturating_layers"] = e.saturating_layers;
+  if (e.integer_only) json["integer_only"] = integers_of(*e.integer_only);
   return json;
 }
 
@@ -75,10 +89,7 @@ EvalSummary parse_evaluation(const Json& json) {
   s.data = json.value("data", "");
   s.random_data = json.value("random_data", false);
   s.model_bytes = static_cast<int64_t>(number_or(json, "size_bytes", 0));
-  const std::string kernels = json.value("kernels", "integer");
-  s.kernels = kernels == "integer"     ? Kernels::kInteger
-              : kernels == "simulated" ? Kernels::kSimulated
-                                       : Kernels::kFloat;
+  s.kernels = find_kernels(json.value("kernels", "integer")).value_or(Kernels::kFloat);
   e.samples = json.value("samples", int64_t{0});
   e.labelled = json.contains("top1");
   e.top1 = number_or(json, "top1", 0);

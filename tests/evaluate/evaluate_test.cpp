@@ -110,6 +110,32 @@ g (float[n, 4] x) => (float[n, 1] y) <int64[1] axes = {1}> { y = ReduceSum(x, ax
   EXPECT_EQ(e.sqnr_db, std::numeric_limits<double>::infinity());
 }
 
+TEST(Evaluate, SaysWhatIntegersAloneTake) {
+  const Model m = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 4] x) => (float[n, 4] y)
+<float xs = {0.00390625}, uint8 xz = {0}, float ys = {0.0078125}, uint8 yz = {0}, float[4] ws = {1, 1, 1, 0.3},
+ int8[4, 4] w = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3}, int8[4] wz = {0, 0, 0, 0}>
+{ xq = QuantizeLinear(x, xs, xz)  xd = DequantizeLinear(xq, xs, xz)  wd = DequantizeLinear <axis = 1> (w, ws, wz)
+  [dense] c = Gemm(xd, wd)  yq = QuantizeLinear(c, ys, yz)  y = DequantizeLinear(yq, ys, yz) })");
+  const Model reference = same();
+  const Evaluation e =
+      evaluate(m, &reference, Samples(true), {.kernels = Kernels::kIntegerOnly, .threads = 2});
+  ASSERT_TRUE(e.integer_only.has_value());
+  const IntegerArithmetic& a = *e.integer_only;
+  EXPECT_EQ(e.integer_layers, 1);
+  ASSERT_NE(a.widest(), nullptr);
+  EXPECT_EQ(a.widest()->name, "dense");
+  EXPECT_EQ(a.widest()->bound_bits, 11);  // 3 · 255
+  EXPECT_EQ(a.widest()->bits, 11);
+  EXPECT_EQ(a.codes, 20 * 4);
+  // Half of an odd code is a tie, which floats round to the even code and integers up.
+  EXPECT_GT(a.different, 0);
+  EXPECT_EQ(a.largest_difference, 1);
+  EXPECT_LT(a.multiplier_error, 1e-9);
+  EXPECT_TRUE(a.float_nodes.empty());
+  EXPECT_FALSE(evaluate(m, nullptr, Samples(false), {}).integer_only.has_value());
+}
+
 TEST(Evaluate, RefusesLabelsThatAreNoClasses) {
   Samples samples(true);
   samples.bad_label = 4;

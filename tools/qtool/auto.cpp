@@ -20,7 +20,8 @@ struct Options {
     add_list(
         app, "--test", test,
         "data for the accuracy check (default: the sidecar's test set, else DATA; repeatable)");
-    app.add_option("--kernels", kernels, "of the accuracy check: integer, simulated or float");
+    app.add_option("--kernels", kernels,
+                   "of the accuracy check: integer, integer-only, simulated or float");
     workspace.bind(app);
     app.add_flag("--no-bias-correction", no_bias_correction, "leave biases as they are");
     app.add_flag("--equalize", equalize,

@@ -3,8 +3,8 @@
 #include <ctime>
 #include <exception>
 #include <numeric>
+#include <qtool/integer_only.hpp>
 #include <qtool/onnx.hpp>
-#include <qtool/passes.hpp>
 #include <thread>
 
 #include "qtool/command.hpp"
@@ -27,7 +27,7 @@ struct Options {
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "an .onnx file")->required();
     data.bind_positional(app, false);
-    app.add_option("--kernels", kernels, "integer, simulated or float");
+    app.add_option("--kernels", kernels, "integer, integer-only, simulated or float");
     app.add_option("--seconds", seconds, "how long to measure")->check(CLI::Range(0.01, 3600.0));
     app.add_option("--compare", compare,
                    "measure this engine too, on the same file and data; needs a Python with it "
@@ -41,6 +41,8 @@ struct Options {
 qtool::Model runnable(const Options& o, std::string& kernels) {
   qtool::Model model = qtool::load_model(o.model);
   kernels = o.kernels;
+  if (parse_kernels(o.kernels) == qtool::Kernels::kIntegerOnly)
+    return qtool::integer_only(model).model;
   if (parse_kernels(o.kernels) != qtool::Kernels::kInteger) return model;
   qtool::Lowered lowered = qtool::lower_qdq(model);
   const bool any = std::any_of(lowered.layers.begin(), lowered.layers.end(),

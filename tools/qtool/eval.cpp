@@ -16,7 +16,7 @@ struct Options {
     data.bind_positional(app, false);
     app.add_option("--reference", reference, "the float model (default: the workspace's)")
         ->type_name("FILE");
-    app.add_option("--kernels", kernels, "integer, simulated or float");
+    app.add_option("--kernels", kernels, "integer, integer-only, simulated or float");
     app.add_option("--save-outputs", save_outputs, "write all outputs as .npz")->type_name("FILE");
     workspace.bind(app);
     gates.bind(app);

@@ -13,10 +13,8 @@ qtool::Sites sites_of(const qtool::Workspace& workspace, const std::string& targ
 }
 
 qtool::Kernels parse_kernels(const std::string& text) {
-  check_choice("--kernels", text, {"integer", "simulated", "float"});
-  return text == "integer"     ? qtool::Kernels::kInteger
-         : text == "simulated" ? qtool::Kernels::kSimulated
-                               : qtool::Kernels::kFloat;
+  check_choice("--kernels", text, {"integer", "integer-only", "simulated", "float"});
+  return *qtool::find_kernels(text);
 }
 
 std::string calibrate_result(const qtool::Calibrated& c, bool json) {
