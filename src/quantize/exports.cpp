@@ -28,13 +28,17 @@ std::span<const ExportStyle* const> export_styles() {
       .summary = "QLinearConv, QGemm, QLinearAdd … instead of pairs, for runtimes that do not fuse",
       .storage = Storage::kBytes,
       .rewrite = qdq::to_operators};
+  static const ExportStyle kInteger = {
+      .name = "integer",
+      .summary = "integer operators of ONNX alone: sums, multipliers and shifts instead of scales",
+      .rewrite = qdq::to_integers};
   static const ExportStyle kEncodings = {
       .name = "encodings",
       .summary =
           "the float model with weights on their grids, and OUTPUT.encodings in the form of AIMET",
       .describes = true};
-  static const ExportStyle* const kList[] = {&kQdq,   &kPacked,    &kQcdq,
-                                             &kSplit, &kQoperator, &kEncodings};
+  static const ExportStyle* const kList[] = {&kQdq,       &kPacked,  &kQcdq,     &kSplit,
+                                             &kQoperator, &kInteger, &kEncodings};
   return kList;
 }
 

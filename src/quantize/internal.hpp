@@ -127,6 +127,8 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
 // The same graph in quantized operators. Throws Error{kUsage, QT-E132} naming a node that has none.
 Model to_operators(const Model& quantized);
 
+// The same graph without scales between its codes, see integer_only().
+Model to_integers(const Model& quantized);
 struct Described {
   Model model;       // in float, weights and biases as their codes say
   std::string json;  // the parameters of all grids

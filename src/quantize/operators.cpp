@@ -1,8 +1,8 @@
-// The "qoperator" export style: the lowered form, which `eval` runs, in operators that ONNX and
-// onnxruntime (com.microsoft) define.
+// The export styles "qoperator" and "integer": the lowered forms, which `eval` runs, in operators that ONNX
+// and onnxruntime (com.microsoft) define.
 #include <algorithm>
 
-#include "qtool/passes.hpp"
+#include "qtool/integer_only.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -128,17 +128,24 @@ void refuse_weight_codes(const Model& model, const std::vector<LayerStatus>& lay
   }
 }
 
+Model in_known_operators(Model m) {
+  OperatorNodes(m).run();
+  m.opsets.erase("qtool");
+  if (std::ranges::none_of(m.graph.nodes, [](const Node& n) { return n.domain == kMicrosoft; }))
+    m.opsets.erase(kMicrosoft);
+  return m;
+}
+
 }  // namespace
 
 Model to_operators(const Model& quantized) {
   Lowered lowered = lower_qdq(quantized);
   refuse_weight_codes(lowered.model, lowered.layers);
-  OperatorNodes(lowered.model).run();
-  Model& m = lowered.model;
-  m.opsets.erase("qtool");
-  if (std::ranges::none_of(m.graph.nodes, [](const Node& n) { return n.domain == kMicrosoft; }))
-    m.opsets.erase(kMicrosoft);
-  return std::move(m);
+  return in_known_operators(std::move(lowered.model));
+}
+
+Model to_integers(const Model& quantized) {
+  return in_known_operators(integer_only(quantized).model);
 }
 
 }  // namespace qtool::qdq

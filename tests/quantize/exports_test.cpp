@@ -6,6 +6,7 @@
 
 #include "qtool/budget.hpp"
 #include "qtool/exec.hpp"
+#include "qtool/integer_only.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/quantize.hpp"
 #include "support/calibrated_net.hpp"
@@ -164,6 +165,39 @@ TEST(Exports, OperatorsRefuseWhatOnlyFloatsCompute) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), "QT-E132");
+    EXPECT_NE(std::string(error.what()).find("conv1"), std::string::npos);
+  }
+}
+
+TEST(Exports, IntegersGiveWhatPairsGive) {
+  const Fixture f;
+  for (const UniformChoice widths : {UniformChoice{8, 8}, {4, 4}}) {
+    const Quantized pairs = f.quantize("qdq", widths), q = f.quantize("integer", widths);
+    EXPECT_EQ(count(q.model, "ConvInteger"), 2);
+    EXPECT_EQ(count(q.model, "MatMulInteger"), 1);
+    EXPECT_EQ(count(q.model, "BitShift"), 4);        // two convolutions, a sum, a pool
+    EXPECT_EQ(count(q.model, "QuantizeLinear"), 1);  // of the input
+    EXPECT_EQ(count(q.model, "DequantizeLinear"), 1);
+    EXPECT_FALSE(q.model.opsets.contains("qtool") || q.model.opsets.contains("com.microsoft"));
+    // What `eval` runs on the file with pairs is what the other file holds.
+    EXPECT_EQ(largest_difference(f.run(integer_only(pairs.model).model), f.run(q.model)), 0);
+    const Tensor want = f.run(pairs.model);
+    double most = 0;
+    for (int64_t i = 0; i < want.size(); ++i) most = std::max(most, std::fabs(want.number(i)));
+    EXPECT_LT(largest_difference(want, f.run(q.model)), 0.02 * most);  // ties round by one code
+    EXPECT_TRUE(lower_qdq(q.model).layers.size() >= 3);
+    for (const LayerStatus& layer : lower_qdq(q.model).layers)
+      EXPECT_TRUE(layer.integer || layer.type == "Flatten") << layer.name << " " << layer.reason;
+  }
+}
+
+TEST(Exports, IntegersRefuseWhatOnlyFloatsCompute) {
+  const Fixture f;
+  try {
+    (void)f.quantize("integer", {4, kFloatBits});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), "QT-E355");
     EXPECT_NE(std::string(error.what()).find("conv1"), std::string::npos);
   }
 }
