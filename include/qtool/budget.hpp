@@ -59,9 +59,9 @@ std::string limit_text(const Limit& limit);
 // True for drop, agreement and sqnr: measured on real outputs, not a sum of costs.
 bool is_quality_floor(const Limit& limit);
 
-// "w4a8", or "w4" for float activations; 1 to 16 bits each. Throws Error{kUsage} QT-E114.
+// "w4a8", "w8a8:token", or "w4" for float activations; 1 to 16 bits each. Throws Error{kUsage} QT-E114.
 UniformChoice parse_uniform(std::string_view text);
-// "w4a8", "w4" or "float".
+// "w4a8", "w8a8:token", "w4" or "float".
 std::string choice_text(UniformChoice choice);
 
 // Bits that a layer's weights take: codes, scales, its own codebook, and in a file's containers what

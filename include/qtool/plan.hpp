@@ -103,18 +103,30 @@ Sites find_sites(const Model& model, const Target& target);
 // LayerChoice::scale_block for one scale a channel, and for one a tensor.
 inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
 
+// When what a layer reads gets its quantization parameters.
+enum class ActivationMode {
+  kStatic,   // in calibration
+  kDynamic,  // at run time: one range for the tensor
+  kToken,    // at run time: one for every row, the vector that a dense layer multiplies
+};
+// "static", "dynamic", "token".
+std::span<const std::string_view> activation_modes();
+std::string_view activation_mode_name(ActivationMode mode);
+std::optional<ActivationMode> find_activation_mode(std::string_view name);
+
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
-  int weight_bits = 8;      // 1 to 8, or kFloatBits
-  int activation_bits = 8;  // of its input: 4 to 16, or kFloatBits
-  bool dynamic = false;     // the input's parameters are found at run time, per tensor; 8 bits
+  int weight_bits = 8;                            // 1 to 8, or kFloatBits
+  int activation_bits = 8;                        // of its input: 4 to 16, or kFloatBits
+  ActivationMode mode = ActivationMode::kStatic;  // others have 8 bits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};
   int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
   std::string format = "uniform";       // number format of the weights, as parse_format() reads it
   std::string method = "rtn";           // weight optimiser
   std::string reason = {};              // why float, or "kept by --keep …"
+  bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
 
 // Mean width of a layer's weights.
@@ -140,6 +152,7 @@ struct QuantPlan {
 
 struct UniformChoice {
   int weight_bits = 8, activation_bits = 8;
+  std::optional<ActivationMode> mode = {};  // absent in a keep: that of all other layers
 };
 // Every layer the same; `keep`: node-name regex (or the words first, last) → choice.
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
@@ -155,9 +168,11 @@ void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
 // no such width.
 void set_format(QuantPlan& plan, const WeightFormat& format);
 
-// Gives layers that would read codes their inputs' parameters at run time; everything else stays in
-// float. Layers that have no such form read floats, which a warning says.
-void set_dynamic(QuantPlan& plan, const Sites& sites, const Model& model);
+// Makes a plan in which some layers find parameters at run time one that can be written: what they read is
+// float until then, for all its readers, which get the same mode. Layers without such a form read floats, which a
+// warning says; convolutions, which have no rows, get one range for the tensor. Throws Error{kUsage, QT-E133}
+// where such a layer reads other than 8 bits.
+void settle_activation_modes(QuantPlan& plan, const Sites& sites, const Model& model);
 // Why a layer cannot find its input's parameters at run time; empty: it can.
 std::string why_not_dynamic(const Model& model, const LayerSite& site, const LayerChoice& choice);
 

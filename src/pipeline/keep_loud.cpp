@@ -5,6 +5,8 @@
 namespace qtool::pipeline {
 namespace {
 
+constexpr int kRunTimeBits = 8;  // of codes whose ranges are found at run time
+
 std::string decibels(double noise) {
   return cat(std::round(-100 * std::log10(std::max(noise, 1e-20))) / 10, " dB");
 }
@@ -20,6 +22,7 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
                const PlanRequest& request, QuantPlan& plan) {
   plan.range_method = request.range;
   plan.signed_activations = request.signed_activations;
+  const bool hybrid = request.activation_mode == "hybrid";
   const Spread some(source, 16);
   for (const LoudActivation& loud :
        loud_activations(p.model, p.sites, plan, table, some, request.threads)) {
@@ -37,13 +40,18 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
     }
     for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
     for (LayerChoice* layer : readers) {
-      layer->activation_bits = kFloatBits;
+      if (hybrid && layer->activation_bits == kRunTimeBits)
+        layer->mode = ActivationMode::kToken;
+      else
+        layer->activation_bits = kFloatBits;
       layer->reason = reason;
     }
-    log(LogLevel::kWarning, cat("activation '", printable(loud.name),
-                                "' stays in float: quantized, it alone would leave ",
-                                noise_text(loud), " (--no-float-activations quantizes it)"));
+    log(LogLevel::kWarning, cat("activation '", printable(loud.name), "' ",
+                                hybrid ? "gets its ranges at run time" : "stays in float",
+                                ": quantized, it alone would leave ", noise_text(loud),
+                                " (--no-float-activations quantizes it)"));
   }
+  settle_activation_modes(plan, p.sites, p.model);
 }
 
 }  // namespace qtool::pipeline

@@ -27,6 +27,11 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+// Of layers that no rule gives another; hybrid plans start static.
+ActivationMode mode_of(const PlanRequest& request) {
+  return find_activation_mode(request.activation_mode).value_or(ActivationMode::kStatic);
+}
+
 void check_widths(const std::vector<int>& widths, int lowest, int highest, std::string_view what) {
   for (int bits : widths) {
     if (bits == kFloatBits || (bits >= lowest && bits <= highest)) continue;
@@ -79,7 +84,8 @@ std::function<std::string(const LayerSite&, int)> format_chooser(
 }
 
 Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
-  const UniformChoice choice = parse_uniform(*request.uniform);
+  UniformChoice choice = parse_uniform(*request.uniform);
+  if (!choice.mode) choice.mode = mode_of(request);
   if (request.formats.size() != 1)
     throw Error(ErrorKind::kUsage, "QT-E127", "--formats goes with a budget")
         .hint("give --format one for --uniform");
@@ -93,12 +99,9 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
   set_format(s.assignment.plan, format);
-  if (request.activation_mode == "dynamic") {
-    check_widths({choice.activation_bits}, 8, 8, "dynamic activations");
-    set_dynamic(s.assignment.plan, p.sites, p.model);
-  } else if (request.keep_loud && choice.activation_bits < kFloatBits) {
+  settle_activation_modes(s.assignment.plan, p.sites, p.model);
+  if (request.keep_loud && choice.activation_bits < kFloatBits)
     keep_loud(p, *source_of(w, p.model), load_table(w), request, s.assignment.plan);
-  }
   return s;
 }
 
@@ -157,15 +160,18 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
 }
 
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
-  if (request.activation_mode != "static")
+  if (request.activation_mode == "hybrid")
     throw Error(ErrorKind::kUsage, "QT-E127",
-                "--activation-mode dynamic goes with --uniform, not with a budget")
-        .hint("for example --uniform w8a8 --activation-mode dynamic");
+                "--activation-mode hybrid goes with --uniform, not with a budget")
+        .hint("for example --uniform w4a8 --activation-mode hybrid");
   const std::vector<int> widths = offered_widths(request);
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
-  options.keep = parse_keeps(request.keep);
+  // Weights are searched for on static activations, which are told apart from others at the end.
+  const std::vector<Keep> keeps = parse_keeps(request.keep);
+  for (const auto& [pattern, choice] : keeps)
+    options.keep.push_back({pattern, {choice.weight_bits, choice.activation_bits}});
   options.activation_bits = request.activation_bits.back();
   options.solver = request.solver;
   options.method = request.optimizer;
@@ -205,6 +211,10 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
     s.assignment = floors.cheapest(s.measured);
   else
     s.assignment = contest.winner(s);
+  const QuantPlan modes =
+      uniform_plan(p.sites, {8, options.activation_bits, mode_of(request)}, keeps);
+  for (LayerChoice& layer : s.assignment.plan.layers) layer.mode = modes.layer(layer.name)->mode;
+  settle_activation_modes(s.assignment.plan, p.sites, p.model);
   if (request.frontier_points > 0)
     s.frontier = frontier(p.model, p.sites, s.scores, options, request.frontier_points);
   if (request.verify_plans > 0) s.verification = contest.verify(request.verify_plans);

@@ -98,16 +98,14 @@ const LayerChoice* QuantPlan::stored_weight(const std::string& name) const {
 
 int QuantPlan::input_bits(const LayerSite& site) const {
   const LayerChoice* choice = layer(site.name);
-  if (choice && choice->dynamic) return choice->activation_bits;
+  if (choice && choice->dynamic()) return choice->activation_bits;
   return site.float_input.empty() ? activation_bits.at(site.input) : kFloatBits;
 }
 
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep) {
   QuantPlan plan;
-  plan.source = choice.activation_bits == kFloatBits
-                    ? cat("uniform w", choice.weight_bits)
-                    : cat("uniform w", choice.weight_bits, "a", choice.activation_bits);
+  plan.source = cat("uniform ", choice_text(choice));
   // Below 8 bits only what layers read is narrow; sums of branches and the network's input keep 8.
   const int wide =
       choice.activation_bits == kFloatBits ? kFloatBits : std::max(8, choice.activation_bits);
@@ -116,10 +114,12 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
     if (!site.reason.empty()) continue;
     LayerChoice layer{.name = site.name,
                       .weight_bits = choice.weight_bits,
-                      .activation_bits = choice.activation_bits};
+                      .activation_bits = choice.activation_bits,
+                      .mode = choice.mode.value_or(ActivationMode::kStatic)};
     if (const UniformChoice* k = kept(sites, site, keep)) {
       layer.weight_bits = k->weight_bits;
       layer.activation_bits = k->activation_bits;
+      layer.mode = k->mode.value_or(layer.mode);
       layer.reason = "kept by --keep";
     }
     if (!site.float_input.empty()) {

@@ -88,18 +88,19 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
                                    cat("activation_bits of '", printable(name), "'"));
   const std::string mode = item.value("activation_mode", std::string("static"));
-  layer->dynamic = mode == "dynamic";
-  if (!layer->dynamic && mode != "static")
-    bad(path, cat("activation_mode of '", printable(name), "' is static or dynamic, not ",
+  const std::optional<ActivationMode> known = find_activation_mode(mode);
+  if (!known)
+    bad(path, cat("activation_mode of '", printable(name), "' is static, dynamic or token, not ",
                   printable(mode, 40)));
-  if (layer->dynamic && layer->activation_bits != 8)
+  layer->mode = *known;
+  if (layer->dynamic() && layer->activation_bits != 8)
     bad(path, cat("layer '", printable(name), "': dynamic activations have 8 bits"));
   layer->scale_block = layer->format == "uniform"
                            ? parse_weight_scale(item.value("weight_scale", std::string("channel")))
                            : parse_format(layer->format).def->scale_block;
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
-  if (layer->dynamic) return;
+  if (layer->dynamic()) return;
   if (site->float_input.empty()) {
     plan.activation_bits[site->input] = layer->activation_bits;
   } else {
@@ -137,7 +138,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
         {"method", l.method}};
     if (l.scale_block != kChannelScale && l.format == "uniform")
       item["weight_scale"] = weight_scale_text(l.scale_block);
-    if (l.dynamic) item["activation_mode"] = "dynamic";
+    if (l.dynamic()) item["activation_mode"] = activation_mode_name(l.mode);
     if (l.format != "uniform") item["format"] = l.format;
     if (!l.reason.empty()) item["reason"] = l.reason;
     layers.push_back(std::move(item));

@@ -24,13 +24,13 @@ int width_in(Storage storage, int bits) {
 
 bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
   return layer.float_input.empty() && !layer.input.empty() &&
-         choice.activation_bits != kFloatBits && !choice.dynamic;
+         choice.activation_bits != kFloatBits && !choice.dynamic();
 }
 
 // Of a layer whose codes are one tensor.
 int width_of(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const bool made_real = layer.float_input.empty() || layer.input.empty();
-  if (storage == Storage::kBytes && choice.weight_bits == 4 && made_real && !choice.dynamic &&
+  if (storage == Storage::kBytes && choice.weight_bits == 4 && made_real && !choice.dynamic() &&
       !reads_codes(layer, choice))
     return 4;
   return width_in(storage, choice.weight_bits);

@@ -40,8 +40,12 @@ std::optional<UniformChoice> read_widths(std::string_view text) {
   if (text.empty()) return UniformChoice{*weight, kFloatBits};
   if (!take(text, 'a')) return std::nullopt;
   const std::optional<int> activation = take_bits(text);
-  if (!activation || !text.empty()) return std::nullopt;
-  return UniformChoice{*weight, *activation};
+  if (!activation) return std::nullopt;
+  if (text.empty()) return UniformChoice{*weight, *activation};
+  if (!take(text, ':')) return std::nullopt;
+  const std::optional<ActivationMode> mode = find_activation_mode(text);
+  if (!mode) return std::nullopt;
+  return UniformChoice{*weight, *activation, mode};
 }
 
 // Product of the counts of all {n,m}: how far an expression can grow when it is compiled.
@@ -111,8 +115,11 @@ std::vector<std::string> split_patterns(std::string_view text) {
 UniformChoice parse_uniform(std::string_view text) {
   if (const std::optional<UniformChoice> choice = read_widths(text)) return *choice;
   fail("QT-E114",
-       cat("'", printable(text, 60), "': expected wN or wNaM with 1 to ", kMaxBits, " bits"),
-       "for example --uniform w4a8, or --uniform w4 for float activations");
+       cat("'", printable(text, 60), "': expected wN, wNaM or wNa8:token with 1 to ", kMaxBits,
+           " bits"),
+       "for example --uniform w4a8, --uniform w4 for float activations, or w8a8:dynamic or :token "
+       "for "
+       "ranges found at run time");
 }
 
 int64_t parse_weight_scale(std::string_view text) {
@@ -143,7 +150,9 @@ std::string weight_scale_text(int64_t scale_block) {
 std::string choice_text(UniformChoice choice) {
   if (choice.weight_bits == kFloatBits) return "float";
   if (choice.activation_bits == kFloatBits) return cat("w", choice.weight_bits);
-  return cat("w", choice.weight_bits, "a", choice.activation_bits);
+  const std::string widths = cat("w", choice.weight_bits, "a", choice.activation_bits);
+  const ActivationMode mode = choice.mode.value_or(ActivationMode::kStatic);
+  return mode == ActivationMode::kStatic ? widths : cat(widths, ":", activation_mode_name(mode));
 }
 
 std::vector<Keep> parse_keep(std::string_view text) {
@@ -158,8 +167,9 @@ std::vector<Keep> parse_keep(std::string_view text) {
       right == "float" ? UniformChoice{kFloatBits, kFloatBits} : read_widths(right);
   if (!choice) {
     fail("QT-E115",
-         cat("keep '", printable(text, 60), "': expected wN, wNaM or float after '=', got '",
-             printable(right, 60), "'"),
+         cat("keep '", printable(text, 60),
+             "': expected wN, wNaM, wNa8:token or float after '=', got '", printable(right, 60),
+             "'"),
          hint);
   }
   std::vector<Keep> keeps;

@@ -30,7 +30,7 @@ class Rewriter {
         layers_(layers),
         style_(style),
         weights_(model.graph, style),
-        dynamic_(model.graph, weights_),
+        dynamic_(model.graph, model.opset(), weights_),
         tables_(model.graph) {}
 
   void run() {
@@ -126,7 +126,7 @@ class Rewriter {
   }
 
   void layer(const LayerSite& site, const LayerResult& result) {
-    if (result.dynamic) return dynamic_.replace(site, result);
+    if (result.dynamic()) return dynamic_.replace(site, result);
     const ValueId weight = dequantized_weight(site, result);
     Node& node = node_named(site.name);
     for (size_t i = 1; i < node.inputs.size(); ++i) {

@@ -26,9 +26,10 @@ inline const QParams* input_params(const LayerSite& site, const ActivationParams
 struct LayerResult {
   WeightCodes weight;
   int bits = 8;
-  bool dynamic = false;     // its input is quantized at run time
+  ActivationMode mode = ActivationMode::kStatic;
   std::vector<float> bias;  // empty: the layer has none
   std::string note;
+  bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
 using LayerResults = std::map<std::string, LayerResult>;  // by layer name
 // Every layer by itself, from the calibration table alone: what optimisers without moments do.
@@ -126,9 +127,9 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
 
 // The same graph in quantized operators. Throws Error{kUsage, QT-E132} naming a node that has none.
 Model to_operators(const Model& quantized);
-
 // The same graph without scales between its codes, see integer_only().
 Model to_integers(const Model& quantized);
+
 struct Described {
   Model model;       // in float, weights and biases as their codes say
   std::string json;  // the parameters of all grids

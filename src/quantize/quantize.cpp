@@ -75,7 +75,7 @@ void describe(Quantized& result, const Model& model, const Sites& sites, const Q
 // A plan may have been edited by hand.
 void check_dynamic(const Model& model, const Sites& sites, const QuantPlan& plan) {
   for (const LayerChoice& choice : plan.layers) {
-    if (!choice.dynamic) continue;
+    if (!choice.dynamic()) continue;
     const std::string why = why_not_dynamic(model, *sites.layer(choice.name), choice);
     if (why.empty()) continue;
     throw Error(ErrorKind::kUsage, "QT-E137",

@@ -37,7 +37,7 @@ DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams
   }
   if (style.packs() && layer.bits <= 4) return layer.bits <= 2 ? DType::kInt2 : DType::kInt4;
   const bool made_real = site.float_input.empty() || site.input.empty();  // of Sites::stored
-  const bool floats = layer.bits == 4 && !layer.dynamic && !book && !input && made_real;
+  const bool floats = layer.bits == 4 && !layer.dynamic() && !book && !input && made_real;
   return floats ? DType::kInt4 : DType::kInt8;
 }
 

@@ -100,7 +100,7 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     const Tensor& weight = *g.constant(g.find(site.weight));
     LayerResult& result = results[static_cast<size_t>(i)];
     result.bits = choice.weight_bits;
-    result.dynamic = choice.dynamic;
+    result.mode = choice.mode;
     result.weight = optimize_layer(weight, site, choice, table, grids.at(site.name));
     weight.drop_pages();
     if (!site.bias.empty()) {

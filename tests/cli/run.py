@@ -199,6 +199,41 @@ class Stages(Case):
         self.fails(2, 'eval', 'q.onnx', TEST, '--min-top1', '200%', says='98%')
         self.fails(2, 'eval', 'q.onnx', CALIB, '--min-top1', '50%', says='labelled')
 
+    def test_integers_alone(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '100')
+        self.ok('quantize', '--uniform', 'w8a8', '-o', 'q.onnx')
+        result = self.json('eval', 'q.onnx', TEST, '--kernels', 'integer-only', '--save-outputs', 'pairs.npz', keys=['integer_only'])
+        self.assertGreater(result['top1'], 0.97)
+        self.assertEqual((result['kernels'], result['float_layers']), ('integer-only', []))
+        sums = result['integer_only']
+        self.assertLess(sums['different'], 0.01 * sums['codes'])
+        for layer in sums['accumulators']:
+            self.assertLessEqual(layer['bits'], layer['bound_bits'])
+            self.assertLessEqual(layer['bound_bits'], 32)
+        self.assertIn('codes differ from those of float scales', self.ok('eval', 'q.onnx', TEST, '--kernels', 'integer-only').stdout)
+        self.ok('quantize', '--uniform', 'w8a8', '-o', 'integers.onnx', '--export', 'integer')
+        self.ok('eval', 'integers.onnx', TEST, '--save-outputs', 'integers.npz')
+        self.assertEqual((self.dir / 'pairs.npz').read_bytes(), (self.dir / 'integers.npz').read_bytes())
+        self.ok('quantize', '--uniform', 'w8', '-o', 'weights.onnx')
+        self.fails(3, 'eval', 'weights.onnx', TEST, '--kernels', 'integer-only', says='QT-E355')
+        self.fails(3, 'quantize', '--uniform', 'w8', '-o', 'no.onnx', '--export', 'integer', says='QT-E355')
+
+    def test_activations_find_their_ranges_at_run_time(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '50')
+        for mode in ('dynamic', 'token', 'hybrid'):
+            self.ok('quantize', '--uniform', 'w8a8', '--activation-mode', mode, '-o', 'q.onnx')
+            self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.97)
+        self.ok('quantize', '--uniform', 'w8a8', '--keep', 'last=w8a8:token', '-o', 'q.onnx')
+        modes = [layer.get('activation_mode', 'static') for layer in json.loads((self.dir / '.qtool' / 'plan.json').read_text())['layers']]
+        self.assertEqual(set(modes), {'static', 'token'})
+        self.assertEqual(modes[-1], 'token')
+        searched = self.json('search', '--budget', '4bits', '--activation-mode', 'token')
+        self.assertLessEqual(searched['mean_weight_bits'], 4)
+        self.ok('quantize', '-o', 'q.onnx')
+        self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.95)
+        self.fails(2, 'search', '--budget', '4bits', '--activation-mode', 'hybrid', says='--uniform')
+        self.fails(2, 'search', '--uniform', 'w8a4:token', says='8')
+
     def test_every_filter_gets_its_own_width(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '100')
         searched = self.json('search', '--budget', '3bits', '--granularity', 'filter')

@@ -22,6 +22,8 @@ TEST(Widths, ReadsUniformChoices) {
   EXPECT_EQ(choice_text(parse_uniform("w4")), "w4");
   EXPECT_EQ(choice_text(parse_uniform("W16A16")), "w16a16");
   EXPECT_EQ(parse_uniform("w4").activation_bits, kFloatBits);
+  EXPECT_EQ(choice_text(parse_uniform("w4a8:token")), "w4a8:token");
+  EXPECT_FALSE(parse_uniform("w4a8").mode.has_value());
   EXPECT_EQ(parse_uniform("w1a8").weight_bits, 1);
 }
 

@@ -66,8 +66,10 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option(
       "--profile", profile,
       "what a device allows and costs: a name (see `qtool list profiles`) or a file"));
-  shape(app.add_option("--activation-mode", activation_mode,
-                       "when activations get their parameters: static, dynamic (8 bits)"));
+  shape(app.add_option(
+      "--activation-mode", activation_mode,
+      "when activations get their ranges: static (in calibration), dynamic or token (at run time, "
+      "one a tensor or one a row; 8 bits), hybrid (at run time where static ones are loud)"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
   app.add_option("--export", export_style,
@@ -89,7 +91,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   const std::vector<std::string> candidates = qtool::parse_formats(formats);
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
-  check_choice("--activation-mode", activation_mode, {"static", "dynamic"});
+  check_choice("--activation-mode", activation_mode, {"static", "dynamic", "token", "hybrid"});
   if (export_style != "auto")
     check_choice("--export", export_style, names_of(qtool::export_styles()));
   check_choice("--score", score, names_of(qtool::score_methods()));
