@@ -48,6 +48,12 @@ class FloatOnGrids {
   FloatOnGrids(Model& model, Json& weights) : g_(model.graph), weights_(weights) {}
 
   void layer(const LayerSite& site, const LayerResult& result) {
+    if (result.dynamic()) {
+      throw Error(ErrorKind::kUsage, "QT-E132",
+                  cat("'", printable(site.name),
+                      "' finds the range of its input at run time, which encodings cannot say"))
+          .hint("use --export qdq, or --activation-mode static");
+    }
     const std::string weight = weight_value(site, result);
     for (Node& node : g_.nodes) {
       if (node.name != site.name) continue;

@@ -227,6 +227,31 @@ TEST(Exports, EncodingsSayTheGridsOfTheirWeights) {
   EXPECT_EQ(x.at("bitwidth"), 8);
 }
 
+TEST(Exports, EncodingsRefuseRangesOfRunTime) {
+  const Fixture f;
+  QuantPlan plan = uniform_plan(f.sites, {8, 8, ActivationMode::kDynamic});
+  settle_activation_modes(plan, f.sites, f.model);
+  EXPECT_THROW((void)f.quantize("encodings", plan), Error);
+  EXPECT_THROW((void)f.quantize("integer", plan), Error);
+  // Operators that find them are operators on codes.
+  const Quantized q = f.quantize("qoperator", plan);
+  EXPECT_EQ(count(q.model, "ConvInteger"), 2);
+  EXPECT_EQ(largest_difference(f.run(f.quantize("qdq", plan).model), f.run(q.model)), 0);
+}
+
+TEST(Exports, SixteenBitsAreGridsButNoOperators) {
+  const Fixture f;
+  const Quantized q = f.quantize("encodings", {8, 16});
+  const auto json = nlohmann::json::parse(q.encodings);
+  const auto& r1 = json.at("activation_encodings").at("r1")[0];
+  EXPECT_EQ(r1.at("bitwidth"), 16);
+  const Quantized pairs = f.quantize("qdq", {8, 16});
+  const Graph& g = pairs.model.graph;
+  EXPECT_EQ(r1.at("scale").get<float>(), g.constant(g.find("r1_scale"))->number(0));
+  for (const char* style : {"qoperator", "integer"})
+    EXPECT_THROW((void)f.quantize(style, {8, 16}), Error) << style;
+}
+
 TEST(Exports, EncodingsRefuseScalesOfPlaces) {
   const Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {2, 8});
