@@ -30,6 +30,7 @@ struct ExportStyle {
   // What holds codes and indices; kWidths: none are stored.
   Storage storage = Storage::kWidths;
   bool clips_codes = false;  // Clip on codes behind Q and weights, not on reals in front of Q
+  bool looks_up = false;     // whole numbers, too, are indices into a codebook
   // What the graph with Q/DQ pairs is made into; nullptr: it is written as it is.
   Model (*rewrite)(const Model& quantized) = nullptr;
   bool describes = false;  // the float model, and the parameters in a JSON file beside it

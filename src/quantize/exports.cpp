@@ -23,6 +23,10 @@ std::span<const ExportStyle* const> export_styles() {
       .summary =
           "packed, with the rows of a layer stored by their own widths and joined in front of it",
       .storage = Storage::kSplit};
+  static const ExportStyle kCodebook = {
+      .name = "codebook",
+      .summary = "qdq with all weights as indices into codebooks, also those of whole numbers",
+      .looks_up = true};
   static const ExportStyle kQoperator = {
       .name = "qoperator",
       .summary = "QLinearConv, QGemm, QLinearAdd … instead of pairs, for runtimes that do not fuse",
@@ -37,8 +41,8 @@ std::span<const ExportStyle* const> export_styles() {
       .summary =
           "the float model with weights on their grids, and OUTPUT.encodings in the form of AIMET",
       .describes = true};
-  static const ExportStyle* const kList[] = {&kQdq,       &kPacked,  &kQcdq,     &kSplit,
-                                             &kQoperator, &kInteger, &kEncodings};
+  static const ExportStyle* const kList[] = {&kQdq,      &kPacked,    &kQcdq,    &kSplit,
+                                             &kCodebook, &kQoperator, &kInteger, &kEncodings};
   return kList;
 }
 

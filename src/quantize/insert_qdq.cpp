@@ -220,10 +220,31 @@ class Rewriter {
   TableNodes tables_;
 };
 
+// Whole numbers of each layer's width as a codebook; layers of one width share it. Of tables only rows are read.
+LayerResults with_codebooks(const Sites& sites, LayerResults layers) {
+  std::map<int, std::shared_ptr<const Codebook>> books;
+  for (auto& [name, layer] : layers) {
+    const StoredSite* stored = sites.stored_weight(name);
+    if (layer.weight.codebook || (stored && stored->picks_rows)) continue;
+    auto& book = books[layer.bits];
+    if (!book) {
+      Codebook all;
+      const int half = 1 << (layer.bits - 1);
+      for (int level = -half; level < half; ++level)
+        all.levels.push_back(static_cast<int8_t>(level));
+      book = std::make_shared<const Codebook>(std::move(all));
+    }
+    layer.weight.codebook = book;
+  }
+  return layers;
+}
+
 }  // namespace
 
 Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams& activations,
-                 const LayerResults& layers, const ExportStyle& style) {
+                 const LayerResults& chosen, const ExportStyle& style) {
+  const LayerResults looked_up = style.looks_up ? with_codebooks(sites, chosen) : LayerResults();
+  const LayerResults& layers = style.looks_up ? looked_up : chosen;
   bool wide = std::any_of(activations.begin(), activations.end(),
                           [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
   int narrowest = 8;

@@ -252,6 +252,21 @@ TEST(Exports, SixteenBitsAreGridsButNoOperators) {
     EXPECT_THROW((void)f.quantize(style, {8, 16}), Error) << style;
 }
 
+TEST(Exports, CodebooksHoldWholeNumbers) {
+  const Fixture f;
+  for (const int bits : {3, 8}) {
+    const Quantized pairs = f.quantize("qdq", {bits, 8}), q = f.quantize("codebook", {bits, 8});
+    const Graph& g = q.model.graph;
+    EXPECT_EQ(g.constant(g.find("codebook"))->size(), 1 << bits);
+    EXPECT_EQ(g.constant(g.find("w2_indices"))->dtype(), DType::kUint8);
+    EXPECT_EQ(count(q.model, "Gather"), 3);
+    EXPECT_EQ(q.fused_nodes, pairs.fused_nodes);
+    EXPECT_EQ(
+        largest_difference(f.run(lower_qdq(pairs.model).model), f.run(lower_qdq(q.model).model)),
+        0);
+  }
+}
+
 TEST(Exports, EncodingsRefuseScalesOfPlaces) {
   const Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {2, 8});
