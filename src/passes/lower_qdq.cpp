@@ -99,6 +99,19 @@ void lower_average(LoweringContext& c, int32_t i, const Node& node) {
   c.replace(i, r, type, kMicrosoft, {x.codes, x.scale, x.zero_point, r.to.scale, r.to.zero_point});
 }
 
+// Whether codes lie in the result's range before anything clamps them: all of their type do, or what made them
+// clamped them.
+bool lie_within(const Graph& g, const Codes& x, const LoweringContext::Result& r) {
+  int64_t low = r.to.type == DType::kUint8 ? 0 : -128, high = low + 255;
+  for (const Node& node : g.nodes) {
+    if (node.outputs.empty() || node.outputs[0] != x.codes || !find_attribute(node, "code_min"))
+      continue;
+    low = attr_int(node, "code_min", low);
+    high = attr_int(node, "code_max", high);
+  }
+  return low >= r.code_min && high <= r.code_max;
+}
+
 // Moves codes instead of reals: only right when both sides mean the same by a code.
 void lower_movement(LoweringContext& c, int32_t i, const Node& node) {
   const Codes x = c.activation(node.inputs[0], "its input");
@@ -108,7 +121,7 @@ void lower_movement(LoweringContext& c, int32_t i, const Node& node) {
       x.zero_data->integer(0) != r.to.zero_data->integer(0)) {
     throw Refusal{"its input and result have different scales"};
   }
-  if (!r.activations.empty() || r.clip >= 0) throw Refusal{"an activation stands behind it"};
+  if (!lie_within(c.graph(), x, r)) throw Refusal{"an activation stands behind it"};
   std::vector<ValueId> inputs = node.inputs;
   inputs[0] = x.codes;
   if (is(node, "Pad") && attr_string(node, "mode", "constant") == "constant") {
