@@ -11,7 +11,7 @@ namespace qtool::onednn {
 std::optional<dnnl::convolution_forward::primitive_desc> rows_descriptor(
     const RowsShape& shape, DType source, DType weights, const Descriptor& bias, DType result,
     const dnnl::primitive_attr& attr) {
-  const Shape x = {1, shape.depth, shape.count, 1}, y = {1, shape.columns, shape.count, 1};
+  const Shape x = {1, shape.depth, 1, shape.count}, y = {1, shape.columns, 1, shape.count};
   ConvShape conv;
   conv.output = y;
   conv.weights = {shape.columns, shape.depth, 1, 1};

@@ -1,4 +1,4 @@
-// Rows times a constant matrix as a 1×1 convolution: a channels-last picture of one column is a
+// Rows times a constant matrix as a 1×1 convolution: a channels-last picture one element high is a
 // row-major matrix, and convolution kernels keep the weights packed, which matrix products do not.
 #pragma once
 
