@@ -221,7 +221,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   return s;
 }
 
-// What the constants of the written model may take; 0: any.
+// What the constants of the written model may take; 0: any, also where sizes are not counted as some file has them.
 int64_t most_bytes(const PlanRequest& request, const Model& model) {
   double most = 0;
   for (const Limit& limit :
@@ -231,6 +231,12 @@ int64_t most_bytes(const PlanRequest& request, const Model& model) {
       if (limit.kind == Limit::kSizeFraction)
         bytes += limit.value * static_cast<double>(constant.data.bytes());
     if (bytes > 0) most = most > 0 ? std::min(most, bytes) : bytes;
+  }
+  if (most > 0 && request.storage == Storage::kWidths) {
+    log(LogLevel::kWarning,
+        "the size limit counts codes in their own width; plain pairs take a byte a code: --export "
+        "packed, or another style, holds it in the written file");
+    return 0;
   }
   return static_cast<int64_t>(std::floor(most));
 }

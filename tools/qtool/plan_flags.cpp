@@ -73,8 +73,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
   app.add_option("--export", export_style,
-                 "style of the written model (see `qtool list exports`); auto: packed where the "
-                 "budget limits sizes, else qdq")
+                 "style of the written model (see `qtool list exports`); auto: qdq, with "
+                 "sizes of codes in their own width")
       ->group(group);
 }
 
@@ -109,11 +109,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   if (device || !profile.empty()) limits = qtool::load_profile(device ? target : profile);
   qtool::PlanRequest r;
   r.budgets = budgets;
-  bool sizes = false;
-  for (const std::string& budget : budgets) {
-    for (const qtool::Limit& limit : qtool::parse_budget(budget))
-      sizes |= limit.kind == qtool::Limit::kSize || limit.kind == qtool::Limit::kSizeFraction;
-  }
+  for (const std::string& budget : budgets) (void)qtool::parse_budget(budget);
   if (!uniform.empty()) {
     (void)qtool::parse_uniform(uniform);
     r.uniform = uniform;
@@ -129,8 +125,10 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
                                   : std::vector<std::string>{qtool::parse_format(format).text()};
   r.activation_mode = activation_mode;
   r.granularity = granularity;
-  r.export_style = export_style != "auto" ? export_style : sizes ? "packed" : "qdq";
-  if (sizes || export_style != "auto") r.storage = qtool::find_export_style(r.export_style).storage;
+  if (export_style != "auto") {
+    r.export_style = export_style;
+    r.storage = qtool::find_export_style(export_style).storage;
+  }
   r.optimizer = optimizer == "auto" ? "cd" : optimizer;
   r.range = range;
   r.target = device ? limits->target : target;
