@@ -16,7 +16,6 @@ std::span<const KernelDef> fast_kernels() {
       {"LeakyRelu", "", onednn::make_eltwise},
       {"PRelu", "", onednn::make_prelu},
       {"Swish", "", onednn::make_eltwise},
-      {"HardSwish", "", onednn::make_eltwise},
       {"Elu", "", onednn::make_eltwise},
       {"Sigmoid", "", onednn::make_eltwise},
       {"Tanh", "", floats::make_tanh},

@@ -34,11 +34,6 @@ std::optional<Function> function_of(const KernelRequest& r) {
   if (type == "LeakyRelu") return Function{A::eltwise_relu, attr_float(r.node, "alpha", 0.01f)};
   if (type == "Elu") return Function{A::eltwise_elu, attr_float(r.node, "alpha", 1.f)};
   if (type == "Swish") return Function{A::eltwise_swish, attr_float(r.node, "alpha", 1.f)};
-#if DNNL_VERSION_MAJOR >= 3
-  if (type == "HardSwish") return Function{A::eltwise_hardswish, 1.f / 6, 0.5f};
-#else
-  if (type == "HardSwish") return Function{A::eltwise_hardswish};
-#endif
   if (type == "Sigmoid") return Function{A::eltwise_logistic};
   if (type == "Abs") return Function{A::eltwise_abs};
   if (type == "Sqrt") return Function{A::eltwise_sqrt};
