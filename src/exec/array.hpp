@@ -14,6 +14,10 @@ class Layout {
   virtual bool equals(const Layout& other) const = 0;
   // Row-major copy of `bytes`.
   virtual Tensor to_plain(const Tensor& bytes) const = 0;
+  // Channels that lie side by side (ChannelBlocks::block); 0 where elements lie otherwise.
+  virtual int64_t channel_block() const = 0;
+  // The same places for elements of another type; nullptr where some places hold no element.
+  virtual std::shared_ptr<const Layout> retyped(DType type) const = 0;
 };
 
 struct Array {

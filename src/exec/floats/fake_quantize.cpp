@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "exec/floats/kernels.hpp"
+#include "exec/same_places.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::floats {
@@ -21,19 +22,21 @@ QTOOL_FLOAT_CLONES void round_to(const float* x, float* y, int64_t count, Levels
 
 class FakeQuantizeKernel : public Kernel {
  public:
-  FakeQuantizeKernel(float low, float high) : low_(low), high_(high) {}
+  FakeQuantizeKernel(const InputInfo& input, float low, float high)
+      : low_(low), high_(high), places_(input, DType::kFloat) {}
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Tensor x = inputs[0].plain();
+    const Array x = places_.source(inputs[0]);
     const float scale = inputs[1].plain().data<float>()[0];
-    Tensor y = Tensor::uninitialized(DType::kFloat, x.shape());
-    round_to(x.data<float>().data(), y.mutable_data<float>().data(), x.size(),
+    outputs[0] = places_.result(x);
+    round_to(static_cast<const float*>(x.tensor.raw()),
+             static_cast<float*>(outputs[0].tensor.mutable_raw()), element_count(x.shape),
              {scale, low_, high_});
-    outputs[0] = Array(std::move(y));
   }
   std::string name() const override { return "float:fake_quantize"; }
 
  private:
   float low_, high_;
+  SamePlaces places_;
 };
 
 }  // namespace
@@ -42,7 +45,7 @@ std::unique_ptr<Kernel> make_fake_quantize(const KernelRequest& request) {
   if (request.inputs[0].dtype != DType::kFloat || element_count(request.inputs[1].shape) != 1)
     return nullptr;
   return std::make_unique<FakeQuantizeKernel>(
-      static_cast<float>(attr_int(request.node, "low", -128)),
+      request.inputs[0], static_cast<float>(attr_int(request.node, "low", -128)),
       static_cast<float>(attr_int(request.node, "high", 127)));
 }
 

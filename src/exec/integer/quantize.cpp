@@ -1,41 +1,46 @@
 // QuantizeLinear and DequantizeLinear per tensor, 8 bits.
 #include "exec/integer/kernels.hpp"
 #include "exec/integer/loops.hpp"
+#include "exec/same_places.hpp"
 
 namespace qtool::integer {
 namespace {
 
 class QuantizeKernel : public Kernel {
  public:
-  QuantizeKernel(Affine affine, DType type) : affine_(affine), type_(type) {}
+  QuantizeKernel(const InputInfo& input, Affine affine, DType type)
+      : affine_(affine), type_(type), places_(input, type) {}
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Tensor x = inputs[0].plain();
-    Tensor codes = Tensor::uninitialized(type_, x.shape());
-    quantize(x.data<float>().data(), codes.mutable_raw(), type_, x.size(), affine_.scale,
+    const Array x = places_.source(inputs[0]);
+    outputs[0] = places_.result(x);
+    quantize(static_cast<const float*>(x.tensor.raw()), outputs[0].tensor.mutable_raw(), type_,
+             element_count(x.shape), affine_.scale,
              {affine_.zero_point, lowest_code(type_), highest_code(type_)});
-    outputs[0] = Array(std::move(codes));
   }
   std::string name() const override { return "integer:quantize"; }
 
  private:
   Affine affine_;
   DType type_;
+  SamePlaces places_;
 };
 
 class DequantizeKernel : public Kernel {
  public:
-  explicit DequantizeKernel(Affine affine) : affine_(affine) {}
+  DequantizeKernel(const InputInfo& input, Affine affine)
+      : affine_(affine), places_(input, DType::kFloat) {}
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Tensor codes = inputs[0].plain();
-    Tensor x = Tensor::uninitialized(DType::kFloat, codes.shape());
-    dequantize(codes.raw(), codes.dtype(), x.mutable_data<float>().data(), codes.size(),
+    const Array codes = places_.source(inputs[0]);
+    outputs[0] = places_.result(codes);
+    dequantize(codes.tensor.raw(), codes.dtype,
+               static_cast<float*>(outputs[0].tensor.mutable_raw()), element_count(codes.shape),
                affine_.scale, affine_.zero_point);
-    outputs[0] = Array(std::move(x));
   }
   std::string name() const override { return "integer:dequantize"; }
 
  private:
   Affine affine_;
+  SamePlaces places_;
 };
 
 }  // namespace
@@ -55,7 +60,7 @@ std::unique_ptr<Kernel> make_quantize(const KernelRequest& request) {
                                     : static_cast<DType>(attr_int(request.node, "output_dtype",
                                                                   static_cast<int>(DType::kUint8)));
   if (!is_eight_bit(type) || attr_int(request.node, "precision", 0)) return nullptr;
-  return std::make_unique<QuantizeKernel>(*parameters, type);
+  return std::make_unique<QuantizeKernel>(request.inputs[0], *parameters, type);
 }
 
 std::unique_ptr<Kernel> make_dequantize(const KernelRequest& request) {
@@ -63,7 +68,7 @@ std::unique_ptr<Kernel> make_dequantize(const KernelRequest& request) {
   if (!parameters || !is_eight_bit(request.inputs[0].dtype) ||
       attr_int(request.node, "output_dtype", 0))
     return nullptr;
-  return std::make_unique<DequantizeKernel>(*parameters);
+  return std::make_unique<DequantizeKernel>(request.inputs[0], *parameters);
 }
 
 }  // namespace qtool::integer

@@ -60,17 +60,9 @@ class BinaryKernel : public Kernel {
 // A descriptor of `shape` in the layout that `like` has for `like_shape`; plain where that is not one of the
 // common ones. Compiled kernels want both operands blocked alike, also where one has dimensions of one.
 Descriptor laid_out_like(const Descriptor& like, const Shape& like_shape, const Shape& shape) {
-  static const std::vector<Format> kFormats[] = {
-      {Format::nCw8c, Format::nCw16c, Format::nwc},
-      {Format::nChw8c, Format::nChw16c, Format::nhwc},
-      {Format::nCdhw8c, Format::nCdhw16c, Format::ndhwc}};
-  const size_t rank = like_shape.size();
-  constexpr auto kFloat = dnnl::memory::data_type::f32;
-  if (rank >= 3 && rank <= 5) {
-    for (const Format format : kFormats[rank - 3])
-      if (Descriptor(like_shape, kFloat, format) == like) return Descriptor(shape, kFloat, format);
-  }
-  return plain_descriptor(DType::kFloat, shape);
+  const auto format = usual_format(like, DType::kFloat, like_shape);
+  return format ? Descriptor(shape, dnnl::memory::data_type::f32, *format)
+                : plain_descriptor(DType::kFloat, shape);
 }
 
 }  // namespace

@@ -63,6 +63,18 @@ Descriptor any_descriptor(DType type, const Shape& shape) {
   return Descriptor(shape, *t, Format::any);
 }
 
+std::optional<Format> usual_format(const Descriptor& descriptor, DType type, const Shape& shape) {
+  static const std::vector<Format> kFormats[] = {
+      {Format::nCw8c, Format::nCw16c, Format::nwc},
+      {Format::nChw8c, Format::nChw16c, Format::nhwc},
+      {Format::nCdhw8c, Format::nCdhw16c, Format::ndhwc}};
+  const auto elements = data_type(type);
+  if (!elements || shape.size() < 3 || shape.size() > 5) return std::nullopt;
+  for (const Format format : kFormats[shape.size() - 3])
+    if (Descriptor(shape, *elements, format) == descriptor) return format;
+  return std::nullopt;
+}
+
 bool BlockedLayout::equals(const Layout& other) const {
   const auto* that = dynamic_cast<const BlockedLayout*>(&other);
   return that && that->descriptor_ == descriptor_;
@@ -75,6 +87,36 @@ Tensor BlockedLayout::to_plain(const Tensor& bytes) const {
   Tensor out = Tensor::uninitialized(dtype_, shape_);
   to_plain_->run(bytes.raw(), out.mutable_raw());
   return out;
+}
+
+std::optional<Format> BlockedLayout::dense_format() const {
+  const bool padded =
+      static_cast<int64_t>(descriptor_.get_size()) != byte_size(dtype_, element_count(shape_));
+  return padded ? std::nullopt : usual_format(descriptor_, dtype_, shape_);
+}
+
+int64_t BlockedLayout::channel_block() const {
+  const auto format = dense_format();
+  if (!format) return 0;
+  switch (*format) {
+    case Format::nCw8c:
+    case Format::nChw8c:
+    case Format::nCdhw8c:
+      return 8;
+    case Format::nCw16c:
+    case Format::nChw16c:
+    case Format::nCdhw16c:
+      return 16;
+    default:
+      return shape_[1];
+  }
+}
+
+std::shared_ptr<const Layout> BlockedLayout::retyped(DType type) const {
+  const auto format = dense_format();
+  if (!format || !data_type(type)) return nullptr;
+  return std::make_shared<BlockedLayout>(Descriptor(shape_, *data_type(type), *format), type,
+                                         shape_);
 }
 
 Descriptor descriptor_of(const Array& array) {

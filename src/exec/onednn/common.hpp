@@ -25,6 +25,9 @@ Descriptor channels_last(DType type, const Shape& shape);
 // Leaves the layout to the primitive.
 Descriptor any_descriptor(DType type, const Shape& shape);
 
+// The usual layout, blocks of channels or channels last, that the descriptor of a value has.
+std::optional<Format> usual_format(const Descriptor& descriptor, DType type, const Shape& shape);
+
 class Reorder;
 
 class BlockedLayout : public Layout {
@@ -33,9 +36,14 @@ class BlockedLayout : public Layout {
       : descriptor_(std::move(descriptor)), dtype_(dtype), shape_(std::move(shape)) {}
   bool equals(const Layout& other) const override;
   Tensor to_plain(const Tensor& bytes) const override;
+  int64_t channel_block() const override;
+  std::shared_ptr<const Layout> retyped(DType type) const override;
   const Descriptor& descriptor() const { return descriptor_; }
 
  private:
+  // A usual one, where every place holds an element.
+  std::optional<Format> dense_format() const;
+
   Descriptor descriptor_;
   DType dtype_;
   Shape shape_;
