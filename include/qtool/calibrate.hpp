@@ -23,14 +23,13 @@ namespace qtool {
 // Counts over bins of width 2^exponent, aligned at zero: bin i holds [i, i+1) · 2^exponent for
 // i in [−kHalf, kHalf). The exponent is the smallest that holds every value seen; growing merges
 // pairs of bins, so the result does not depend on the order of the data.
-enum class Portion { kAll, kQuarter };  // kQuarter: every fourth group of 8, counted four times
 class Histogram {
  public:
   static constexpr int kHalf = 2048;
   // Values that are not finite are left out.
   void add(std::span<const float> values);
-  // The same for finite values whose extremes are known.
-  void add(std::span<const float> values, float min, float max, Portion portion = Portion::kAll);
+  // The same for finite values within known bounds, which it grows to hold, each counted `weight` times.
+  void add(std::span<const float> values, float min, float max, int64_t weight = 1);
   void merge(const Histogram& other);
   bool empty() const { return counts_.empty(); }
   int exponent() const { return exponent_; }

@@ -28,6 +28,15 @@ struct ExecOptions {
   std::set<std::string> observe;  // values that must exist as such: taps and set() may name these
 };
 
+// Floats as kernels leave them: channels (axis 1) in blocks, the element at (n, c, p), p over the axes behind,
+// at data[((n · channels / block + c / block) · positions + p) · block + c % block]. Row-major is a block
+// of 1, channels last one of all channels.
+struct ChannelBlocks {
+  const float* data = nullptr;
+  Shape shape;  // rank 3 or more where block > 1
+  int64_t block = 1;
+};
+
 // Reads or replaces values as they are computed. Called for observed values only, in order of computation.
 class Tap {
  public:
@@ -35,6 +44,8 @@ class Tap {
   virtual void on_value(const std::string& name, Tensor& value) = 0;
   // false: only reads, so values keep the layout that the next kernel likes best.
   virtual bool replaces() const { return true; }
+  // Whoever only reads may take values in blocks, before on_value() is asked; false: as row-major Tensor, please.
+  virtual bool on_blocks(const std::string&, const ChannelBlocks&) { return false; }
 };
 
 // How one step runs; for `bench`, `eval` and reports.

@@ -15,7 +15,18 @@ class Recorder : public Tap {
   Recorder(const Positions& positions, std::vector<ValueStats>& stats, const Batch& batch)
       : positions_(positions), stats_(stats), batch_(batch), sums_(positions.size()) {}
 
-  void on_value(const std::string& name, Tensor& value) override {
+  void on_value(const std::string& name, Tensor& value) override { observe(name, value); }
+  bool on_blocks(const std::string& name, const ChannelBlocks& value) override {
+    observe(name, value);
+    return true;
+  }
+
+  bool replaces() const override { return false; }
+  std::vector<SampleSums> take() { return std::move(sums_); }
+
+ private:
+  template <typename Value>
+  void observe(const std::string& name, const Value& value) {
     const auto it = positions_.find(name);
     if (it == positions_.end()) return;
     try {
@@ -28,10 +39,6 @@ class Recorder : public Tap {
     }
   }
 
-  bool replaces() const override { return false; }
-  std::vector<SampleSums> take() { return std::move(sums_); }
-
- private:
   const Positions& positions_;
   std::vector<ValueStats>& stats_;
   const Batch& batch_;

@@ -60,27 +60,25 @@ void Histogram::grow_to(int exponent) {
 }
 
 void Histogram::add(std::span<const float> values) {
+  if (values.empty()) return;
   std::vector<float> finite;
-  const bool clean =
-      values.empty() ||
-      std::isfinite(sweep::run(values.data(), static_cast<int64_t>(values.size())).sum_squares);
-  if (!clean) {
+  sweep::Extremes e = sweep::extremes(values.data(), static_cast<int64_t>(values.size()));
+  if (!e.finite()) {
     std::copy_if(values.begin(), values.end(), std::back_inserter(finite),
                  [](float v) { return std::isfinite(v); });
+    if (finite.empty()) return;
     values = finite;
+    e = sweep::extremes(values.data(), static_cast<int64_t>(values.size()));
   }
-  if (values.empty()) return;
-  float low = 0, high = 0;
-  sweep::extremes(values.data(), static_cast<int64_t>(values.size()), low, high);
-  add(values, low, high);
+  add(values, e.min, e.max);
 }
 
-void Histogram::add(std::span<const float> values, float min, float max, Portion portion) {
+void Histogram::add(std::span<const float> values, float min, float max, int64_t weight) {
   if (values.empty()) return;
   grow_to(std::max({exponent_, exponent_for(min), exponent_for(max)}));
   const float inverse_width = std::ldexp(1.0f, -exponent_);
-  if (values.size() < kFewValues && portion == Portion::kAll) {
-    for (float v : values) ++counts_[kHalf + sweep::bin_of(v, inverse_width)];
+  if (values.size() < kFewValues) {
+    for (float v : values) counts_[kHalf + sweep::bin_of(v, inverse_width)] += weight;
     return;
   }
   const int32_t first = sweep::bin_of(min, inverse_width);
@@ -88,12 +86,12 @@ void Histogram::add(std::span<const float> values, float min, float max, Portion
                               static_cast<size_t>(sweep::bin_of(max, inverse_width) - first + 1));
   constexpr size_t kMost = size_t{1} << 30;
   for (size_t done = 0; done < values.size(); done += kMost) {
-    (portion == Portion::kAll ? sweep::bin : sweep::bin_quarter)(
-        values.data() + done, static_cast<int64_t>(std::min(kMost, values.size() - done)),
-        inverse_width, first, table.data());
+    sweep::bin(values.data() + done, static_cast<int64_t>(std::min(kMost, values.size() - done)),
+               inverse_width, first, table.data());
     int64_t* counts = counts_.data() + kHalf + first;
     for (size_t b = 0; 4 * b < table.size(); ++b) {
-      counts[b] += int64_t{table[4 * b]} + table[4 * b + 1] + table[4 * b + 2] + table[4 * b + 3];
+      counts[b] +=
+          weight * (int64_t{table[4 * b]} + table[4 * b + 1] + table[4 * b + 2] + table[4 * b + 3]);
     }
     if (done + kMost < values.size()) std::fill(table.begin(), table.end(), 0);
   }

@@ -15,6 +15,9 @@ struct SampleSums {
 
 // Adds everything but sums and shape to `stats` and returns those; `first_sample` is the number of the first
 // sample in the whole data. Throws Error{kData, QT-E460} on NaN.
+SampleSums observe_extremes(ValueStats& stats, const ChannelBlocks& value, int64_t samples,
+                            int64_t first_sample);
+// The same; values of other types are ignored.
 SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
                             int64_t first_sample);
 // Adds them, one sample after the other: the same bits however samples were cut into chunks.

@@ -11,97 +11,101 @@ namespace {
 // A value with more channels than this keeps no statistics per channel: memory stays bounded.
 constexpr int64_t kMaxChannels = 1 << 16;
 
-// A value as [samples][slabs][channels][inner], contiguous.
+// A value as [samples][slabs][channels / block][positions][block], contiguous.
 struct View {
   const float* data = nullptr;
-  int64_t samples = 1, slabs = 1, channels = 1, inner = 1;
+  int64_t samples = 1, slabs = 1, channels = 1, positions = 1, block = 1;
   bool per_channel = false;
+  int64_t slab_size() const { return channels * positions; }
 };
 
-View view_of(const Tensor& value, int64_t samples) {
+View view_of(const ChannelBlocks& value, int64_t samples) {
   View v;
-  v.data = value.data<float>().data();
-  if (value.rank() >= 1 && samples >= 1 && value.dim(0) % samples == 0) v.samples = samples;
-  v.per_channel = value.rank() >= 2 && value.dim(1) <= kMaxChannels;
+  v.data = value.data;
+  const Shape& shape = value.shape;
+  if (!shape.empty() && samples >= 1 && shape[0] % samples == 0) v.samples = samples;
+  v.per_channel = shape.size() >= 2 && shape[1] <= kMaxChannels;
   if (v.per_channel) {
-    v.slabs = value.dim(0) / v.samples;
-    v.channels = value.dim(1);
+    v.slabs = shape[0] / v.samples;
+    v.channels = shape[1];
+    v.block = value.block;
   }
-  v.inner = value.size() / (v.samples * v.slabs * v.channels);
+  v.positions = element_count(shape) / (v.samples * v.slabs * v.channels);
   return v;
 }
 
-// Extremes and moments of the channels of one slab; reused from slab to slab.
+// Which positions moments and histograms look at. All of a value's first million elements; beyond, an eighth of
+// large values tells as much: one of every eight groups of eight positions, for all eight, another one from sample
+// to sample and from place to place, so that no column of a picture is always left out. It depends on the sample's
+// number alone, not on chunks, threads or layouts.
+std::vector<sweep::Piece> pieces_of(int64_t sample, const View& v) {
+  constexpr int64_t kWhole = 1 << 20, kLarge = 1 << 12, kGroup = 8, kEight = 8 * kGroup;
+  const int64_t elements = v.slabs * v.slab_size();
+  if (elements < kLarge || sample < (kWhole + elements - 1) / elements || v.positions < kEight)
+    return {{0, v.positions, 1}};
+  std::vector<sweep::Piece> pieces;
+  int64_t at = 0;
+  for (int64_t eight = sample; at + kEight <= v.positions; at += kEight, ++eight)
+    pieces.push_back({at + ((eight ^ (eight >> 3) ^ (eight >> 6)) & 7) * kGroup, kGroup, 8});
+  if (at < v.positions) pieces.push_back({at, v.positions - at, 1});
+  return pieces;
+}
+
+// Extremes of the channels of one slab; reused from slab to slab.
 struct Slab {
-  std::vector<sweep::Run> channels;
+  std::vector<float> channel_min, channel_max;
   float min = 0, max = 0;
   bool finite = true;
 
   void read(const float* x, const View& v) {
-    channels.resize(static_cast<size_t>(v.channels));
-    double squares = 0;
-    for (sweep::Run& c : channels) {
-      if (v.inner == 1) {
-        const double value = *x;
-        c = {*x, *x, value, value * value};
+    channel_min.resize(static_cast<size_t>(v.channels));
+    channel_max.resize(channel_min.size());
+    bool nan = false;
+    for (int64_t c = 0; c < v.channels; c += v.block, x += v.positions * v.block) {
+      float &low = channel_min[static_cast<size_t>(c)], &high = channel_max[static_cast<size_t>(c)];
+      if (v.block > 1) {
+        nan |= sweep::extremes(x, v.positions, v.block, &low, &high);
+      } else if (v.positions == 1) {
+        low = high = *x;
+        nan |= *x != *x;
       } else {
-        c = sweep::run(x, v.inner);
+        const sweep::Extremes e = sweep::extremes(x, v.positions);
+        low = e.min, high = e.max;
+        nan |= e.nan;
       }
-      squares += c.sum_squares;
-      x += v.inner;
     }
-    finite = std::isfinite(squares);
-    min = max = channels[0].min;
-    for (const sweep::Run& c : channels) {
-      min = std::min(min, c.min);
-      max = std::max(max, c.max);
-    }
+    min = *std::min_element(channel_min.begin(), channel_min.end());
+    max = *std::max_element(channel_max.begin(), channel_max.end());
+    finite = !nan && std::isfinite(min) && std::isfinite(max);
   }
 };
 
-// Neighbouring slabs on their way into the histogram, which likes them long but still in the cache.
+// Values of one weight on their way into the histogram, which likes many at once.
 class PendingBins {
  public:
-  PendingBins(Histogram& histogram, Portion portion) : histogram_(histogram), portion_(portion) {}
-  void add(std::span<const float> values, float min, float max) {
-    if (!values_.empty() &&
-        (values_.data() + values_.size() != values.data() || values_.size() >= kEnough))
-      flush();
-    if (values_.empty()) {
-      values_ = values;
-      min_ = min;
-      max_ = max;
-      return;
-    }
-    values_ = {values_.data(), values_.size() + values.size()};
+  PendingBins(Histogram& histogram, int64_t weight) : histogram_(histogram), weight_(weight) {}
+  ~PendingBins() { flush(); }
+  void add(const float* x, int64_t count) { values_.insert(values_.end(), x, x + count); }
+  // Bounds of what was added since the last time.
+  void within(float min, float max) {
     min_ = std::min(min_, min);
     max_ = std::max(max_, max);
-  }
-  void flush() {
-    histogram_.add(values_, min_, max_, portion_);
-    values_ = {};
-  }
-  // Of what follows.
-  void set_portion(Portion portion) {
-    if (portion == Portion::kQuarter || portion != portion_) flush();
-    portion_ = portion;
+    if (values_.size() >= kEnough) flush();
   }
 
  private:
+  void flush() {
+    histogram_.add(values_, min_, max_, weight_);
+    values_.clear();
+    min_ = max_ = 0;
+  }
+
   static constexpr size_t kEnough = 1 << 15;
   Histogram& histogram_;
-  Portion portion_;
-  std::span<const float> values_;
+  int64_t weight_;
+  std::vector<float> values_;
   float min_ = 0, max_ = 0;
 };
-
-// How much of a sample's values the histogram counts. The first million is counted whole; beyond, a quarter of
-// large values tells as much. It depends on the sample's number alone, not on chunks or threads.
-Portion portion_of(int64_t sample, int64_t elements) {
-  constexpr int64_t kWhole = 1 << 20, kLarge = 1 << 12;
-  return elements >= kLarge && sample >= (kWhole + elements - 1) / elements ? Portion::kQuarter
-                                                                            : Portion::kAll;
-}
 
 // No range can hold an infinite value, so it counts as zero, which every range holds.
 std::vector<float> without_infinities(const float* x, int64_t count, int64_t& infinite) {
@@ -132,54 +136,87 @@ void absorb(ValueStats& stats, const Slab& slab, bool per_channel) {
   stats.min = stats.count == 0 ? slab.min : std::min<double>(stats.min, slab.min);
   stats.max = stats.count == 0 ? slab.max : std::max<double>(stats.max, slab.max);
   if (!per_channel) return;
-  for (size_t c = 0; c < slab.channels.size(); ++c) {
-    stats.channel_min[c] = std::min<double>(stats.channel_min[c], slab.channels[c].min);
-    stats.channel_max[c] = std::max<double>(stats.channel_max[c], slab.channels[c].max);
+  for (size_t c = 0; c < slab.channel_min.size(); ++c) {
+    stats.channel_min[c] = std::min<double>(stats.channel_min[c], slab.channel_min[c]);
+    stats.channel_max[c] = std::max<double>(stats.channel_max[c], slab.channel_max[c]);
   }
 }
 
+// One value of one chunk.
+class Observation {
+ public:
+  Observation(ValueStats& stats, const View& view, bool per_channel, SampleSums& result)
+      : stats_(stats),
+        view_(view),
+        per_channel_(per_channel),
+        result_(result),
+        whole_(stats.histogram, 1),
+        eighth_(stats.histogram, 8) {}
+
+  void add_sample(int64_t number, int64_t s) {
+    const std::vector<sweep::Piece> pieces = pieces_of(number, view_);
+    double* sums = result_.sums.data() + s * view_.channels;
+    double* squares = result_.squares.data() + s * view_.channels;
+    for (int64_t k = 0; k < view_.slabs; ++k) {
+      const float* x = view_.data + (s * view_.slabs + k) * view_.slab_size();
+      std::vector<float> clean;
+      slab_.read(x, view_);
+      if (!slab_.finite) {
+        clean = without_infinities(x, view_.slab_size(), stats_.infinite);
+        x = clean.data();
+        slab_.read(x, view_);
+      }
+      add_moments(x, pieces, sums, squares);
+      absorb(stats_, slab_, per_channel_);
+      stats_.count += view_.slab_size();
+    }
+  }
+
+ private:
+  void add_moments(const float* x, std::span<const sweep::Piece> pieces, double* sums,
+                   double* squares) {
+    const int64_t block = view_.block;
+    for (int64_t c = 0; c < view_.channels; c += block, x += view_.positions * block) {
+      sweep::add_moments(x, pieces, block, sums + c, squares + c);
+      for (const sweep::Piece& piece : pieces)
+        (piece.weight == 1 ? whole_ : eighth_).add(x + piece.begin * block, piece.count * block);
+    }
+    whole_.within(slab_.min, slab_.max);
+    eighth_.within(slab_.min, slab_.max);
+  }
+
+  ValueStats& stats_;
+  const View& view_;
+  bool per_channel_;
+  SampleSums& result_;
+  Slab slab_;
+  PendingBins whole_, eighth_;
+};
+
 }  // namespace
 
-SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
+SampleSums observe_extremes(ValueStats& stats, const ChannelBlocks& value, int64_t samples,
                             int64_t first_sample) {
   SampleSums result;
-  if (value.dtype() != DType::kFloat) return result;
   stats.samples += samples;
-  if (value.size() == 0) return result;
+  if (element_count(value.shape) == 0) return result;
   const View v = view_of(value, samples);
   const bool per_channel = keep_channels(stats, v.per_channel, static_cast<size_t>(v.channels));
-  result.shape = value.shape();
+  result.shape = value.shape;
   result.channels = static_cast<size_t>(v.channels);
   result.per_channel = v.per_channel;
   result.sums.resize(static_cast<size_t>(v.samples * v.channels));
   result.squares.resize(result.sums.size());
-  const int64_t slab_size = v.channels * v.inner;
-  const float* x = v.data;
-  Slab slab;
-  PendingBins bins(stats.histogram, Portion::kAll);
-  for (int64_t s = 0; s < v.samples; ++s) {
-    bins.set_portion(portion_of(first_sample + s, v.slabs * slab_size));
-    double* sums = result.sums.data() + s * v.channels;
-    double* squares = result.squares.data() + s * v.channels;
-    for (int64_t k = 0; k < v.slabs; ++k, x += slab_size) {
-      slab.read(x, v);
-      if (slab.finite) {
-        bins.add({x, static_cast<size_t>(slab_size)}, slab.min, slab.max);
-      } else {
-        const std::vector<float> clean = without_infinities(x, slab_size, stats.infinite);
-        slab.read(clean.data(), v);
-        stats.histogram.add(clean, slab.min, slab.max);
-      }
-      for (size_t c = 0; c < slab.channels.size(); ++c) {
-        sums[c] += slab.channels[c].sum;
-        squares[c] += slab.channels[c].sum_squares;
-      }
-      absorb(stats, slab, per_channel);
-      stats.count += slab_size;
-    }
-  }
-  bins.flush();
+  Observation observation(stats, v, per_channel, result);
+  for (int64_t s = 0; s < v.samples; ++s) observation.add_sample(first_sample + s, s);
   return result;
+}
+
+SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
+                            int64_t first_sample) {
+  if (value.dtype() != DType::kFloat) return {};
+  return observe_extremes(stats, ChannelBlocks{value.data<float>().data(), value.shape(), 1},
+                          samples, first_sample);
 }
 
 void add_sums(ValueStats& stats, const SampleSums& s) {

@@ -103,6 +103,7 @@ class Program {
   void run_node(Run& run, int step) const;
   void count_macs(int step, std::span<const Shape> inputs, std::span<const Array> outputs) const;
   void store(Run& run, int step, Tap* tap) const;
+  static void show(Tap& tap, const std::string& name, Array& array);
   std::vector<Array> run_bodies(int step, std::span<Array> inputs,
                                 const std::vector<Captured>& captured) const;
   std::vector<Tensor> call(const Body& body, const Captured& captured,

@@ -84,6 +84,17 @@ void Program::count_macs(int step, std::span<const Shape> inputs,
   s.macs = macs;
 }
 
+void Program::show(Tap& tap, const std::string& name, Array& array) {
+  if (!tap.replaces() && array.layout && array.dtype == DType::kFloat) {
+    const int64_t block = array.layout->channel_block();
+    const auto* data = static_cast<const float*>(array.tensor.raw());
+    if (block > 0 && tap.on_blocks(name, {data, array.shape, block})) return;
+  }
+  Tensor value = array.plain();
+  tap.on_value(name, value);
+  if (tap.replaces()) array = Array(std::move(value));
+}
+
 void Program::store(Run& run, int step, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   std::vector<Array>& outputs = run.outputs;
@@ -91,11 +102,7 @@ void Program::store(Run& run, int step, Tap* tap) const {
   for (size_t i = 0; i < outputs.size() && i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
     if (v == ValueId::kNone) continue;
-    if (tap && observed_[index(v)]) {
-      Tensor value = outputs[i].plain();
-      tap->on_value(graph().value(v).name, value);
-      if (tap->replaces()) outputs[i] = Array(std::move(value));
-    }
+    if (tap && observed_[index(v)]) show(*tap, graph().value(v).name, outputs[i]);
     if (std::find(dies.begin(), dies.end(), v) == dies.end()) live(run, v) = std::move(outputs[i]);
   }
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "calibrate/observation.hpp"
 #include "qtool/calibrate.hpp"
 #include "support/random.hpp"
 
@@ -169,7 +170,7 @@ TEST(ValueStats, ClampedForgetsWhatLiesOutside) {
   EXPECT_EQ(total, 5);
 }
 
-// Of large values the histogram counts a quarter beyond the first million: as many in all, near the same
+// Of large values the histogram counts an eighth beyond the first million: as many in all, near the same
 // shape, and the same bytes for any batch.
 TEST(ValueStats, HistogramsOfLargeValuesAreSampledAlike) {
   const Tensor x =
@@ -192,6 +193,66 @@ TEST(ValueStats, HistogramsOfLargeValuesAreSampledAlike) {
   EXPECT_NE(at_once.histogram.counts(), whole.counts());
   EXPECT_NEAR(static_cast<double>(within), static_cast<double>(within_whole),
               2e-3 * static_cast<double>(total));
+}
+
+// The value with its channels in blocks, as ChannelBlocks says.
+std::vector<float> in_blocks(const Tensor& x, int64_t block) {
+  const int64_t channels = x.dim(1), positions = x.size() / (x.dim(0) * channels);
+  std::vector<float> y(static_cast<size_t>(x.size()));
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const int64_t p = i % positions, c = i / positions % channels, n = i / positions / channels;
+    const int64_t at = ((n * channels / block + c / block) * positions + p) * block + c % block;
+    y[static_cast<size_t>(at)] = x.data<float>()[static_cast<size_t>(i)];
+  }
+  return y;
+}
+
+// Whatever kernels leave, the statistics have the same bits: whole samples and, beyond a million elements, sampled
+// ones; channels in vectors of 16, of 8 and one by one.
+TEST(ValueStats, AreTheSameForAnyLayout) {
+  for (const Shape& shape : {Shape{3, 32, 9, 7}, Shape{2, 27, 5}, Shape{30, 48, 37, 29}}) {
+    const Tensor x = normal(shape, 17);
+    ValueStats rows;
+    rows.observe(x, shape[0]);
+    for (const int64_t block : {int64_t{8}, int64_t{16}, shape[1]}) {
+      if (shape[1] % block) continue;
+      const std::vector<float> y = in_blocks(x, block);
+      ValueStats blocks;
+      add_sums(blocks,
+               observe_extremes(blocks, ChannelBlocks{y.data(), shape, block}, shape[0], 0));
+      expect_equal(blocks, rows);
+    }
+  }
+}
+
+TEST(ValueStats, FindWhatIsNoNumberInBlocks) {
+  const Shape shape = {1, 24, 3};
+  std::vector<float> y(24 * 3, 1.f);
+  ValueStats s;
+  y[40] = -std::numeric_limits<float>::infinity();
+  (void)observe_extremes(s, ChannelBlocks{y.data(), shape, 8}, 1, 0);
+  EXPECT_EQ(s.infinite, 1);
+  EXPECT_EQ(s.min, 0);
+  for (const size_t at : {0, 23, 71}) {
+    std::vector<float> bad(24 * 3, 1.f);
+    bad[at] = std::nanf("");
+    for (const int64_t block : {1, 8, 24})
+      EXPECT_THROW((void)observe_extremes(s, ChannelBlocks{bad.data(), shape, block}, 1, 0), Error);
+  }
+}
+
+// Of values beyond the first million elements moments look at an eighth, too.
+TEST(ValueStats, MomentsOfLargeValuesAreSampledAlike) {
+  const Tensor x = normal({12, 4, 37, 1000}, 6);
+  ValueStats s;
+  s.observe(x, 12);
+  double sum = 0, squares = 0;
+  for (const float v : x.data<float>()) {
+    sum += v;
+    squares += static_cast<double>(v) * v;
+  }
+  EXPECT_NEAR(s.sum_squares / squares, 1, 3e-3);
+  EXPECT_NEAR((s.sum - sum) / static_cast<double>(x.size()), 0, 3e-3);
 }
 
 }  // namespace
