@@ -78,7 +78,8 @@ struct CalibrationTable {
 struct CalibrateOptions {
   int threads = 1;
 };
-// One pass over the data. `names`: values to observe; they stay visible to fusion. The same table for any
+// One pass over the data. `names`: values to observe, in the main graph or in bodies; they stay visible to fusion.
+// What no sample reaches has a count of 0. The same table for any
 // number of threads and any chunk size; memory does not grow with the number of samples.
 CalibrationTable calibrate(const Model& model, const std::vector<std::string>& names,
                            const SampleSource& source, const CalibrateOptions& options);
@@ -94,9 +95,10 @@ struct SynthesisOptions {
 // Throws Error{kUsage, QT-E463} where there is no such operator, or more than one input.
 std::pair<std::string, Tensor> synthesize(const Model& model, const SynthesisOptions& options);
 
-// Ranks of values whose shape is not known to the model, as the first chunk of data has them.
+// Ranks of float values whose shape or type is not known to the model, those inside bodies included, as the first
+// chunk of data has them, or one of the first eight where branches are not taken before.
 std::map<std::string, int64_t> observed_ranks(const Model& model, const SampleSource& source);
-// Makes them known: shapes of so many unknown dimensions.
+// Makes them known: shapes of so many unknown dimensions, of float32.
 void set_ranks(Model& model, const std::map<std::string, int64_t>& ranks);
 
 // Channels of a value times a factor each, at least 1: all still fit into the range that they share, and

@@ -25,7 +25,9 @@ struct ExecOptions {
   Backend backend = Backend::kOneDnn;
   int intra_threads = 1;  // threads inside one run; artifacts are made with 1
   bool fuse = true;       // Conv+Relu, Conv+Add … become one kernel unless observed between
-  std::set<std::string> observe;  // values that must exist as such: taps and set() may name these
+  // Values that must exist as such: taps may name these, also inside bodies of If, Loop and Scan, and set()
+  // those of the main graph.
+  std::set<std::string> observe;
 };
 
 // Floats as kernels leave them: channels (axis 1) in blocks, the element at (n, c, p), p over the axes behind,
@@ -37,7 +39,8 @@ struct ChannelBlocks {
   int64_t block = 1;
 };
 
-// Reads or replaces values as they are computed. Called for observed values only, in order of computation.
+// Reads or replaces values as they are computed. Called for observed values only, in order of computation; inside
+// a body as often as it runs.
 class Tap {
  public:
   virtual ~Tap() = default;
@@ -88,7 +91,7 @@ class Executor {
   int step_count() const;
   // The step that `state` runs next.
   int next_step(const State& state) const;
-  // The step that runs the node of this name (itself or inside a fused step); −1 when folded away.
+  // The step that runs the node of this name (itself, inside a fused step, or in a body); −1 when folded away.
   int step_of(const std::string& node) const;
 
   // Drops the kernels of steps `first` to `last` − 1 and the weights that they packed; whoever runs these

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "qtool/calibrate.hpp"
 #include "qtool/data.hpp"
 #include "qtool/evaluate.hpp"
+#include "qtool/output_types.hpp"
 #include "qtool/quantize.hpp"
 
 namespace qtool {
@@ -33,12 +35,22 @@ struct Workspace {
   // Channel factors that calibration chose, by value; its statistics are of the scaled model.
   std::map<std::string, std::vector<float>> channel_factors;
   std::map<std::string, int64_t> ranks;  // of values, where only the data tells them
+  std::set<std::string> unreached;       // values in bodies that no sample reached
   std::filesystem::path quantized;       // the last output of quantize; may be empty
   std::filesystem::path file(const std::string& name) const { return root / name; }
 };
 // `given`, or the nearest `.qtool` upward from the current directory. Throws Error{kUsage, QT-E140}.
 Workspace open_workspace(const std::optional<std::filesystem::path>& given = std::nullopt);
 void save_workspace(const Workspace& workspace);
+
+struct Prepared {
+  Model model;
+  Sites sites;
+  OutputTypes outputs;     // as the file has them
+  int64_t file_bytes = 0;  // of the file and its external data
+};
+// The workspace's model, unchanged since calibration, as quantization sees it.
+Prepared load_prepared(const Workspace& workspace, const std::string& target);
 
 // Flags about data and threads that several commands share.
 struct DataRequest {

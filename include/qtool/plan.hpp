@@ -38,6 +38,8 @@ struct LayerSite {
   std::string reason;   // why it cannot be quantized; empty when it can
   // Why the target computes it in float all the same, so that only its weights are codes; else empty.
   std::string float_input = {};
+  // The main graph's node in whose bodies (of If, Loop, Scan) it stands; empty: it is in the main graph.
+  std::string inside = {};
 };
 
 // An activation tensor that gets a quantizer.
@@ -64,12 +66,12 @@ struct NodeSite {
 };
 
 // A weight that is codes only as it is stored and is made real before it is computed with: an embedding
-// table, weights of a recurrent cell, layers inside the bodies of If, Loop and Scan. It is rounded by itself;
-// searches give it 8 bits. `name` is its reader's, `input` is empty, `float_input` says why.
+// table, weights of a recurrent cell, layers inside bodies that no calibration sample reached. It is rounded by
+// itself; searches give it 8 bits. `name` is its reader's, `input` is empty, `float_input` says why.
 struct StoredSite : LayerSite {
   std::string node;         // of the main graph: the reader, or what carries its body
   bool picks_rows = false;  // the reader picks rows, so that only those are made real
-  // What making it real at each run takes from static plans, which leave it in float; empty: next to nothing.
+  // Why static plans leave it in float; empty: they need not.
   std::string cost = {};
 };
 
@@ -97,8 +99,11 @@ struct Target {
 std::span<const Target* const> targets();
 const Target& find_target(std::string_view name);
 
-// `model` is prepared; shapes of values are used where known.
-Sites find_sites(const Model& model, const Target& target);
+// `model` is prepared; shapes of values are used where known. What stands inside the bodies of If, Loop and Scan has
+// sites, too, each body looked at by itself; of those where all values to be quantized are among `unreached`
+// (no calibration sample took that branch) nothing but weights can be codes.
+Sites find_sites(const Model& model, const Target& target,
+                 const std::set<std::string>& unreached = {});
 
 // LayerChoice::scale_block for one scale a channel, and for one a tensor.
 inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;

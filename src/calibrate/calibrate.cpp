@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "calibrate/observation.hpp"
+#include "graph/subgraphs.hpp"
 
 namespace qtool {
 namespace {
@@ -30,8 +32,9 @@ class Recorder : public Tap {
     const auto it = positions_.find(name);
     if (it == positions_.end()) return;
     try {
-      sums_[it->second] =
-          observe_extremes(stats_[it->second], value, batch_.samples, batch_.first_sample);
+      // Values inside a body come as often as it runs.
+      add_call(sums_[it->second],
+               observe_extremes(stats_[it->second], value, batch_.samples, batch_.first_sample));
     } catch (Error& error) {
       error.context(cat("while observing '", printable(name), "' for samples ", batch_.first_sample,
                         " to ", batch_.first_sample + batch_.samples - 1));
@@ -45,11 +48,18 @@ class Recorder : public Tap {
   std::vector<SampleSums> sums_;
 };
 
+void add_names(const Graph& graph, std::vector<std::string>& names) {
+  for (const Value& value : graph.values) names.push_back(value.name);
+  for (const Node& node : graph.nodes)
+    for (const Graph* body : subgraphs_of(node)) add_names(*body, names);
+}
+
 void check_names(const Model& model, const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  add_names(model.graph, known);
+  const std::unordered_set<std::string_view> set(known.begin(), known.end());
   for (const std::string& name : names) {
-    if (model.graph.find(name) != ValueId::kNone) continue;
-    std::vector<std::string> known;
-    for (const Value& value : model.graph.values) known.push_back(value.name);
+    if (set.contains(name)) continue;
     const std::string near = nearest(name, known);
     throw Error(ErrorKind::kUsage, "QT-E141", cat("the model has no value '", printable(name), "'"))
         .hint(near.empty() ? "" : cat("did you mean '", printable(near), "'?"));

@@ -20,6 +20,8 @@ SampleSums observe_extremes(ValueStats& stats, const ChannelBlocks& value, int64
 // The same; values of other types are ignored.
 SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samples,
                             int64_t first_sample);
+// Adds those of one more call of the body that the value is in, for the same samples.
+void add_call(SampleSums& sums, SampleSums call);
 // Adds them, one sample after the other: the same bits however samples were cut into chunks.
 void add_sums(ValueStats& stats, const SampleSums& sums);
 

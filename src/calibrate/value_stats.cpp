@@ -132,6 +132,16 @@ bool keep_channels(ValueStats& stats, bool per_channel, size_t channels) {
   return false;
 }
 
+// Adds up to one row of so many columns.
+void keep_columns(SampleSums& s, size_t columns) {
+  for (std::vector<double>* values : {&s.sums, &s.squares}) {
+    std::vector<double> row(columns, 0);
+    for (size_t i = 0; i < values->size(); ++i) row[i % columns] += (*values)[i];
+    *values = std::move(row);
+  }
+  s.channels = columns;
+}
+
 void absorb(ValueStats& stats, const Slab& slab, bool per_channel) {
   stats.min = stats.count == 0 ? slab.min : std::min<double>(stats.min, slab.min);
   stats.max = stats.count == 0 ? slab.max : std::max<double>(stats.max, slab.max);
@@ -217,6 +227,27 @@ SampleSums observe_extremes(ValueStats& stats, const Tensor& value, int64_t samp
   if (value.dtype() != DType::kFloat) return {};
   return observe_extremes(stats, ChannelBlocks{value.data<float>().data(), value.shape(), 1},
                           samples, first_sample);
+}
+
+void add_call(SampleSums& sums, SampleSums call) {
+  if (call.channels == 0) return;
+  if (sums.channels == 0) {
+    sums = std::move(call);
+    return;
+  }
+  sums.shape = std::move(call.shape);
+  // Of another size than before: one row, and where channels differ, too, one column.
+  if (call.channels != sums.channels) {
+    for (SampleSums* s : {&sums, &call}) keep_columns(*s, 1);
+    sums.per_channel = false;
+  } else if (call.sums.size() != sums.sums.size()) {
+    for (SampleSums* s : {&sums, &call}) keep_columns(*s, s->channels);
+  }
+  sums.per_channel = sums.per_channel && call.per_channel;
+  for (size_t i = 0; i < sums.sums.size(); ++i) {
+    sums.sums[i] += call.sums[i];
+    sums.squares[i] += call.squares[i];
+  }
 }
 
 void add_sums(ValueStats& stats, const SampleSums& s) {

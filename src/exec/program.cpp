@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/ops.hpp"
 #include "qtool/passes.hpp"
 
@@ -18,6 +20,13 @@ bool matches(const InputInfo& have, const Array& array, const Tensor* constant) 
     return false;
   if (have.layout == array.layout) return true;
   return have.layout && array.layout && have.layout->equals(*array.layout);
+}
+
+// Of the graph's values and those inside of it.
+void add_names(const Graph& graph, std::unordered_set<std::string_view>& names) {
+  for (const Value& value : graph.values) names.insert(value.name);
+  for (const Node& node : graph.nodes)
+    for (const Graph* body : subgraphs_of(node)) add_names(*body, names);
 }
 
 }  // namespace
@@ -86,6 +95,9 @@ void Program::index_nodes() {
       if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value))
         steps_[n].bodies.push_back(make_body(**body));
     }
+    for (const Body& body : steps_[n].bodies)
+      for (const auto& [name, step] : body.program->step_of_node_)
+        step_of_node_.emplace(name, static_cast<int>(n));
   }
 }
 
@@ -116,32 +128,18 @@ void Program::find_releases() {
   }
 }
 
-// A body is a model of its own whose captures are inputs, or weights where they never change.
 Program::Body Program::make_body(const Graph& source) const {
-  Model inner;
-  inner.graph = source;
-  inner.ir_version = model_.ir_version;
-  inner.opsets = model_.opsets;
-  Graph& g = inner.graph;
-  g.captures.clear();
-  for (const ValueId id : source.captures) {
-    const Value& around = graph().value(find(source.value(id).name));
-    const Tensor* constant = graph().constant(find(around.name));
-    if (constant) g.initializers[id].data = *constant;
-    if (!constant) g.inputs.push_back(id);
-    if (g.value(id).dtype != DType::kUndefined) continue;
-    g.value(id).dtype = around.dtype;
-    g.value(id).shape = around.shape;
-    g.value(id).symbols = around.symbols;
-  }
   ExecOptions options = options_;
   options.observe.clear();
+  std::unordered_set<std::string_view> inside;
+  if (!options_.observe.empty()) add_names(source, inside);
+  // Names of the graph around it are not the body's, should it use them, too.
+  for (const std::string& name : options_.observe)
+    if (inside.contains(name) && find(name) == ValueId::kNone) options.observe.insert(name);
   const bool fuse = options.fuse && options.backend == Backend::kOneDnn;
-  Body body{&source,
-            std::make_unique<Program>(prepare_for_execution(inner, {.observe = {}, .fuse = fuse}),
-                                      options),
-            {},
-            {}};
+  const Model inner =
+      prepare_for_execution(body_model(model_, source), {.observe = options.observe, .fuse = fuse});
+  Body body{&source, std::make_unique<Program>(inner, options), {}, {}};
   for (const ValueId id : source.inputs)
     body.inputs.push_back(body.program->find(source.value(id).name));
   for (const ValueId id : source.captures) {

@@ -58,7 +58,7 @@ class Program {
     std::vector<InputInfo> signature;
     std::shared_ptr<const Kernel> kernel;
   };
-  // A graph inside a node.
+  // A graph inside a node: a model of its own whose captures are inputs, or weights where they never change.
   struct Body {
     const Graph* source;  // what the operator calls it
     std::unique_ptr<Program> program;
@@ -100,14 +100,14 @@ class Program {
   Body make_body(const Graph& source) const;
   Captured captured(const Run& run, const Body& body) const;
   void run_step(Run& run, int step, Tap* tap) const;
-  void run_node(Run& run, int step) const;
+  void run_node(Run& run, int step, Tap* tap) const;
   void count_macs(int step, std::span<const Shape> inputs, std::span<const Array> outputs) const;
   void store(Run& run, int step, Tap* tap) const;
   static void show(Tap& tap, const std::string& name, Array& array);
   std::vector<Array> run_bodies(int step, std::span<Array> inputs,
-                                const std::vector<Captured>& captured) const;
-  std::vector<Tensor> call(const Body& body, const Captured& captured,
-                           std::vector<Tensor> inputs) const;
+                                const std::vector<Captured>& captured, Tap* tap) const;
+  std::vector<Tensor> call(const Body& body, const Captured& captured, std::vector<Tensor> inputs,
+                           Tap* tap) const;
   std::shared_ptr<const Kernel> kernel_for(int step, std::span<const Array> inputs,
                                            std::span<const Tensor* const> constants) const;
   std::unique_ptr<Kernel> make_kernel(const Node& node, std::span<const InputInfo> signature) const;

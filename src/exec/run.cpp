@@ -19,7 +19,7 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   const double begin = timing_ ? now_seconds() : 0;
   run.outputs.resize(node.outputs.size());
   try {
-    run_node(run, step);
+    run_node(run, step, tap);
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;
@@ -34,7 +34,7 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   }
 }
 
-void Program::run_node(Run& run, int step) const {
+void Program::run_node(Run& run, int step, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
   std::vector<Array>&inputs = run.inputs, &outputs = run.outputs;
@@ -67,7 +67,7 @@ void Program::run_node(Run& run, int step) const {
   if (kernel)
     kernel->run(inputs, outputs);
   else
-    outputs = run_bodies(step, inputs, around);
+    outputs = run_bodies(step, inputs, around, tap);
   if (!shapes.empty()) count_macs(step, shapes, outputs);
 }
 
@@ -119,12 +119,13 @@ Program::Captured Program::captured(const Run& run, const Body& body) const {
 }
 
 std::vector<Array> Program::run_bodies(int step, std::span<Array> inputs,
-                                       const std::vector<Captured>& captured) const {
+                                       const std::vector<Captured>& captured, Tap* tap) const {
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const auto& bodies = steps_[static_cast<size_t>(step)].bodies;
   const BodyRunner run_body = [&](const Graph& graph, std::vector<Tensor> arguments) {
     for (size_t i = 0; i < bodies.size(); ++i) {
-      if (bodies[i].source == &graph) return call(bodies[i], captured[i], std::move(arguments));
+      if (bodies[i].source == &graph)
+        return call(bodies[i], captured[i], std::move(arguments), tap);
     }
     throw_internal(cat(node_text(node), " runs a graph that is not its own"));
   };
@@ -141,18 +142,21 @@ std::vector<Array> Program::run_bodies(int step, std::span<Array> inputs,
 }
 
 std::vector<Tensor> Program::call(const Body& body, const Captured& captured,
-                                  std::vector<Tensor> inputs) const {
+                                  std::vector<Tensor> inputs, Tap* tap) const {
   const Program& program = *body.program;
   Run run = program.start();
   if (inputs.size() != body.inputs.size())
     throw_internal(cat("a graph of ", body.inputs.size(), " inputs gets ", inputs.size()));
-  for (size_t i = 0; i < inputs.size(); ++i)
-    program.set(run, body.inputs[i], Array(std::move(inputs[i])));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueId v = body.inputs[i];
+    if (tap && program.observed(v)) tap->on_value(program.graph().value(v).name, inputs[i]);
+    program.set(run, v, Array(std::move(inputs[i])));
+  }
   for (size_t i = 0; i < captured.size(); ++i) {
     const ValueId inside = body.captures[i].second;
     if (captured[i].defined() && inside != ValueId::kNone) program.set(run, inside, captured[i]);
   }
-  while (run.next_step < program.step_count()) program.advance(run, nullptr);
+  while (run.next_step < program.step_count()) program.advance(run, tap);
   std::vector<Tensor> outputs;
   for (const ValueId v : program.graph().outputs) outputs.push_back(program.array(run, v).plain());
   return outputs;

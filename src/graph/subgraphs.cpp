@@ -53,6 +53,16 @@ std::vector<const Graph*> subgraphs_of(const Node& node) {
   return graphs;
 }
 
+const Node* find_node(const Graph& graph, std::string_view name) {
+  for (const Node& node : graph.nodes)
+    if (node.name == name) return &node;
+  for (const Node& node : graph.nodes) {
+    for (const Graph* const body : subgraphs_of(node))
+      if (const Node* const found = find_node(*body, name)) return found;
+  }
+  return nullptr;
+}
+
 std::vector<std::string> captured_names(const Node& node) {
   std::vector<std::string> names;
   std::unordered_set<std::string> seen;

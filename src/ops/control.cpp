@@ -259,7 +259,7 @@ std::vector<Tensor> eval_sequence_map(const Call& call) {
   return outputs;
 }
 
-constexpr QuantRule kControl{.reason = "values inside its body are not calibrated"};
+constexpr QuantRule kControl{.reason = "it runs bodies, whose own nodes may be quantized"};
 
 }  // namespace
 

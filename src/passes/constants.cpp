@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
 #include "qtool/ops.hpp"
 
@@ -48,6 +49,13 @@ void remove_identities(Model& model) {
   }
   replace_uses(g, becomes);
   remove_nodes(g, gone);
+}
+
+void remove_identities_in_bodies(Model& model) {
+  change_bodies(model, [](Model& body, const Node&) {
+    remove_identities(body);
+    remove_identities_in_bodies(body);
+  });
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/subgraphs.hpp"
 #include "passes/integer_sums.hpp"
 #include "passes/lower_qdq.hpp"
 #include "passes/requantize.hpp"
@@ -198,6 +199,15 @@ class FloatNodes {
   std::set<ValueId> behind_, ahead_;
 };
 
+// Whether the graph, or one inside of it, makes codes.
+bool makes_codes(const Graph& g) {
+  return std::ranges::any_of(g.nodes, [](const Node& n) {
+    return is(n, "QuantizeLinear") || std::ranges::any_of(subgraphs_of(n), [](const Graph* body) {
+             return makes_codes(*body);
+           });
+  });
+}
+
 std::string reason_of(const std::vector<LayerStatus>& layers, const std::string& name) {
   const auto at = std::ranges::find(layers, name, &LayerStatus::name);
   return at == layers.end() || at->reason.empty() ? "no integer operator for it" : at->reason;
@@ -232,6 +242,10 @@ IntegerOnly integer_only(const Model& quantized) {
     if (std::ranges::none_of(reasons, [&](const auto& r) { return r.first == name; }))
       reasons.emplace_back(name, why);
   };
+  for (const Node& n : model->graph.nodes) {
+    if (std::ranges::any_of(subgraphs_of(n), [](const Graph* body) { return makes_codes(*body); }))
+      add(n.name, "there are layers on codes in its bodies, which are not followed there");
+  }
   const FloatNodes floats(result.model.graph);
   for (const Node& n : result.model.graph.nodes) {
     const OpDef* op = find_op(n.type, n.domain, result.model.opset(n.domain));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
@@ -10,27 +11,15 @@ namespace {
 using SharedGraph = std::shared_ptr<const Graph>;
 using Lifted = std::vector<ValueId>;  // of the main graph
 
-bool is_capture(const Graph& g, ValueId v) {
-  return std::find(g.captures.begin(), g.captures.end(), v) != g.captures.end();
-}
-
-// The body's value that stands for one of the main graph.
-ValueId capture(Graph& body, const Value& outer) {
-  const ValueId local = body.find(outer.name);
-  if (local != ValueId::kNone && is_capture(body, local)) return local;
-  if (local != ValueId::kNone) rename_value(body, local, outer.name + "_inner");
-  Value inner;
-  inner.name = outer.name;
-  inner.dtype = outer.dtype;
-  inner.shape = outer.shape;
-  body.values.push_back(std::move(inner));
-  body.captures.push_back(static_cast<ValueId>(body.values.size() - 1));
-  return body.captures.back();
-}
+// Which constants of bodies go to the main graph.
+enum class Lifts {
+  kWeights,  // weights and biases in float, under the path to them
+  kCodes,    // what a DequantizeLinear reads, under its own name; those of several bodies are one
+};
 
 class Lifter {
  public:
-  explicit Lifter(Model& model) : model_(model) {}
+  Lifter(Model& model, Lifts lifts) : model_(model), lifts_(lifts) {}
 
   void run() {
     for (Node& node : model_.graph.nodes) lift(node, node.name);
@@ -55,12 +44,11 @@ class Lifter {
   Lifted lift_body(Graph& body, const std::string& path) {
     Lifted lifted;
     std::map<ValueId, ValueId> becomes;
-    for (const ValueId v : weights_of(body)) {
+    for (const auto& [v, least_rank] : weights_of(body)) {
       if (is_capture(body, v) || becomes.contains(v)) continue;
       Tensor data = constant_of(body, v);
-      if (!data.defined() || data.rank() < 2) continue;
-      lifted.push_back(
-          add_initializer(model_.graph, cat(path, "/", body.value(v).name), std::move(data)));
+      if (!data.defined() || data.rank() < least_rank) continue;
+      lifted.push_back(constant_in_main_graph(path, body.value(v).name, std::move(data)));
       becomes[v] = capture(body, model_.graph.value(lifted.back()));
     }
     if (!becomes.empty()) {
@@ -76,27 +64,55 @@ class Lifter {
     return lifted;
   }
 
-  // What the body's own nodes read as weights, and what bodies inside it capture.
-  std::vector<ValueId> weights_of(const Graph& body) const {
-    std::vector<ValueId> values;
-    for (const Node& node : body.nodes) {
-      for (const int slot : weight_slots(node)) {
-        if (static_cast<size_t>(slot) < node.inputs.size())
-          values.push_back(node.inputs[static_cast<size_t>(slot)]);
-      }
-      for (const std::string& name : captured_names(node)) values.push_back(body.find(name));
-    }
-    std::erase(values, ValueId::kNone);
-    return values;
+  ValueId constant_in_main_graph(const std::string& path, const std::string& name, Tensor data) {
+    Graph& g = model_.graph;
+    if (lifts_ == Lifts::kWeights) return add_initializer(g, cat(path, "/", name), std::move(data));
+    const ValueId same = g.find(name);
+    const Tensor* there = same == ValueId::kNone ? nullptr : g.constant(same);
+    if (there && equal(*there, data)) return same;
+    if (same != ValueId::kNone) return add_initializer(g, name, std::move(data));
+    // The body gives the name away.
+    Value value;
+    value.name = name;
+    value.dtype = data.dtype();
+    value.shape = data.shape();
+    g.values.push_back(std::move(value));
+    const auto id = static_cast<ValueId>(g.values.size() - 1);
+    g.initializers[id].data = std::move(data);
+    return id;
   }
 
-  std::vector<int> weight_slots(const Node& node) const {
-    const OpDef* op = find_op(node.type, node.domain, model_.opset(node.domain));
-    if (!op) return {};
-    std::vector<int> slots;
-    if (op->quant.weight_input >= 0) slots.push_back(op->quant.weight_input);
-    for (const StoredInput& input : op->quant.stored)
-      if (input.slot >= 0) slots.push_back(input.slot);
+  static bool equal(const Tensor& a, const Tensor& b) {
+    return a.dtype() == b.dtype() && a.shape() == b.shape() &&
+           std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
+  }
+
+  struct Slot {
+    ValueId value;
+    int64_t least_rank;  // what has fewer dimensions is no weight
+  };
+
+  // What the body's own nodes read as weights, and what bodies inside it capture.
+  std::vector<Slot> weights_of(const Graph& body) const {
+    std::vector<Slot> slots;
+    for (const Node& node : body.nodes) {
+      const auto add = [&](int slot, int64_t least_rank) {
+        if (slot >= 0 && static_cast<size_t>(slot) < node.inputs.size())
+          slots.push_back({node.inputs[static_cast<size_t>(slot)], least_rank});
+      };
+      if (lifts_ == Lifts::kCodes) {
+        for (const int slot : {0, 1, 2})
+          if (is(node, "DequantizeLinear")) add(slot, 1);
+        continue;
+      }
+      if (const OpDef* op = find_op(node.type, node.domain, model_.opset(node.domain))) {
+        add(op->quant.weight_input, 2);
+        add(op->quant.bias_input, 1);
+        for (const StoredInput& input : op->quant.stored) add(input.slot, 2);
+      }
+      for (const std::string& name : captured_names(node)) slots.push_back({body.find(name), 1});
+    }
+    std::erase_if(slots, [](const Slot& slot) { return slot.value == ValueId::kNone; });
     return slots;
   }
 
@@ -104,6 +120,7 @@ class Lifter {
   // casting them; undefined when it is none.
   Tensor constant_of(const Graph& body, ValueId v) const {
     if (const Tensor* own = body.constant(v)) return *own;
+    if (lifts_ == Lifts::kCodes) return {};  // what is looked up stays so
     if (is_capture(body, v)) {
       const ValueId outer = model_.graph.find(body.value(v).name);
       const Tensor* around = outer == ValueId::kNone ? nullptr : model_.graph.constant(outer);
@@ -129,10 +146,12 @@ class Lifter {
   }
 
   Model& model_;
+  Lifts lifts_;
 };
 
 }  // namespace
 
-void lift_weights(Model& model) { Lifter(model).run(); }
+void lift_weights(Model& model) { Lifter(model, Lifts::kWeights).run(); }
+void lift_codes(Model& model) { Lifter(model, Lifts::kCodes).run(); }
 
 }  // namespace qtool::passes

@@ -4,6 +4,8 @@
 #include <array>
 #include <set>
 
+#include "graph/subgraphs.hpp"
+
 namespace qtool {
 namespace {
 
@@ -225,6 +227,20 @@ class CodeNodes {
   std::set<ValueId> codes_, integers_;
 };
 
+// The graphs that nodes carry, by those nodes; layers are named by the path to them.
+std::map<std::string, std::vector<LayerStatus>> lower_bodies(Model& model) {
+  std::map<std::string, std::vector<LayerStatus>> layers;
+  change_bodies(model, [&](Model& body, const Node& of) {
+    Lowered lowered = lower_qdq(body);
+    for (LayerStatus& status : lowered.layers) {
+      if (!status.name.starts_with(of.name + "/")) status.name = cat(of.name, "/", status.name);
+      layers[of.name].push_back(std::move(status));
+    }
+    body = std::move(lowered.model);
+  });
+  return layers;
+}
+
 }  // namespace
 
 Lowered lower_qdq(const Model& model) {
@@ -236,11 +252,13 @@ Lowered lower_qdq(const Model& model) {
   passes::fold_constants(m, passes::Dequantized::kKeep);
   m.opsets[kMicrosoft] = 1;
   m.opsets["qtool"] = 1;
+  std::map<std::string, std::vector<LayerStatus>> inside = lower_bodies(m);
   LoweringContext context(m);
   CodeNodes spelled;
   std::vector<bool> gone(m.graph.nodes.size(), false);
   for (size_t i = 0; i < m.graph.nodes.size(); ++i) {
     const Node node = m.graph.nodes[i];
+    for (LayerStatus& status : inside[node.name]) lowered.layers.push_back(std::move(status));
     const OpDef* op = find_op(node.type, node.domain, m.opset(node.domain));
     if (!gone[i] && op && spelled.take(node, op->quant)) {
       lowered.layers.push_back({node.name, node.type, true, ""});

@@ -12,6 +12,8 @@ void drop_initializer_inputs(Model& model);
 void constants_to_initializers(Model& model);
 // Identity, and Dropout in inference, vanish.
 void remove_identities(Model& model);
+// The same in bodies, at every depth.
+void remove_identities_in_bodies(Model& model);
 // Nodes whose inputs are all constant are evaluated. kKeep: weights stay behind their DequantizeLinear, as large
 // ones always do.
 enum class Dequantized { kFold, kKeep };
@@ -31,8 +33,15 @@ void expand_functions(Model& model);
 void fold_affine(Model& model, const std::set<std::string>& observe);
 // A constant that is added to what convolutions read moves into their biases.
 void fold_offsets(Model& model);
-// Weights inside the bodies of If, Loop and Scan become constants of the main graph, which bodies capture.
+// Weights and biases inside the bodies of If, Loop and Scan become constants of the main graph, which bodies
+// capture.
 void lift_weights(Model& model);
+// The same for what a DequantizeLinear in a body reads; what several bodies have alike is one constant then.
+void lift_codes(Model& model);
+// What a body's quantizable nodes read from around it they read behind an Identity of its own.
+void take_in_captures(Model& model);
+// Values and nodes inside of bodies get names that are unique in the whole model: the path to them, `if/conv`.
+void name_bodies(Model& model);
 // Einsum of two operands becomes Transpose, Reshape and MatMul, where the sizes allow it.
 void lower_einsum(Model& model);
 // float16 and bfloat16 become float32, which holds all their values. The model's inputs keep their types in front

@@ -1,3 +1,4 @@
+#include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
 #include "qtool/onnx.hpp"
 
@@ -5,6 +6,7 @@ namespace qtool {
 
 namespace {
 constexpr int64_t kOldestOpset = 13;  // per-axis DequantizeLinear
+constexpr int64_t kHardSwishOpset = 14, kLayerNormalizationOpset = 17;
 
 void fold(Model& model, passes::Dequantized dequantized) {
   do {
@@ -18,6 +20,27 @@ void run(Model& model, std::initializer_list<void (*)(Model&)> list) {
     pass(model);
     verify(model.graph);
   }
+}
+
+void fold_affine(Model& model) { passes::fold_affine(model, {}); }
+
+// What the main graph gets, but for what follows from declared dimensions, which may differ from round to round, and
+// for what needs a newer opset than the whole model has.
+void prepare_bodies(Model& model) {
+  change_bodies(model, [](Model& body, const Node&) {
+    run(body, {passes::expand_functions, passes::constants_to_initializers,
+               passes::remove_identities, passes::lower_einsum});
+    fold(body, passes::Dequantized::kKeep);
+    prepare_bodies(body);
+    infer_shapes(body);
+    if (body.opset() >= kLayerNormalizationOpset) run(body, {passes::fuse_layer_normalization});
+    if (body.opset() >= kHardSwishOpset) run(body, {passes::fuse_hard_swish});
+    run(body, {fold_affine, passes::matmul_add_to_gemm, fold_affine});
+    infer_shapes(body);
+    run(body, {passes::fold_offsets});
+    remove_dead(body.graph);
+  });
+  verify(model.graph);
 }
 }  // namespace
 
@@ -41,12 +64,13 @@ Model prepare(const Model& model) {
     fold(m, passes::Dequantized::kKeep);
     infer_shapes(m);
   } while (passes::fold_shapes(m));
-  run(m, {passes::remove_identities, passes::lift_weights});
-  const auto fold_affine = [](Model& folded) { passes::fold_affine(folded, {}); };
-  run(m, {passes::fuse_layer_normalization, passes::fuse_hard_swish, fold_affine,
-          passes::matmul_add_to_gemm, fold_affine});
+  run(m, {passes::remove_identities, passes::fuse_layer_normalization, passes::fuse_hard_swish,
+          fold_affine, passes::matmul_add_to_gemm, fold_affine});
   infer_shapes(m);
   run(m, {passes::fold_offsets});
+  prepare_bodies(m);
+  infer_shapes(m);
+  run(m, {passes::lift_weights, passes::take_in_captures, passes::name_bodies});
   remove_dead(m.graph);
   verify(m.graph);
   infer_shapes(m);

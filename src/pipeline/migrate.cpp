@@ -10,15 +10,11 @@ constexpr int64_t kSamples = 32;
 // Of all layers rounded to 8 bits, at the outputs for the reference's chunks.
 double noise_in_8_bits(const Model& model, const SampleSource& source,
                        const qdq::OutputReference& reference, int threads) {
-  const Sites sites = find_sites(model, *targets().front());
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table =
-      calibrate(model, names, Spread(source, kSamples), {.threads = threads});
+  const Observed o = observe(model, *targets().front(), Spread(source, kSamples), threads);
   QuantizeOptions options;
   options.threads = threads;
   const Quantized q =
-      quantize_model(model, sites, uniform_plan(sites, {8, 8}), table, nullptr, options);
+      quantize_model(model, o.sites, uniform_plan(o.sites, {8, 8}), o.table, nullptr, options);
   return reference.distance(q.model, qdq::Distance::kNoise);
 }
 

@@ -124,14 +124,12 @@ void add_costs(const Sites& sites, DeviceProfile& profile) {
 Profiled run_profile(const ProfileRequest& request) {
   const Model loaded = load_model(request.model);
   const Model model = prepare(loaded);
-  const Sites sites = find_sites(model, find_target(request.target));
   DataRequest data;
   data.random_samples = 1;
   const auto source = open_source(data, model);
   const Batch batch = source->chunk(0);
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table = calibrate(model, names, *source, {.threads = request.threads});
+  const auto [sites, table, unreached] =
+      pipeline::observe(model, find_target(request.target), *source, request.threads);
   const std::vector<Times> times =
       measure({model, integer_model(model, sites, table, 8, request),
                integer_model(model, sites, table, kFloatBits, request)},

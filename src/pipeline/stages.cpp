@@ -9,8 +9,6 @@ namespace qtool {
 
 namespace fs = std::filesystem;
 
-namespace pipeline {
-
 Prepared load_prepared(const Workspace& w, const std::string& target) {
   Model model = load_model(w.model);
   if (model.fingerprint != w.fingerprint) {
@@ -25,8 +23,26 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
   p.outputs = output_types(model);
   set_ranks(p.model, w.ranks);
   if (!w.channel_factors.empty()) p.model = scale_channels(p.model, w.channel_factors);
-  p.sites = find_sites(p.model, find_target(target));
+  p.sites = find_sites(p.model, find_target(target), w.unreached);
   return p;
+}
+
+namespace pipeline {
+
+Observed observe(const Model& prepared, const Target& target, const SampleSource& source,
+                 int threads) {
+  Observed o;
+  o.sites = find_sites(prepared, target);
+  std::vector<std::string> names;
+  for (const ActivationSite& site : o.sites.activations) names.push_back(site.name);
+  o.table = calibrate(prepared, names, source, {.threads = threads});
+  std::erase_if(o.table.values, [&](const auto& value) {
+    const bool inside = prepared.graph.find(value.first) == ValueId::kNone;
+    if (inside && value.second.count == 0) o.unreached.insert(value.first);
+    return inside && value.second.count == 0;
+  });
+  if (!o.unreached.empty()) o.sites = find_sites(prepared, target, o.unreached);
+  return o;
 }
 
 std::unique_ptr<SampleSource> source_of(const Workspace& w, const Model& model) {
@@ -122,12 +138,11 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
     apply(migrated);
     c.equalized.insert(c.equalized.end(), migrated.begin(), migrated.end());
   }
-  const Sites sites = find_sites(prepared, *targets().front());
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  if (sites.layers.empty() && sites.stored.empty())
+  Observed observed = observe(prepared, *targets().front(), *source, request.threads);
+  if (observed.sites.layers.empty() && observed.sites.stored.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
-  c.table = calibrate(prepared, names, *source, {.threads = request.threads});
+  c.table = std::move(observed.table);
+  w.unreached = std::move(observed.unreached);
   c.table.model_fingerprint = model.fingerprint;
   c.table.random_data = request.data.random_samples > 0;
   c.skipped = source->skipped();

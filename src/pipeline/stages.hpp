@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "qtool/output_types.hpp"
 #include "qtool/pipeline.hpp"
 
 namespace qtool::pipeline {
@@ -12,14 +11,14 @@ inline constexpr const char* kCalibration = "calibration.json";
 inline constexpr const char* kScores = "scores.json";
 inline constexpr const char* kPlan = "plan.json";
 
-struct Prepared {
-  Model model;
+// Sites of a prepared model, what the data says of them, and which values in bodies no sample reached.
+struct Observed {
   Sites sites;
-  OutputTypes outputs;     // as the file has them
-  int64_t file_bytes = 0;  // of the file and its external data
+  CalibrationTable table;
+  std::set<std::string> unreached;
 };
-// The workspace's model, unchanged since calibration, prepared.
-Prepared load_prepared(const Workspace& workspace, const std::string& target);
+Observed observe(const Model& prepared, const Target& target, const SampleSource& source,
+                 int threads);
 // The workspace's data with the preprocessing that calibration used.
 std::unique_ptr<SampleSource> source_of(const Workspace& workspace, const Model& model);
 // Opens DATA. An input that it does not hold gets a number when the model itself says which one: no result

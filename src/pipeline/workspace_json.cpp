@@ -44,6 +44,7 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     w.data_options.constants = json.value("constants", std::map<std::string, double>());
     w.channel_factors = json.value("channel_factors", std::map<std::string, std::vector<float>>());
     w.ranks = json.value("ranks", std::map<std::string, int64_t>());
+    w.unreached = json.value("unreached", std::set<std::string>());
     w.random_samples = json.at("random_samples");
     w.seed = json.at("seed");
     w.quantized = json.value("quantized", std::string());
@@ -70,6 +71,7 @@ void save_workspace(const Workspace& w) {
       {"constants", w.data_options.constants},
       {"channel_factors", w.channel_factors},
       {"ranks", w.ranks},
+      {"unreached", w.unreached},
       {"random_samples", w.random_samples},
       {"seed", w.seed},
       {"quantized", w.quantized.string()}};

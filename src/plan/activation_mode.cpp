@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
@@ -54,8 +55,7 @@ std::string why_not_dynamic(const Model& model, const LayerSite& site, const Lay
   if (choice.scale_block != kChannelScale) return "its weight has scales in blocks";
   if (subgroup_of(parse_format(choice.format)) != Subgroup::kChannel)
     return cat("format ", choice.format, " has no scale by channel alone");
-  const auto node = std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
-                                 [&](const Node& n) { return n.name == site.name; });
+  const Node* node = find_node(model.graph, site.name);
   if (attr_float(*node, "alpha", 1) != 1 || attr_float(*node, "beta", 1) != 1 ||
       attr_int(*node, "transA", 0) != 0)
     return "its alpha, beta or transA is not the default";

@@ -1,7 +1,7 @@
 #include <algorithm>
 
+#include "plan/body_sites.hpp"
 #include "plan/code_regions.hpp"
-#include "plan/stored_sites.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool {
@@ -19,15 +19,14 @@ std::string quoted(const Value& value) { return cat("'", printable(value.name), 
 // Looks at every node by itself, then at neighbours (find_regions), then names what it found.
 class Finder {
  public:
-  Finder(const Model& model, const Target& target)
-      : model_(model), g_(model.graph), target_(target), uses_(uses_of(g_)) {
+  Finder(const Model& model, const Target& target, const std::set<std::string>& captured)
+      : model_(model), g_(model.graph), target_(target), captured_(captured), uses_(uses_of(g_)) {
     for (size_t v = 0; v < g_.values.size(); ++v)
       behind_.push_back(behind_activation(static_cast<ValueId>(v)));
   }
 
   Sites run() {
     for (const Node& node : g_.nodes) parts_.push_back(visit(node));
-    sites_.stored = plan::find_stored(model_, sites_.layers);
     const plan::Regions regions = plan::find_regions(g_, uses_, parts_, behind_);
     for (ValueId v : in_graph_order(regions.quantized)) activation(v, regions);
     for (size_t n = 0; n < g_.nodes.size(); ++n) node_site(n, regions);
@@ -44,6 +43,7 @@ class Finder {
       return {.part = Part::kFunction};
     if (rule.kind == QuantKind::kLinear) return visit_linear(node, *op);
     NodePart part{.part = rule.kind == QuantKind::kMovement ? Part::kMovement : Part::kMixer};
+    if (part.part == Part::kMovement && takes_in(node)) return {};
     if (!target_.runs_on_codes(node, rule)) {
       part.reason = "no integer kernel on this target";
     } else if (rule.blocked && !rule.blocked(node).empty()) {
@@ -58,6 +58,11 @@ class Finder {
         part.reason = "it brings in values other than zero";
     }
     return part;
+  }
+
+  bool takes_in(const Node& node) const {
+    const ValueId from = node.inputs.empty() ? ValueId::kNone : node.inputs[0];
+    return from != ValueId::kNone && captured_.contains(g_.value(from).name);
   }
 
   // Why the operands cannot be codes; "" when they can.
@@ -244,7 +249,8 @@ class Finder {
     const OpDef* op = op_of(model_, node);
     const Part part = parts_[n].part;
     if (!op || part == Part::kLayer || part == Part::kWeights || only_integers(node) ||
-        op->quant.kind == QuantKind::kActivation || sites_.stored_rows(node.name))
+        op->quant.kind == QuantKind::kActivation ||
+        (op->quant.kind == QuantKind::kMovement && takes_in(node)))
       return;
     NodeSite site{node.name, node.type, regions.reasons[n]};
     if (part == Part::kFunction && !runs_function(node, *op, regions))
@@ -268,6 +274,7 @@ class Finder {
   const Model& model_;
   const Graph& g_;
   const Target& target_;
+  const std::set<std::string>& captured_;
   Uses uses_;
   std::vector<ValueId> behind_;
   std::vector<NodePart> parts_;
@@ -276,7 +283,10 @@ class Finder {
 
 }  // namespace
 
-Sites find_sites(const Model& model, const Target& target) { return Finder(model, target).run(); }
+Sites plan::sites_of_graph(const Model& model, const Target& target,
+                           const std::set<std::string>& captured) {
+  return Finder(model, target, captured).run();
+}
 
 const LayerSite* Sites::layer(const std::string& name) const {
   auto it = std::find_if(layers.begin(), layers.end(),

@@ -19,50 +19,37 @@ class Finder {
   std::vector<StoredSite> run() {
     const Graph& g = model_.graph;
     for (const Node& node : g.nodes) {
-      visit(g, node, node, node.name);
-      bodies(node, node, node.name);
+      visit(g, node, node);
+      bodies(node, node);
     }
     return std::move(sites_);
   }
 
  private:
-  void bodies(const Node& node, const Node& holder, const std::string& path) {
+  void bodies(const Node& node, const Node& holder) {
     for (const Graph* body : subgraphs_of(node)) {
       for (const Node& inner : body->nodes) {
-        const std::string name = cat(path, "/", inner.name);
-        visit(*body, inner, holder, name);
-        bodies(inner, holder, name);
+        visit(*body, inner, holder);
+        bodies(inner, holder);
       }
     }
   }
 
-  // `graph` is the main graph or a body, `name` the node's with the path to it.
-  void visit(const Graph& graph, const Node& node, const Node& holder, const std::string& name) {
+  // `graph` is the main graph or a body.
+  void visit(const Graph& graph, const Node& node, const Node& holder) {
     const OpDef* op = find_op(node.type, node.domain, model_.opset(node.domain));
     if (!op) return;
-    const bool inside = &graph != &model_.graph;
     const QuantRule& rule = op->quant;
-    const std::string why_inside =
-        cat("inside the body of '", printable(holder.name), "', where values are not calibrated");
     for (const StoredInput& input : rule.stored) {
       if (input.slot < 0 || (rule.picks_rows && !picks_rows(graph, node, rule))) continue;
       StoredSite site;
-      site.name = input.name.empty() ? name : cat(name, "/", input.name);
-      site.picks_rows = rule.picks_rows && !inside;
+      site.name = input.name.empty() ? node.name : cat(node.name, "/", input.name);
+      site.picks_rows = rule.picks_rows && &graph == &model_.graph;
       site.channel_axis = rule.stored_axis;
-      site.float_input = rule.picks_rows ? "its rows are picked, not multiplied"
-                         : inside        ? why_inside
-                                         : std::string(rule.reason);
+      site.float_input =
+          rule.picks_rows ? "its rows are picked, not multiplied" : std::string(rule.reason);
       add(graph, node, input.slot, holder, std::move(site));
     }
-    if (!inside || rule.kind != QuantKind::kLinear) return;
-    StoredSite site;
-    site.name = name;
-    site.channel_axis = rule.weight_axis ? rule.weight_axis(node) : 0;
-    site.float_input = why_inside;
-    // A second operand that is computed makes a product of two activations of it.
-    if (rule.bias_input >= 0 || constant(graph, node, rule.weight_input))
-      add(graph, node, rule.weight_input, holder, std::move(site));
   }
 
   bool picks_rows(const Graph& graph, const Node& node, const QuantRule& rule) const {

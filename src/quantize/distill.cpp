@@ -178,6 +178,11 @@ class Tuning {
 bool distill(const Model& model, const Sites& sites, const QuantPlan& plan,
              const SampleSource& source, const DistillOptions& options, LayerResults& layers,
              ActivationParams& activations) {
+  for (const LayerSite& site : sites.layers) {
+    if (!site.inside.empty() && layers.contains(site.name))
+      throw_unsupported(cat("layer '", printable(site.name), "' stands inside a body of '",
+                            printable(site.inside), "', which has no gradient"));
+  }
   const TunableNetwork network(model, sites, plan, activations, layers);
   if (network.knobs().empty()) return false;
   Tuning tuning(model, network, source, options);

@@ -54,6 +54,12 @@ class FloatOnGrids {
                       "' finds the range of its input at run time, which encodings cannot say"))
           .hint("use --export qdq, or --activation-mode static");
     }
+    if (!site.inside.empty()) {
+      throw Error(ErrorKind::kUsage, "QT-E132",
+                  cat("'", printable(site.name), "' stands inside a body of '",
+                      printable(site.inside), "', which encodings do not name"))
+          .hint("use --export qdq, or keep the layer in float with --keep NAME=float");
+    }
     const std::string weight = weight_value(site, result);
     for (Node& node : g_.nodes) {
       if (node.name != site.name) continue;

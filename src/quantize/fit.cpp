@@ -76,7 +76,11 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
   const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
   const int64_t held_out =
       std::clamp<int64_t>(std::min(chunks / 8, kMostHeldOut / per_chunk), 1, chunks);
-  if (plain.empty()) return plain;
+  // Layers inside bodies are rounded by themselves: no step of the main graph stands before them.
+  LayerResults walked, others = stored;
+  for (const auto& [name, layer] : plain)
+    (sites.layer(name)->inside.empty() ? walked : others).emplace(name, layer);
+  if (walked.empty()) return plain;
   if (chunks <= held_out) {
     log(LogLevel::kWarning, cat("too few samples (", source.samples(),
                                 ") to fit weights and hold some out: they are rounded to nearest; "
@@ -94,7 +98,7 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
   const SampleSource& data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source;
   const std::vector<QuantPlan> steps = steps_of(plan);
   const auto sequence = [&](const QuantPlan& step) {
-    return optimize_in_sequence(model, sites, step, table, activations, stored, plain, data,
+    return optimize_in_sequence(model, sites, step, table, activations, others, plain, data,
                                 fitted_chunks, options);
   };
   LayerResults optimized = sequence(steps[0]);
@@ -116,21 +120,21 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
   Candidate best{plain, activations};
   double least = distance(best);
   const double before = least;
-  const std::vector<Unit> units = layer_units(sites, plain);
+  const std::vector<Unit> units = layer_units(sites, walked);
   kept = accept({std::move(optimized), {}}, units, distance, fitted ? kTrials : kBiasTrials, best,
                 least);
   log(LogLevel::kDebug,
       cat("optimised in sequence: held-out distance ", before, " before, ", least, " after"));
-  if (kept.size() < plain.size())
+  if (kept.size() < walked.size())
     log(fitted ? LogLevel::kWarning : LogLevel::kInfo,
-        cat(plain.size() - kept.size(), " of ", plain.size(), " layers stay ",
+        cat(walked.size() - kept.size(), " of ", walked.size(), " layers stay ",
             fitted ? "rounded to nearest: fitted" : "as they are: with corrected biases",
             ", held-out outputs are further from float"));
   for (size_t i = 1; i < steps.size(); ++i) {
     const double start = least;
     const auto taken = accept({sequence(steps[i]), {}}, units, distance, kTrials, best, least);
     log(LogLevel::kInfo,
-        cat(taken.size(), " of ", plain.size(), " layers are taken from step ", i + 1, " of ",
+        cat(taken.size(), " of ", walked.size(), " layers are taken from step ", i + 1, " of ",
             steps.size(), ": held-out noise ", start, " before, ", least, " after"));
     kept.insert(taken.begin(), taken.end());
   }

@@ -4,12 +4,15 @@
 #include <cmath>
 
 #include "graph/subgraphs.hpp"
+#include "passes/passes.hpp"
 #include "qtool/onnx.hpp"
 #include "quantize/dynamic_nodes.hpp"
 #include "quantize/table_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {
+
+using SharedGraph = std::shared_ptr<const Graph>;
 
 constexpr int64_t kWideOpset = 21;    // 16-bit codes, 4-bit codes, blocks
 constexpr int64_t kTwoBitOpset = 25;  // 2-bit codes
@@ -20,36 +23,81 @@ Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) 
   return t;
 }
 
+// What becomes of the model, by names.
+struct Decisions {
+  const Sites& sites;
+  const ActivationParams& activations;
+  const LayerResults& layers;
+  const ExportStyle& style;
+  int64_t opset;
+};
+
+// Rewrites one graph, and by others of its kind the bodies that its nodes carry.
 class Rewriter {
  public:
-  Rewriter(Model& model, const Sites& sites, const ActivationParams& activations,
-           const LayerResults& layers, const ExportStyle& style)
-      : g_(model.graph),
-        sites_(sites),
-        activations_(activations),
-        layers_(layers),
-        style_(style),
-        weights_(model.graph, style),
-        dynamic_(model.graph, model.opset(), weights_),
-        tables_(model.graph) {}
+  Rewriter(Graph& graph, const Decisions& decisions, Rewriter* around = nullptr)
+      : g_(graph),
+        around_(around),
+        decisions_(decisions),
+        sites_(decisions.sites),
+        activations_(decisions.activations),
+        layers_(decisions.layers),
+        style_(decisions.style),
+        weights_(graph, style_),
+        dynamic_(graph, decisions.opset, weights_),
+        tables_(graph) {}
 
   void run() {
+    std::set<std::string> own;
+    for (const Node& node : g_.nodes) own.insert(node.name);
     for (const LayerSite& site : sites_.layers) {
-      if (auto it = layers_.find(site.name); it != layers_.end()) layer(site, it->second);
-    }
-    for (const StoredSite& site : sites_.stored) {
-      if (auto it = layers_.find(site.name); it != layers_.end()) stored(site, it->second);
+      if (auto it = layers_.find(site.name); it != layers_.end() && own.contains(site.name))
+        layer(site, it->second);
     }
     for (const ActivationSite& site : sites_.activations) {
-      if (auto it = activations_.find(site.name); it != activations_.end())
+      const auto it = activations_.find(site.name);
+      const ValueId value = g_.find(site.name);
+      if (it != activations_.end() && value != ValueId::kNone && !is_capture(g_, value))
         activation(site, it->second);
+    }
+    bodies();
+    for (const StoredSite& site : sites_.stored) {
+      if (auto it = layers_.find(site.name); it != layers_.end() && own.contains(site.node))
+        stored(site, it->second);
     }
     sort_nodes(g_);
     remove_dead(g_);
-    verify(g_);
   }
 
  private:
+  void bodies() {
+    for (size_t n = 0; n < g_.nodes.size(); ++n) {
+      if (subgraphs_of(g_.nodes[n]).empty()) continue;
+      Node node = g_.nodes[n];  // what is read from inside may add nodes here
+      for (Attribute& attribute : node.attributes) {
+        if (auto* one = std::get_if<SharedGraph>(&attribute.value)) body(*one);
+        if (auto* many = std::get_if<std::vector<SharedGraph>>(&attribute.value))
+          for (SharedGraph& graph : *many) body(graph);
+      }
+      g_.nodes[n] = std::move(node);
+    }
+  }
+
+  void body(SharedGraph& shared) {
+    if (!shared) return;
+    auto inner = std::make_shared<Graph>(*shared);
+    Rewriter(*inner, decisions_, this).run();
+    shared = std::move(inner);
+  }
+
+  // A value of a graph around this one, seen from here.
+  ValueId captured(const std::string& name) {
+    if (!around_) return g_.find(name);
+    return capture(g_, around_->g_.value(around_->captured(name)));
+  }
+
+  Rewriter& main_graph() { return around_ ? around_->main_graph() : *this; }
+
   Node& append(std::string name, std::string type, std::vector<ValueId> inputs, ValueId output) {
     g_.nodes.push_back(
         make_node(g_, std::move(name), std::move(type), std::move(inputs), {output}));
@@ -127,7 +175,7 @@ class Rewriter {
 
   void layer(const LayerSite& site, const LayerResult& result) {
     if (result.dynamic()) return dynamic_.replace(site, result);
-    const ValueId weight = dequantized_weight(site, result);
+    const ValueId weight = weight_value(site, result);
     Node& node = node_named(site.name);
     for (size_t i = 1; i < node.inputs.size(); ++i) {
       if (node.inputs[i] != ValueId::kNone && g_.value(node.inputs[i]).name == site.weight)
@@ -146,6 +194,13 @@ class Rewriter {
     Node& node = node_named(site.node);
     std::replace(node.inputs.begin(), node.inputs.end(), g_.find(site.weight), weight);
     rename_captures(node, site.weight, g_.value(weight).name);
+  }
+
+  // A weight that is made real before it is used, not in every round of a loop, unless an integer kernel takes it.
+  ValueId weight_value(const LayerSite& site, const LayerResult& result) {
+    if (!around_ || input_params(site, activations_)) return dequantized_weight(site, result);
+    Rewriter& main = main_graph();
+    return captured(main.g_.value(main.dequantized_weight(site, result)).name);
   }
 
   // Layers that share a weight and its width share its codes.
@@ -210,6 +265,8 @@ class Rewriter {
   };
 
   Graph& g_;
+  Rewriter* around_;  // of the graph that carries this one; nullptr: this is the main graph
+  const Decisions& decisions_;
   const Sites& sites_;
   const ActivationParams& activations_;
   const LayerResults& layers_;
@@ -261,7 +318,11 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
   }
   const int64_t needed = narrowest == 2 ? kTwoBitOpset : wide ? kWideOpset : 0;
   Model m = model.opset() < needed ? convert_opset(model, needed) : model;
-  Rewriter(m, sites, activations, layers, style).run();
+  Rewriter(m.graph, {sites, activations, layers, style, m.opset()}).run();
+  passes::remove_identities_in_bodies(m);
+  passes::lift_codes(m);
+  passes::name_bodies(m);
+  verify(m.graph);
   return m;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
@@ -81,8 +82,17 @@ class Lint {
 
 }  // namespace
 
+namespace {
+
+void lint(const Model& model, const Target& target) {
+  Lint(model, target).run();
+  visit_bodies(model, [&](const Model& body, const Node&) { lint(body, target); });
+}
+
+}  // namespace
+
 void lint_export(const Model& model, const Model& source, const std::string& target) {
-  Lint(model, find_target(target)).run();
+  lint(model, find_target(target));
   check_model(model, &source);
 }
 

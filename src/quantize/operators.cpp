@@ -2,6 +2,7 @@
 // and onnxruntime (com.microsoft) define.
 #include <algorithm>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/integer_only.hpp"
 #include "quantize/internal.hpp"
 
@@ -126,13 +127,26 @@ void refuse_weight_codes(const Model& model, const std::vector<LayerStatus>& lay
         readers.empty() ? node.name : g.nodes[static_cast<size_t>(readers[0])].name;
     refuse(name, status(name));
   }
+  visit_bodies(model, [&](const Model& body, const Node&) { refuse_weight_codes(body, layers); });
+}
+
+void rewrite(Model& m) {
+  OperatorNodes(m).run();
+  change_bodies(m, [](Model& body, const Node&) { rewrite(body); });
+}
+
+bool has_microsoft(const Graph& g) {
+  return std::ranges::any_of(g.nodes, [](const Node& n) {
+    return n.domain == kMicrosoft || std::ranges::any_of(subgraphs_of(n), [](const Graph* body) {
+             return has_microsoft(*body);
+           });
+  });
 }
 
 Model in_known_operators(Model m) {
-  OperatorNodes(m).run();
+  rewrite(m);
   m.opsets.erase("qtool");
-  if (std::ranges::none_of(m.graph.nodes, [](const Node& n) { return n.domain == kMicrosoft; }))
-    m.opsets.erase(kMicrosoft);
+  if (!has_microsoft(m.graph)) m.opsets.erase(kMicrosoft);
   return m;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "graph/subgraphs.hpp"
 #include "qtool/onnx.hpp"
 #include "quantize/internal.hpp"
 
@@ -84,6 +85,15 @@ void check_dynamic(const Model& model, const Sites& sites, const QuantPlan& plan
   }
 }
 
+// In the graph and in the bodies that its nodes carry.
+int64_t constant_bytes(const Graph& graph) {
+  int64_t bytes = 0;
+  for (const auto& [id, constant] : graph.initializers) bytes += constant.data.bytes();
+  for (const Node& node : graph.nodes)
+    for (const Graph* body : subgraphs_of(node)) bytes += constant_bytes(*body);
+  return bytes;
+}
+
 void set_metadata(Model& model, const std::string& key, const std::string& value) {
   std::erase_if(model.metadata, [&](const auto& item) { return item.first == key; });
   model.metadata.emplace_back(key, value);
@@ -126,8 +136,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   if (!options.bias_correction) fitted.clear();
   describe(result, model, sites, plan, layers, fitted);
   const PlanCost cost = plan_cost(plan, sites, model, style.storage);
-  for (const auto& [id, constant] : result.model.graph.initializers)
-    result.stored_bytes += constant.data.bytes();
+  result.stored_bytes = constant_bytes(result.model.graph);
   if (plan.most_bytes > 0 && result.stored_bytes > plan.most_bytes) {
     throw Error(ErrorKind::kInfeasible, "QT-E504",
                 cat("the written weights take ", result.stored_bytes, " bytes and the plan allows ",

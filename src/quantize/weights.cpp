@@ -103,6 +103,8 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     result.mode = choice.mode;
     result.weight = optimize_layer(weight, site, choice, table, grids.at(site.name));
     weight.drop_pages();
+    if (!site.inside.empty() && find_optimizer(choice.method).needs_moments)
+      result.note = cat("rounded: ", choice.method, " does not reach into bodies");
     if (!site.bias.empty()) {
       const auto bias = g.constant(g.find(site.bias))->data<float>();
       result.bias.assign(bias.begin(), bias.end());

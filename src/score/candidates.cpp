@@ -201,16 +201,18 @@ class Optimized {
 WeightCandidates weight_candidates(const Model& model, const Sites& sites,
                                    const CalibrationTable& table, const SampleSource& source,
                                    const CandidateOptions& options) {
-  std::vector<const LayerSite*> layers;
-  for (const LayerSite& site : sites.layers)
-    if (site.reason.empty()) layers.push_back(&site);
+  const bool fitted = find_optimizer(options.optimizer).needs_moments;
+  std::vector<const LayerSite*> layers;  // that the walk passes
   WeightCandidates all{options.bits, {}};
   Optimized optimized(model, table, options);
-  if (layers.empty() || !find_optimizer(options.optimizer).needs_moments) {
-    for (const LayerSite* site : layers)
-      all.layers[site->name] = optimized.candidates(*site, nullptr);
-    return all;
+  for (const LayerSite& site : sites.layers) {
+    if (!site.reason.empty()) continue;
+    if (fitted && site.inside.empty())
+      layers.push_back(&site);
+    else
+      all.layers[site.name] = optimized.candidates(site, nullptr);
   }
+  if (layers.empty()) return all;
   int64_t chunks = 0, samples = 0;
   while (chunks < source.chunk_count() && samples < options.samples)
     samples += source.chunk(chunks++).samples;

@@ -206,6 +206,7 @@ GroupScore priced(const Model& model, const LayerSite& site, const FilterScores&
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
   require_fixed_activations("class", options);
+  require_main_graph("class", sites);
   const std::vector<const LayerSite*> layers = quantizable_layers(sites);
   const ScoredChunks scored = scored_chunks(source, options.samples);
   Counter counter(model, layers, scored.chunks);

@@ -67,12 +67,9 @@ Tensor change_of(const Model& model, const LayerSite& site, const WeightCandidat
 
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
+  require_main_graph("fisher", sites);
   const std::vector<const LayerSite*> layers = quantizable_layers(sites);
-  std::vector<std::string> activations;
-  for (const ActivationSite& site : sites.activations) {
-    if (options.activation_bits.size() > 1 && site.shares_with.empty())
-      activations.push_back(site.name);
-  }
+  const std::vector<std::string> activations = priced_activations(model, sites, options);
   fisher::require_gradients(model, layers, activations);
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;

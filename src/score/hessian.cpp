@@ -99,6 +99,7 @@ std::vector<std::vector<double>> chunk_traces(const std::vector<Layer>& layers,
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
   require_fixed_activations("hessian", options);
+  require_main_graph("hessian", sites);
   const std::vector<Layer> layers = layers_of(model, sites);
   std::vector<std::string> inputs, outputs;
   for (const Layer& layer : layers) {

@@ -110,17 +110,14 @@ std::vector<Group> make_groups(const Model& model, const Sites& sites, const Exe
     groups[static_cast<size_t>(i)] =
         weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
   });
-  if (options.activation_bits.size() > 1) {
-    const Uses uses = uses_of(model.graph);
-    for (const ActivationSite& site : sites.activations) {
-      if (!site.shares_with.empty()) continue;
-      const int32_t producer = uses.producer[index(model.graph.find(site.name))];
-      const int step =
-          producer < 0
-              ? 0
-              : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
-      groups.push_back(activation_group(site, step, table, options));
-    }
+  const std::vector<std::string> activations = priced_activations(model, sites, options);
+  const Uses uses = uses_of(model.graph);
+  for (const std::string& name : activations) {
+    const int32_t producer = uses.producer[index(model.graph.find(name))];
+    const int step =
+        producer < 0 ? 0
+                     : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
+    groups.push_back(activation_group(*sites.activation(name), step, table, options));
   }
   // Resumed in graph order; where two share a step, weights first.
   std::stable_sort(groups.begin(), groups.end(),
@@ -175,9 +172,9 @@ ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sit
                          const CalibrationTable& table, const SampleSource& source,
                          const ScoreOptions& options) {
   ExecOptions exec;
-  if (options.activation_bits.size() > 1) {
+  const std::vector<std::string> activations = priced_activations(model, sites, options);
+  if (!activations.empty())
     for (const ActivationSite& site : sites.activations) exec.observe.insert(site.name);
-  }
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
   const ScoredChunks scored = scored_chunks(source, options.samples);

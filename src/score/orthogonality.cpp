@@ -74,6 +74,7 @@ std::vector<double> thetas(const std::vector<std::vector<double>>& grams) {
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
                const SampleSource& source, const ScoreOptions& options) {
   require_fixed_activations("orthogonality", options);
+  require_main_graph("orthogonality", sites);
   const std::vector<const LayerSite*> layers = quantizable_layers(sites);
   const ScoredChunks scored = scored_chunks(source, options.samples);
   ExecOptions exec;

@@ -11,6 +11,26 @@ std::vector<const LayerSite*> quantizable_layers(const Sites& sites) {
   return layers;
 }
 
+void require_main_graph(std::string_view method, const Sites& sites) {
+  for (const LayerSite* site : quantizable_layers(sites)) {
+    if (site->inside.empty()) continue;
+    throw_unsupported(cat("the score '", method, "' does not reach into bodies, and layer '",
+                          printable(site->name), "' stands in one of '", printable(site->inside),
+                          "': take --score sqnr"));
+  }
+}
+
+std::vector<std::string> priced_activations(const Model& model, const Sites& sites,
+                                            const ScoreOptions& options) {
+  std::vector<std::string> names;
+  if (options.activation_bits.size() < 2) return names;
+  for (const ActivationSite& site : sites.activations) {
+    if (site.shares_with.empty() && model.graph.find(site.name) != ValueId::kNone)
+      names.push_back(site.name);
+  }
+  return names;
+}
+
 ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
   ScoredChunks scored;
   while (scored.chunks < source.chunk_count() && scored.samples < samples)

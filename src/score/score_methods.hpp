@@ -10,6 +10,12 @@ extern const ScoreMethod kAuto, kClass, kFisher, kHessian, kInteraction, kKl, kO
 
 std::vector<const LayerSite*> quantizable_layers(const Sites& sites);
 
+// For methods that follow layers through the main graph. Throws Unsupported where one stands inside a body.
+void require_main_graph(std::string_view method, const Sites& sites);
+// Owners of parameters in the main graph: what stands inside a body is changed by no step of a run.
+std::vector<std::string> priced_activations(const Model& model, const Sites& sites,
+                                            const ScoreOptions& options);
+
 // The first chunks of the data that hold at least the wanted number of samples.
 struct ScoredChunks {
   int64_t chunks = 0, samples = 0;

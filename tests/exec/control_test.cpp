@@ -112,5 +112,38 @@ g (float[n] x, int64 rate) => (float[n] y) <int64 zero = {0}>
   EXPECT_EQ(numbers(executor.run({{"x", row({3})}})[0]), (std::vector<float>{3}));
 }
 
+TEST(Control, TapsSeeEveryRoundOfALoop) {
+  const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n] x, int64 count) => (float[n] y) <bool go = {1}>
+{
+  [loop] y = Loop (count, go, x) <body = b (int64 i, bool c, float[n] s) => (bool more, float[n] next) {
+    d = Add(s, s)  [inner] next = Relu(d)  more = Identity(c) }>
+})");
+  struct Recorder : Tap {
+    std::map<std::string, std::vector<float>> seen;
+    void on_value(const std::string& name, Tensor& value) override {
+      for (float v : value.data<float>()) seen[name].push_back(v);
+    }
+  } tap;
+  const Executor executor(model, {.observe = {"s", "d", "next"}});
+  executor.run({{"x", row({1})}, {"count", Tensor::scalar<int64_t>(3)}}, &tap);
+  EXPECT_EQ(tap.seen["s"], (std::vector<float>{1, 2, 4}));
+  EXPECT_EQ(tap.seen["d"], (std::vector<float>{2, 4, 8}));
+  EXPECT_EQ(tap.seen["next"], (std::vector<float>{2, 4, 8}));
+  EXPECT_EQ(executor.step_of("inner"), executor.step_of("loop"));
+}
+
+TEST(Control, TapsMayReplaceValuesInBodies) {
+  const Executor executor(model_from_text(kNested), {.observe = {"d"}});
+  struct Doubler : Tap {
+    void on_value(const std::string&, Tensor& value) override {
+      for (float& v : value.mutable_data<float>()) v *= 2;
+    }
+  } tap;
+  const auto y = executor.run(
+      {{"x", row({1})}, {"outer", Tensor::scalar(true)}, {"inner", Tensor::scalar(true)}}, &tap);
+  EXPECT_EQ(numbers(y[0]), (std::vector<float>{16}));  // 2 · 3 + 10
+}
+
 }  // namespace
 }  // namespace qtool

@@ -52,30 +52,18 @@ TEST(StoredSites, AreWeightsOfRecurrentCells) {
   EXPECT_NE(sites.nodes[0].reason, "");
 }
 
-TEST(StoredSites, AreWeightsInsideBodies) {
+TEST(StoredSites, AreWeightsOfCellsInsideBodies) {
   const Sites sites = find_sites(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[n, 4] x, bool c, float[4, 4] w) => (float[n, 4] y)
-{ [choose] y = If (c) <then_branch = a () => (float[n, 4] ya) <float[4, 4] inner = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7}>
-      { turned = Transpose(inner)  [one] ya = MatMul(x, turned) },
-    else_branch = b () => (float[n, 4] yb) { [two] yb = MatMul(x, w) }> })"),
+g (float[t, n, 8] x, bool c, float[1, 32, 8] w1, float[1, 32, 8] w2) => (float[t, one, n, 8] y)
+{ [choose] y = If (c) <then_branch = a () => (float[t, one, n, 8] ya) { [cell] ya, h, s = LSTM <hidden_size = 8> (x, w1, w2) },
+    else_branch = b () => (float[t, one, n, 8] yb) { [other] yb, h2, s2 = LSTM <hidden_size = 8> (x, w2, w1) }> })"),
                                  find_target("ort-cpu"));
-  ASSERT_EQ(sites.stored.size(), 2u);
-  EXPECT_EQ(sites.stored[0].name, "choose/one");
-  EXPECT_EQ(sites.stored[1].name, "choose/two");
-  EXPECT_EQ(sites.stored[1].weight, "w");
+  ASSERT_EQ(sites.stored.size(), 4u);
+  EXPECT_EQ(sites.stored[0].name, "choose/cell/W");
+  EXPECT_EQ(sites.stored[3].name, "choose/other/R");
+  EXPECT_EQ(sites.stored[3].weight, "w1");
   EXPECT_EQ(sites.stored[0].node, "choose");
   EXPECT_FALSE(sites.stored[0].picks_rows);
-}
-
-TEST(StoredSites, WithoutConstantWeightsSayWhy) {
-  const Sites sites = find_sites(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[n, 4] x, bool c, float[4, 4] a) => (float[n, 4] y)
-{ [choose] y = If (c) <then_branch = t () => (float[n, 4] ya) { [dense] ya = Gemm(x, a) },
-    else_branch = e () => (float[n, 4] yb) { yb = Neg(x) }> })"),
-                                 find_target("ort-cpu"));
-  ASSERT_EQ(sites.stored.size(), 1u);
-  EXPECT_EQ(sites.stored[0].reason, "its weight is no constant");
-  EXPECT_TRUE(uniform_plan(sites, {8, kFloatBits}).stored.empty());
 }
 
 TEST(StoredSites, WhatCostsTimeStaysInFloatInStaticPlans) {

@@ -114,20 +114,5 @@ g (float[t, n, 32] x, float[2, 96, 32] w1, float[2, 96, 32] w2) => (float[t, two
   }
 }
 
-TEST(Stored, BodiesCaptureDequantizedWeights) {
-  const Net net(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[n, 32] x, int64 steps, float[32, 32] w) => (float[n, 32] y) <bool go = {1}>
-{ [loop] y = Loop (steps, go, x) <body = b (int64 i, bool c, float[n, 32] s) => (bool more, float[n, 32] next) {
-    p = MatMul(s, w)  next = Tanh(p)  more = Identity(c) }> })");
-  const Feed feed = {{"x", test::normal({4, 32}, 1)}, {"steps", Tensor::scalar<int64_t>(3)}};
-  const Tensor want = Executor(net.model).run(feed)[0];
-  for (const auto& [bits, block, least_db] : {std::tuple{8, 0, 30.0}, {4, 0, 8.0}, {4, 32, 8.0}}) {
-    const Quantized q = net.quantize(bits, block);
-    ASSERT_EQ(q.layers.size(), 1u);
-    EXPECT_EQ(count(q.model, "DequantizeLinear"), 1);  // once, not in every round
-    EXPECT_GT(sqnr_db(want, Executor(q.model).run(feed)[0]), least_db) << bits << " " << block;
-  }
-}
-
 }  // namespace
 }  // namespace qtool

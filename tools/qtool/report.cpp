@@ -25,19 +25,12 @@ qtool::WorkspaceReport collect(const qtool::Workspace& w, const std::string& tar
   r.fingerprint = w.fingerprint;
   for (const fs::path& path : w.data) r.data += (r.data.empty() ? "" : ", ") + path.string();
   if (w.random_samples > 0) r.data = qtool::cat(w.random_samples, " random samples");
-  const qtool::Model loaded = qtool::load_model(w.model);
-  if (loaded.fingerprint != w.fingerprint) {
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E144",
-                       qtool::cat("the model ", qtool::printable(w.model.string()),
-                                  " has changed since it was calibrated"))
-        .hint("run `qtool calibrate` again");
-  }
-  const qtool::Model model = qtool::prepare(loaded);
-  r.sites = qtool::find_sites(model, qtool::find_target(target));
+  const qtool::Prepared prepared = qtool::load_prepared(w, target);
+  r.sites = prepared.sites;
   r.calibration = qtool::load_calibration(w.file("calibration.json"));
   if (fs::exists(w.file("plan.json"))) {
     r.plan = qtool::load_plan(w.file("plan.json"), r.sites, w.fingerprint);
-    r.cost = qtool::plan_cost(*r.plan, r.sites, model);
+    r.cost = qtool::plan_cost(*r.plan, r.sites, prepared.model);
   }
   if (fs::exists(w.file("evaluation.json")))
     r.evaluation = qtool::load_evaluation(w.file("evaluation.json"));

@@ -8,8 +8,7 @@ namespace cli {
 using qtool::cat;
 
 qtool::Sites sites_of(const qtool::Workspace& workspace, const std::string& target) {
-  return qtool::find_sites(qtool::prepare(qtool::load_model(workspace.model)),
-                           qtool::find_target(target));
+  return qtool::load_prepared(workspace, target).sites;
 }
 
 qtool::Kernels parse_kernels(const std::string& text) {
