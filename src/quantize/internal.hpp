@@ -66,6 +66,10 @@ int64_t groups_of(const Tensor& weight, const LayerSite& site, const Calibration
 // shrink with it, so that they stay inside their widths. Returns channels changed.
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input);
 
+// The optimiser that a layer of so many rows and columns gets: one whose work is beyond what its result is worth is
+// stood in for by the next cheaper one. Depends on shapes alone.
+const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns);
+
 // By an optimiser that knows no pruned rows: those of 0 bits get codes of 0.
 WeightCodes optimize_rows(const OptimizerDef& optimizer, OptimizerInput input);
 

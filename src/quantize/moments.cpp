@@ -178,8 +178,7 @@ class Rows {
   std::vector<Sums> sums_;
 };
 
-// Off-diagonal entries of few positions are noise: shrunk by K / (K + M). When they are mostly noise
-// the shift is left out.
+// Off-diagonal entries of few positions are noise: shrunk by K / (K + M).
 void shrink(GroupMoments& moments, int64_t k, int64_t positions) {
   if (positions >= 32 * k) return;
   const float keep = static_cast<float>(positions) / static_cast<float>(k + positions);
@@ -192,9 +191,6 @@ void shrink(GroupMoments& moments, int64_t k, int64_t positions) {
     }
   }
   for (float& r : moments.residual) r *= keep;
-  if (keep >= 0.5f) return;
-  moments.shift.clear();
-  moments.residual.clear();
 }
 
 void mirror(std::vector<float>& h, int64_t k) {
@@ -219,8 +215,12 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks,
                                               options.seed * 1000003 + static_cast<uint64_t>(c));
   });
   const LayerValues first_values = values(0);
-  const bool residual = first_values.residual.defined(),
-             shifted = !first_values.input.shares_bytes_with(first_values.quantized_input);
+  int64_t drawn_positions = 0;
+  for (const auto& p : positions) drawn_positions += static_cast<int64_t>(p.size());
+  // Of fewer positions than columns the shift is mostly noise, and left out.
+  const bool enough = drawn_positions >= k, residual = enough && first_values.residual.defined(),
+             shifted =
+                 enough && !first_values.input.shares_bytes_with(first_values.quantized_input);
   InputMoments result;
   result.columns = k;
   result.groups.resize(static_cast<size_t>(reader.groups()));

@@ -39,11 +39,17 @@ class Sequence {
       : model_(model), run_(run), options_(options), grids_(std::move(grids)) {}
 
   void optimize(const LayerSite& site, const LayerChoice& choice, LayerResult& layer) {
-    const OptimizerDef& optimizer = find_optimizer(choice.method);
+    const OptimizerDef& wanted = find_optimizer(choice.method);
     const Node& node = *std::find_if(model_.graph.nodes.begin(), model_.graph.nodes.end(),
                                      [&](const Node& n) { return n.name == site.name; });
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     const bool corrected = options_.bias_correction && site.takes_bias;
+    const RowLayout rows = row_layout(weight.shape(), site.channel_axis);
+    const OptimizerDef& optimizer = affordable(wanted, rows.rows, rows.columns());
+    if (&optimizer != &wanted)
+      layer.note =
+          cat(optimizer.needs_moments ? optimizer.name : "rounded", ": ", wanted.name,
+              " is too much work for ", rows.rows, " rows of ", rows.columns(), " columns");
     run_.advance_to(site);
     const auto solved = solved_.find(site.weight);
     if (solved != solved_.end() && solved->second.site->channel_axis == site.channel_axis &&

@@ -34,7 +34,7 @@ class Optimized {
     found.codes.resize(options_.bits.size());
     if (!uniform_only()) {
       solve_by_format(site, weight, walk, found);
-    } else if (walk && site.column_product) {
+    } else if (walk && site.column_product && optimizer_of(weight, site).needs_moments) {
       solve_together(site, weight, *walk, found);
     } else {
       for (size_t i = 0; i < options_.bits.size(); ++i) {
@@ -49,6 +49,11 @@ class Optimized {
   }
 
  private:
+  const OptimizerDef& optimizer_of(const Tensor& weight, const LayerSite& site) const {
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+    return qdq::affordable(find_optimizer(options_.optimizer), layout.rows, layout.columns());
+  }
+
   bool uniform_only() const {
     return std::ranges::all_of(options_.formats,
                                [](const std::string& f) { return f == "uniform"; });
@@ -57,7 +62,8 @@ class Optimized {
   // Every width in the number format that suits the layer there.
   void solve_by_format(const LayerSite& site, const Tensor& weight, const FloatWalk* walk,
                        LayerCandidates& found) {
-    const bool fitted = walk && site.column_product;
+    const OptimizerDef& optimizer = optimizer_of(weight, site);
+    const bool fitted = walk && site.column_product && optimizer.needs_moments;
     std::optional<qdq::ColumnReader> reader;
     if (fitted) reader.emplace(node_of(model_, site), site, weight);
     for (size_t i = 0; i < options_.bits.size(); ++i) {
@@ -66,16 +72,16 @@ class Optimized {
       choice.format = best_format(weight, site, choice, options_.formats, table_);
       choice.scale_block = parse_format(choice.format).def->scale_block;
       choice.method = options_.optimizer;
-      found.codes[i] = fitted ? find_optimizer(options_.optimizer)
-                                    .optimize({.weight = weight,
-                                               .channel_axis = site.channel_axis,
-                                               .bits = choice.weight_bits,
-                                               .input_mean_square = {},
-                                               .scale_block = choice.scale_block,
-                                               .moments = &moments_of(site, *reader, *walk),
-                                               .threads = options_.threads,
-                                               .grid = weight_grid(weight, site, choice, table_)})
-                              : optimize_layer(weight, site, choice, table_);
+      found.codes[i] = fitted
+                           ? optimizer.optimize({.weight = weight,
+                                                 .channel_axis = site.channel_axis,
+                                                 .bits = choice.weight_bits,
+                                                 .input_mean_square = {},
+                                                 .scale_block = choice.scale_block,
+                                                 .moments = &moments_of(site, *reader, *walk),
+                                                 .threads = options_.threads,
+                                                 .grid = weight_grid(weight, site, choice, table_)})
+                           : optimize_layer(weight, site, choice, table_);
     }
     if (fitted && site.takes_bias)
       found.bias_shift = shifts(site, weight, found, moments_of(site, *reader, *walk));
@@ -110,14 +116,14 @@ class Optimized {
       }
     }
     const bool wide = layout.rows * k * k > kWide && options_.optimizer == "cd";
-    const WeightCodes all = qdq::optimize_rows(find_optimizer(wide ? "gptq" : options_.optimizer),
-                                               {.weight = stacked,
-                                                .channel_axis = 0,
-                                                .bits = 8,
-                                                .input_mean_square = {},
-                                                .row_bits = row_bits,
-                                                .moments = &moments,
-                                                .threads = options_.threads});
+    const WeightCodes all = qdq::optimize_rows(
+        wide ? find_optimizer("gptq") : optimizer_of(weight, site), {.weight = stacked,
+                                                                     .channel_axis = 0,
+                                                                     .bits = 8,
+                                                                     .input_mean_square = {},
+                                                                     .row_bits = row_bits,
+                                                                     .moments = &moments,
+                                                                     .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
     if (site.takes_bias) found.bias_shift = shifts(site, weight, found, moments);
   }
