@@ -108,7 +108,9 @@ g (uint8[1, 1, 1, 4] x) => (uint8[1, 1, 1, 4] y)
  float ys = {1.0}, uint8 yz = {128}>
 { y = QLinearConv(x, xs, xz, w, ws, wz, ys, yz) })"));
   const Tensor y = executor.run({{"x", Tensor::of<uint8_t>({1, 1, 1, 4}, {1, 3, 5, 7})}})[0];
-  EXPECT_EQ(executor.steps()[0].kernel.rfind("onednn:jit", 0), 0u);
+  // Whichever of oneDNN's compiled kernels this processor gets.
+  EXPECT_EQ(executor.steps()[0].kernel.rfind("onednn:", 0), 0u);
+  EXPECT_EQ(executor.steps()[0].kernel.find("ref"), std::string::npos);
   const auto codes = y.data<uint8_t>();
   EXPECT_EQ((std::vector<uint8_t>(codes.begin(), codes.end())),
             (std::vector<uint8_t>{128, 129, 130, 131}));

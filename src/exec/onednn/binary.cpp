@@ -65,6 +65,13 @@ Descriptor laid_out_like(const Descriptor& like, const Shape& like_shape, const 
                 : plain_descriptor(DType::kFloat, shape);
 }
 
+// Channels in blocks of four, as grouped convolutions leave them on processors with AVX-512.
+bool in_blocks_of_four(const Descriptor& descriptor, const Shape& shape) {
+  static constexpr Format kFormats[] = {Format::nCw4c, Format::nChw4c, Format::nCdhw4c};
+  if (shape.size() < 3 || shape.size() > 5) return false;
+  return Descriptor(shape, dnnl::memory::data_type::f32, kFormats[shape.size() - 3]) == descriptor;
+}
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
@@ -79,11 +86,13 @@ std::unique_ptr<Kernel> make_binary(const KernelRequest& request) {
   if (a.shape != shape) return nullptr;
   Shape second(a.shape.size() - b.shape.size(), 1);
   second.insert(second.end(), b.shape.begin(), b.shape.end());
-  // oneDNN 2.6's binary kernels give wrong numbers on channels padded to a block: those go plain.
-  const bool padded = static_cast<int64_t>(descriptor_of(a).get_size()) !=
-                      byte_size(DType::kFloat, element_count(a.shape));
-  const std::shared_ptr<const Layout> layout = padded ? nullptr : a.layout;
-  const Descriptor first = padded ? plain_descriptor(DType::kFloat, a.shape) : descriptor_of(a);
+  // oneDNN 2.6's binary kernels give wrong numbers on channels padded to a block, and write past blocks of four:
+  // those go plain.
+  const bool unsafe = static_cast<int64_t>(descriptor_of(a).get_size()) !=
+                          byte_size(DType::kFloat, element_count(a.shape)) ||
+                      in_blocks_of_four(descriptor_of(a), a.shape);
+  const std::shared_ptr<const Layout> layout = unsafe ? nullptr : a.layout;
+  const Descriptor first = unsafe ? plain_descriptor(DType::kFloat, a.shape) : descriptor_of(a);
   const Descriptor other = a.shape == b.shape ? first
                            : a.shape.size() == b.shape.size()
                                ? laid_out_like(first, a.shape, second)

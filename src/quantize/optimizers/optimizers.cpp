@@ -24,15 +24,14 @@ const OptimizerDef& find_optimizer(std::string_view name) {
 namespace qdq {
 
 const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns) {
-  // Products of a pass over all rows and of the Gram matrix's factor. Descent, whose rows follow the Gram matrix one
-  // by one, takes about half a minute at its limit and a layer of 4,096 × 4,096 eight times as long; the nearest plane,
-  // made of products of matrices, about four minutes.
+  // Multiplications of a pass over all rows, and for the nearest plane of the Gram matrix's factor, too. Descent, whose
+  // rows follow the Gram matrix one by one, takes about half a minute of processor time at its limit; the nearest
+  // plane, made of products of matrices, some minutes.
   constexpr double kMostDescent = 1LL << 34, kMostPlane = 1LL << 41;
-  const double work = static_cast<double>(rows + columns) * static_cast<double>(columns) *
-                      static_cast<double>(columns);
+  const double r = static_cast<double>(rows), k = static_cast<double>(columns);
   const OptimizerDef* chosen = &wanted;
-  if (chosen->needs_moments && chosen != &kGptq && work > kMostDescent) chosen = &kGptq;
-  if (chosen->needs_moments && work > kMostPlane) chosen = &kRtn;
+  if (chosen->needs_moments && chosen != &kGptq && r * k * k > kMostDescent) chosen = &kGptq;
+  if (chosen->needs_moments && (r + k) * k * k > kMostPlane) chosen = &kRtn;
   return *chosen;
 }
 
