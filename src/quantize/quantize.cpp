@@ -25,11 +25,13 @@ double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResul
   return noise > 0 ? 10 * std::log10(signal / noise) : 200;
 }
 
-bool needs_sequence(const QuantPlan& plan, const QuantizeOptions& options) {
-  return options.bias_correction ||
-         std::any_of(plan.layers.begin(), plan.layers.end(), [](const LayerChoice& choice) {
-           return find_optimizer(choice.method).needs_moments;
-         });
+// Whether a layer is to be fitted, or has a bias to correct.
+bool needs_sequence(const Sites& sites, const QuantPlan& plan, const QuantizeOptions& options) {
+  return std::ranges::any_of(plan.layers, [&](const LayerChoice& choice) {
+    if (choice.weight_bits == kFloatBits) return false;
+    return (options.bias_correction && sites.layer(choice.name)->takes_bias) ||
+           find_optimizer(choice.method).needs_moments;
+  });
 }
 
 void describe(Quantized& result, const Model& model, const Sites& sites, const QuantPlan& plan,
@@ -111,7 +113,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
   std::set<std::string> fitted;
   LayerResults layers =
-      source && needs_sequence(plan, options)
+      source && needs_sequence(sites, plan, options)
           ? fit_layers(model, sites, plan, table, activations, stored, *source, options, fitted)
           : quantize_weights(model, sites, plan, table, activations, options);
   for (auto& [name, layer] : layers) {
