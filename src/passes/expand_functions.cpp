@@ -44,7 +44,8 @@ bool expand_once(Model& model) {
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& node = g.nodes[i];
     if (stays(model, node)) continue;
-    auto body = function_body(model, node);
+    auto body = contrib_function(model, node);
+    if (!body) body = function_body(model, node);
     if (!body) continue;
     for (const auto& [domain, opset] : body->opsets) model.opsets.try_emplace(domain, opset);
     if (!fits_opsets(model, node, *body)) continue;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qtool/graph.hpp"
+#include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 
 namespace qtool::passes {
@@ -25,6 +26,8 @@ void fold_zero_products(Model& model);
 bool fold_shapes(Model& model);
 // An If whose condition is constant becomes the branch that it takes. False: there was none.
 bool inline_branches(Model& model);
+// What an operator of com.microsoft means in operators of ONNX, for those that have no record; absent: not known.
+std::optional<FunctionBody> contrib_function(const Model& model, const Node& node);
 // Calls of the model's own functions, and operators without a record that ONNX defines by others, are
 // replaced by their bodies.
 void expand_functions(Model& model);
