@@ -164,7 +164,8 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
 
 // Gives every layer of a plan this scale block; layers that read codes, and all but dense ones, have
-// one scale a channel where blocks are asked for: no integer kernel takes blocks. Throws
+// one scale a channel where blocks are asked for: no integer kernel takes blocks. Stacks of matrices that read
+// codes have one for the tensor. Throws
 // Error{kUsage, QT-E129} when none could take a block.
 void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
 

@@ -152,7 +152,9 @@ void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) 
     if (layer.format != "uniform") continue;  // it has its own scales
     const LayerSite& site = *sites.layer(layer.name);
     const bool fits = scale_block <= 0 || (site.matrix && plan.input_bits(site) == kFloatBits);
-    layer.scale_block = fits ? scale_block : kChannelScale;
+    // onnxruntime's kernels for stacks of matrices fail at run time on a scale a channel.
+    const bool stack = site.dense && !site.matrix && plan.input_bits(site) != kFloatBits;
+    layer.scale_block = stack ? kTensorScale : fits ? scale_block : kChannelScale;
     any |= fits;
   }
   for (LayerChoice& stored : plan.stored) stored.scale_block = std::max(scale_block, kChannelScale);

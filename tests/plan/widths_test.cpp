@@ -102,5 +102,26 @@ TEST(Widths, WeightScalesReadBack) {
     EXPECT_THROW(parse_weight_scale(text), Error) << text;
 }
 
+TEST(Widths, StacksOfMatricesThatReadCodesHaveOneScale) {
+  Sites sites;
+  LayerSite stack;
+  stack.name = "stack";
+  stack.input = "x";
+  stack.dense = true;
+  LayerSite matrix = stack;
+  matrix.name = "matrix";
+  matrix.matrix = true;
+  sites.layers = {stack, matrix};
+  sites.activations.resize(1);
+  sites.activations[0].name = "x";
+  QuantPlan plan = uniform_plan(sites, {8, 8});
+  set_weight_scale(plan, sites, kChannelScale);
+  EXPECT_EQ(plan.layers[0].scale_block, kTensorScale);
+  EXPECT_EQ(plan.layers[1].scale_block, kChannelScale);
+  plan = uniform_plan(sites, {8, kFloatBits});
+  set_weight_scale(plan, sites, kChannelScale);
+  EXPECT_EQ(plan.layers[0].scale_block, kChannelScale);
+}
+
 }  // namespace
 }  // namespace qtool
