@@ -119,6 +119,9 @@ struct MachinePeak {
   double float_gflops = 0, int8_gops = 0;
 };
 MachinePeak measure_peak(int threads);
+// Whether so many threads inside a run have cores to themselves: how long they wait for each other, measured for
+// some 40 ms. Asks what it says only where waiting threads spin (GOMP_SPINCOUNT).
+bool threads_have_cores(int threads);
 // Instruction set that oneDNN dispatches to, "AVX2", "AVX512_VNNI" …; whether u8×s8 pair sums saturate on it.
 std::string cpu_isa();
 bool saturates_u8s8();

@@ -139,6 +139,7 @@ struct BenchResult {
   std::string model, kernels;
   int64_t batch = 1, runs = 0;
   int threads = 1;
+  int threads_used = 1;  // as many, or one where that is faster
   bool random_data = false;
   double samples_per_second = 0;
   double cpu_ms = 0;  // processor time of a batch, all threads

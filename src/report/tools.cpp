@@ -38,6 +38,7 @@ Facts bench_facts(const BenchResult& r, double total_ms) {
   Facts facts = {{"model", printable(r.model)},
                  {"setting", cat("batch ", r.batch, ", ", r.threads,
                                  r.threads == 1 ? " thread, " : " threads, ",
+                                 r.threads_used < r.threads ? "of which one is faster, " : "",
                                  printable(r.kernels, 40), " kernels, ", cpu_isa())},
                  {"speed", cat(fixed(r.samples_per_second, 1), " samples/s")},
                  {"latency", cat(latency_text(r.latency), ", ", r.runs, " runs")},

@@ -28,6 +28,7 @@ std::string bench_json(const BenchResult& r) {
                {"random_data", r.random_data},
                {"batch", r.batch},
                {"threads", r.threads},
+               {"threads_used", r.threads_used},
                {"kernels", r.kernels},
                {"runs", r.runs},
                {"samples_per_second", r.samples_per_second},

@@ -169,6 +169,27 @@ qtool::ExecOptions with_threads(int intra_threads) {
   return options;
 }
 
+// How many threads inside a run make it fastest, all or one: on a busy machine, or with layers too small, threads
+// wait for each other longer than they compute.
+int useful_threads(const qtool::Model& model, const Work& work, const GlobalOptions& global) {
+  constexpr int kRounds = 3;
+  constexpr double kSeconds = 0.05;
+  const int all = global.thread_count();
+  if (all < 2) return 1;
+  const Executor one(model, with_threads(1)), many(model, with_threads(all));
+  double alone = 0, together = 0;  // seconds a run
+  for (int round = 0; round < kRounds; ++round) {
+    const auto mean = [&](const Executor& executor) {
+      const Times times = measure(executor, work, kSeconds);
+      return std::accumulate(times.wall.begin(), times.wall.end(), 0.0) /
+             static_cast<double>(times.wall.size());
+    };
+    alone += mean(one);
+    together += mean(many);
+  }
+  return alone < together ? 1 : all;
+}
+
 std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& work,
                                          int intra_threads) {
   constexpr int kRuns = 5;
@@ -193,7 +214,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   qtool::BenchResult result;
   const qtool::Model model = runnable(o, result.kernels);
   const Work work = make_work(o, model, global);
-  const int intra_threads = work.parts.size() > 1 ? 1 : global.thread_count();
+  const int intra_threads = work.parts.size() > 1 ? 1 : useful_threads(model, work, global);
   const Executor executor(model, with_threads(intra_threads));
   const Times times = measure(executor, work, o.seconds);
   std::vector<double> milliseconds;
@@ -202,6 +223,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   result.model = o.model;
   result.batch = work.batch;
   result.threads = global.thread_count();
+  result.threads_used = work.parts.size() > 1 ? static_cast<int>(work.parts.size()) : intra_threads;
   result.random_data = work.random_data;
   result.runs = static_cast<int64_t>(milliseconds.size());
   result.samples_per_second = 1e3 * static_cast<double>(work.batch * result.runs) / total;
