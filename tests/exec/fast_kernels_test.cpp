@@ -119,6 +119,42 @@ TEST(FastKernels, AgreeWithTheReference) {
   }
 }
 
+// Between the transposes that make channels the last axis in memory and back nothing is reordered.
+TEST(FastKernels, MoveChannelsLastValuesWhereTheyLie) {
+  // NOLINTBEGIN: one case a line
+  const char* const kMoves[] = {
+      "s = Constant <value_ints = [1, -1]> () e = Constant <value_ints = [9, 0]> () a = Constant "
+      "<value_ints = [1, -1]> () t = Constant <value_ints = [2, -2]> () y = Slice(c, s, e, a, t)",
+      "s = Constant <value_ints = [0, 2]> () e = Constant <value_ints = [2, 5]> () y = Slice(c, s, "
+      "e)",
+      "p = Constant <value_ints = [0, 1, 0, 2, 0, 3, 1, 0]> () y = Pad(c, p)",
+      "p = Constant <value_ints = [1, 2]> () v = Constant <value_float = 0.5> () a = Constant "
+      "<value_ints = [-3]> () y = Pad(c, p, v, a)",
+      "p = Constant <value_ints = [0, 1, 1, 0, 0, 1, 1, 0]> () y = Pad <mode = \"reflect\"> (c, p)",
+      "l = Constant <value_ints = [2, 4]> () u, v = Split <axis = 1> (c, l) y = Concat <axis = -3> "
+      "(v, u)",
+      "u, v, w = Split <axis = -1, num_outputs = 3> (c) y = Concat <axis = 3> (w, v, u)",
+      "r = Constant <value_floats = [1.0, 1.0, 2.0, 1.5]> () y = Resize <mode = \"linear\"> (c, , "
+      "r)",
+      "r = Constant <value_ints = [2, 6, 5, 8]> () y = Resize (c, , , r)"};
+  // NOLINTEND
+  for (const char* const moves : kMoves) {
+    SCOPED_TRACE(moves);
+    const Model model = model_from_text(
+        cat("<ir_version: 10, opset_import: [\"\": 18]> g (float[2, 7, 9, 6] x) => (float[n, h, w, "
+            "d] z) { c = Transpose <perm = [0, 3, 1, 2]> (x) ",
+            moves, " z = Transpose <perm = [0, 2, 3, 1]> (y) }"));
+    const Feed feed = feed_of(model);
+    const Executor fast(model);
+    const auto have = fast.run(feed),
+               want = Executor(model, {.backend = Backend::kReference, .observe = {}}).run(feed);
+    for (const StepInfo& step : fast.steps()) EXPECT_EQ(step.kernel, "channels last") << step.type;
+    ASSERT_EQ(have[0].shape(), want[0].shape());
+    for (int64_t i = 0; i < want[0].size(); ++i)
+      ASSERT_EQ(have[0].number(i), want[0].number(i)) << i;
+  }
+}
+
 // Codes and weights of all values, among them those whose pairs of products leave int16.
 TEST(FastKernels, SumsOfCodesAreExact) {
   struct Sums {

@@ -16,6 +16,13 @@ std::unique_ptr<Kernel> make_linear(const KernelRequest& request);
 std::unique_ptr<Kernel> make_binary(const KernelRequest& request);
 std::unique_ptr<Kernel> make_pool(const KernelRequest& request);
 std::unique_ptr<Kernel> make_softmax(const KernelRequest& request);
+// Of channels-last values.
+std::unique_ptr<Kernel> make_moved_slice(const KernelRequest& request);
+std::unique_ptr<Kernel> make_moved_pad(const KernelRequest& request);
+std::unique_ptr<Kernel> make_moved_split(const KernelRequest& request);
+std::unique_ptr<Kernel> make_moved_concat(const KernelRequest& request);
+std::unique_ptr<Kernel> make_moved_resize(const KernelRequest& request);
+std::unique_ptr<Kernel> make_moved_transpose(const KernelRequest& request);
 std::unique_ptr<Kernel> make_quantized_conv(const KernelRequest& request);
 std::unique_ptr<Kernel> make_quantized_gemm(const KernelRequest& request);
 std::unique_ptr<Kernel> make_quantized_product(const KernelRequest& request);
