@@ -13,10 +13,10 @@ constexpr OddRational<6> kErf = {
     {1.98692274e-06f, 0.000284546928f, 0.00388250308f, 0.0530991095f, 0.193525432f, 1.12837914f},
     {3.74206609e-05f, 0.00118536813f, 0.0152055521f, 0.115341852f, 0.504840008f, 1.f}};
 
-inline __attribute__((always_inline)) void erf(Float8& x) { evaluate(kErf, x); }
+inline __attribute__((always_inline)) void erf(Lanes& x) { evaluate(kErf, x); }
 
-inline __attribute__((always_inline)) void gelu(Float8& x) {
-  Float8 e = x * 0.707106781f;
+inline __attribute__((always_inline)) void gelu(Lanes& x) {
+  Lanes e = x * 0.707106781f;
   erf(e);
   x = x * 0.5f * (e + 1.f);
 }

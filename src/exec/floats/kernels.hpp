@@ -3,8 +3,9 @@
 
 #include "exec/kernel.hpp"
 
-// Compiled for the baseline and for AVX2. Both give the same bits: no contraction, sums in lanes of their own.
-#define QTOOL_FLOAT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+// Compiled for the baseline, AVX2 and AVX-512. All give the same bits: no contraction, sums in lanes of their own.
+#define QTOOL_FLOAT_CLONES \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 namespace qtool::floats {
 

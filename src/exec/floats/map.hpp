@@ -8,15 +8,15 @@
 
 namespace qtool::floats {
 
-typedef float Float8 __attribute__((vector_size(32)));
+typedef float Lanes __attribute__((vector_size(64)));
 
-// y[i] = function(x[i]), eight at a time; to be called from a function with clones.
-template <void (*function)(Float8&)>
+// y[i] = function(x[i]), sixteen at a time; to be called from a function with clones.
+template <void (*function)(Lanes&)>
 inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t count) {
-  constexpr int64_t kLanes = 8;
+  constexpr int64_t kLanes = 16;
   for (int64_t i = 0; i < count; i += kLanes) {
     const auto bytes = static_cast<size_t>(std::min(kLanes, count - i)) * sizeof(float);
-    Float8 v{};
+    Lanes v{};
     if (bytes == sizeof v) {
       std::memcpy(&v, x + i, sizeof v);
       function(v);

@@ -7,7 +7,7 @@ namespace qtool::floats {
 namespace {
 
 QTOOL_FLOAT_CLONES void map_tanh(const float* x, float* y, int64_t count) {
-  map<to_tanh<Float8>>(x, y, count);
+  map<to_tanh<Lanes>>(x, y, count);
 }
 
 }  // namespace
