@@ -222,6 +222,8 @@ struct Case {
   const char* name;
   const char* text;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 class OneDnnMatchesReference : public testing::TestWithParam<Case> {};
 
 Tensor random_tensor(DType type, Shape shape, uint64_t seed) {
