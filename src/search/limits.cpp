@@ -17,9 +17,8 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
 }
 
 // Of a layer at a width of its weights, with what it takes to compute in float between codes.
-double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
-                        const LayerSite& site, int bits) {
-  const int input = plan.input_bits(site);
+double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const LayerSite& site,
+                        int bits, int input) {
   const double ms = profile.layer_ms(site, bits, input);
   const bool converts = input != kFloatBits && (bits == kFloatBits || input > 8);
   return converts ? ms + profile.conversion_ns * 1e-6 *
@@ -34,20 +33,23 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   std::set<std::string> free_weights, free_activations;
   std::vector<std::vector<int64_t>> rows;
   for (const Item& item : items_) {
-    std::vector<int64_t> row;
-    for (int bits : item.bits) {
-      if (item.kind == GroupKind::kWeights) {
-        const LayerSite& site = *sites_.layer(item.names[0]);
+    std::vector<int64_t> row(item.bits.size(), 0);
+    for (size_t p = 0; p < item.parts.size(); ++p) {
+      const Part& part = item.parts[p];
+      const bool weights = part.kind == GroupKind::kWeights;
+      const LayerSite* site = weights ? sites_.layer(part.names[0]) : nullptr;
+      for (size_t c = 0; c < row.size(); ++c) {
+        const int bits = item.bits[c][p];
         // Filters are equally large, so that a layer's cost divides.
-        row.push_back(weight_cost(site, bits) / (item.filter < 0 ? 1 : site.channels));
-      } else
-        row.push_back(activation_cost(item.names[0], bits));
+        row[c] += weights ? weight_cost(*site, bits) / (part.filter < 0 ? 1 : site->channels)
+                          : activation_cost(part.names[0], bits);
+      }
+      if (weights)
+        free_weights.insert(site->weight);
+      else
+        free_activations.insert(part.names[0]);
     }
     rows.push_back(std::move(row));
-    if (item.kind == GroupKind::kWeights)
-      free_weights.insert(sites_.layer(item.names[0])->weight);
-    else
-      free_activations.insert(item.names[0]);
   }
   std::set<std::string> counted = free_weights;
   for (const LayerSite& site : sites_.layers) {
@@ -65,15 +67,19 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
 }
 
 // What every layer costs by itself, also where several share a weight.
-void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WeightCost& cost) {
+void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WorkCost& cost) {
   std::vector<std::vector<int64_t>> rows;
   std::set<std::string> free;
   for (const Item& item : items_) {
     std::vector<int64_t> row(item.bits.size(), 0);
-    for (size_t c = 0; c < row.size() && item.kind == GroupKind::kWeights; ++c) {
-      for (const std::string& layer : item.names) {
+    for (size_t p = 0; p < item.parts.size(); ++p) {
+      const Part& part = item.parts[p];
+      if (part.kind != GroupKind::kWeights) continue;
+      for (const std::string& layer : part.names) {
         const LayerSite& site = *sites_.layer(layer);
-        row[c] += cost(site, item.bits[c]) / (item.filter < 0 ? 1 : site.channels);
+        for (size_t c = 0; c < row.size(); ++c)
+          row[c] += cost(site, item.bits[c][p], input_bits(item, c, site)) /
+                    (part.filter < 0 ? 1 : site.channels);
         free.insert(layer);
       }
     }
@@ -81,7 +87,8 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const Weight
   }
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
-    if (choice && !free.contains(site.name)) limit -= cost(site, choice->weight_bits);
+    if (choice && !free.contains(site.name))
+      limit -= cost(site, choice->weight_bits, plan_.input_bits(site));
   }
   problem_.cost.push_back(std::move(rows));
   problem_.limit.push_back(limit);
@@ -168,18 +175,18 @@ void ProblemBuilder::add_limit(const Limit& limit) {
   }
 }
 
-void ProblemBuilder::require_fixed_activations(const std::string& what) const {
-  for (const Item& item : items_) {
-    if (item.kind != GroupKind::kActivation) continue;
-    throw Error(ErrorKind::kUsage, "QT-E125",
-                cat("a ", what, " limit needs fixed activation widths"))
-        .hint("give --activations one width");
-  }
+// Widths of filters that multiply with that of one input have too many combinations.
+void ProblemBuilder::require_layers_or_fixed_activations() const {
+  const bool searched = std::ranges::any_of(
+      items_, [](const Item& item) { return item.parts[0].kind == GroupKind::kActivation; });
+  if (!options_.per_filter || !searched) return;
+  throw Error(ErrorKind::kUsage, "QT-E125",
+              "bops and latency limits need fixed activation widths with --granularity filter")
+      .hint("give --activations one width, or leave --granularity filter out");
 }
 
 // In picoseconds; each layer may be rounded up by one.
 void ProblemBuilder::add_latency(const Limit& limit) {
-  require_fixed_activations("latency");
   if (options_.per_filter) {
     throw Error(ErrorKind::kUsage, "QT-E125", "a latency limit needs widths of whole layers")
         .hint("leave --granularity filter out");
@@ -197,9 +204,9 @@ void ProblemBuilder::add_latency(const Limit& limit) {
   }
   add_work_rows(
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
-      limit_text(limit), [&](const LayerSite& site, int bits) {
+      limit_text(limit), [&](const LayerSite& site, int bits, int input) {
         return static_cast<int64_t>(
-            std::ceil(layer_latency_ms(profile, sites_, plan_, site, bits) * kPerMs));
+            std::ceil(layer_latency_ms(profile, sites_, site, bits, input) * kPerMs));
       });
 }
 
@@ -227,11 +234,9 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
   }
 }
 
-// A product of two widths is a sum of costs only while one of them is fixed.
 void ProblemBuilder::add_bops(int64_t limit, std::string name) {
-  require_fixed_activations("bops");
   add_work_rows(limit, std::move(name),
-                [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.input_bits(s); });
+                [](const LayerSite& s, int bits, int input) { return s.macs * bits * input; });
 }
 
 }  // namespace qtool::search
@@ -254,7 +259,7 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
-    ms += search::layer_latency_ms(profile, sites, plan, site, layer.weight_bits);
+    ms += search::layer_latency_ms(profile, sites, site, layer.weight_bits, plan.input_bits(site));
   }
   return ms + profile.other_ms(any_integer);
 }

@@ -2,24 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "search/choice_of.hpp"
 
 namespace qtool::search {
 namespace {
 
-double importance_of(const GroupScore& group, int64_t filter) {
-  const std::vector<double>& all = group.importance;
-  if (all.empty()) return std::numeric_limits<double>::quiet_NaN();
-  if (filter >= 0) return all[static_cast<size_t>(filter)];
-  double sum = 0;
-  for (double i : all) sum += i;
-  return sum / static_cast<double>(all.size());
-}
-
-[[noreturn]] void throw_not_in_model(const GroupScore& group) {
-  throw Error(ErrorKind::kUsage, "QT-E131",
-              cat("scores name '", printable(group.name), "', which is not in the model"));
+// A product of widths is no sum of what each of them costs.
+bool multiplies_widths(const Limit& limit) {
+  return limit.kind == Limit::kBops || limit.kind == Limit::kBopsFraction ||
+         limit.kind == Limit::kLatency || limit.kind == Limit::kLatencyFraction;
 }
 
 }  // namespace
@@ -30,8 +23,13 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
       model_(model),
       sites_(sites),
       options_(options),
-      plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)) {
-  for (const GroupScore& group : scores.groups) add(group);
+      plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)),
+      items_(make_items(sites, scores, plan_, options.per_filter)) {
+  if (std::ranges::any_of(options.limits, multiplies_widths)) require_layers_or_fixed_activations();
+  if (!options.per_filter) {
+    items_ =
+        join_items(std::move(items_), sites, [this](const auto&... of) { return coupled(of...); });
+  }
   const bool ranked = std::none_of(items_.begin(), items_.end(),
                                    [](const Item& item) { return std::isnan(item.importance); });
   const bool interact = std::any_of(items_.begin(), items_.end(),
@@ -54,56 +52,90 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
   for (const Limit& limit : options.limits) add_limit(limit);
 }
 
-// Widths that the device has no kernel for, whatever the other operand may be.
-void ProblemBuilder::forbid() {
-  const DeviceProfile& profile = *options_.profile;
-  std::map<std::string, std::vector<int>> weights,
-      inputs;  // by layer, by value: what is chosen from
-  for (const Item& item : items_) {
-    for (const std::string& name : item.names)
-      (item.kind == GroupKind::kWeights ? weights : inputs)[name] = item.bits;
-  }
-  const auto any = [&](const LayerSite& site, std::vector<int> w, std::vector<int> a) {
-    return std::any_of(w.begin(), w.end(), [&](int of_weight) {
-      return std::any_of(a.begin(), a.end(), [&](int of_input) {
-        return profile.allows(site.type, of_weight, of_input);
-      });
-    });
-  };
-  const auto inputs_of = [&](const LayerSite& site) {
-    const auto at = inputs.find(site.input);
-    return at != inputs.end() && site.float_input.empty()
-               ? at->second
-               : std::vector<int>{plan_.input_bits(site)};
-  };
-  for (Item& item : items_) {
-    for (size_t c = 0; c < item.bits.size(); ++c) {
-      bool allowed = true;
-      if (item.kind == GroupKind::kWeights) {
-        for (const std::string& name : item.names) {
-          const LayerSite& site = *sites_.layer(name);
-          allowed &= any(site, {item.bits[c]}, inputs_of(site));
-        }
-      }
-      for (const LayerSite& site : sites_.layers) {
-        if (item.kind == GroupKind::kActivation && site.input == item.names[0] &&
-            site.float_input.empty() && weights.contains(site.name))
-          allowed &= any(site, weights.at(site.name), {item.bits[c]});
-      }
-      if (!allowed) item.loss[c] = std::numeric_limits<double>::infinity();
+bool ProblemBuilder::coupled(const LayerSite& site, const std::vector<int>& weights,
+                             const std::vector<int>& inputs) const {
+  if (std::ranges::any_of(options_.limits, multiplies_widths)) return true;
+  if (!options_.profile) return false;
+  // Widths that the device takes in some pair, but not in every one.
+  const auto allows = [&](int w, int a) { return options_.profile->allows(site.type, w, a); };
+  for (int w : weights) {
+    for (int a : inputs) {
+      if (!allows(w, a) &&
+          std::ranges::any_of(inputs, [&](int other) { return allows(w, other); }) &&
+          std::ranges::any_of(weights, [&](int other) { return allows(other, a); }))
+        return true;
     }
   }
+  return false;
+}
+
+int ProblemBuilder::input_bits(const Item& item, size_t choice, const LayerSite& site) const {
+  for (size_t p = 0; p < item.parts.size() && site.float_input.empty(); ++p) {
+    if (item.parts[p].kind == GroupKind::kActivation &&
+        item.parts[p].names[0] == owner_of(sites_, site.input))
+      return item.bits[choice][p];
+  }
+  return plan_.input_bits(site);
+}
+
+// Pairs of widths that the device has no kernel for. Where a layer and what it reads are chosen apart, an input's
+// width stays when some width of the weights goes with it, and the weights' when it goes with all of those.
+void ProblemBuilder::forbid() {
+  const DeviceProfile& profile = *options_.profile;
+  constexpr double kForbidden = std::numeric_limits<double>::infinity();
+  std::map<std::string, Item*> inputs;  // chosen apart from the layers that read them
+  for (Item& item : items_)
+    if (item.parts.size() == 1 && item.parts[0].kind == GroupKind::kActivation)
+      inputs[item.parts[0].names[0]] = &item;
+  const auto input_of = [&](const LayerSite& site) {
+    const auto at = inputs.find(owner_of(sites_, site.input));
+    return at != inputs.end() && site.float_input.empty() ? at->second : nullptr;
+  };
+  const auto for_layers = [&](const auto& visit) {
+    for (Item& item : items_)
+      for (size_t p = 0; p < item.parts.size(); ++p)
+        for (const std::string& name : item.parts[p].names)
+          if (item.parts[p].kind == GroupKind::kWeights) visit(item, p, *sites_.layer(name));
+  };
+  for_layers([&](Item& item, size_t p, const LayerSite& site) {
+    Item* input = input_of(site);
+    for (size_t a = 0; input && a < input->bits.size(); ++a) {
+      if (std::ranges::none_of(item.bits, [&](const std::vector<int>& bits) {
+            return profile.allows(site.type, bits[p], input->bits[a][0]);
+          }))
+        input->loss[a] = kForbidden;
+    }
+  });
+  for_layers([&](Item& item, size_t p, const LayerSite& site) {
+    const Item* input = input_of(site);
+    for (size_t c = 0; c < item.bits.size(); ++c) {
+      bool allowed = input || profile.allows(site.type, item.bits[c][p], input_bits(item, c, site));
+      for (size_t a = 0; input && a < input->bits.size(); ++a)
+        allowed &= input->loss[a] == kForbidden ||
+                   profile.allows(site.type, item.bits[c][p], input->bits[a][0]);
+      if (!allowed) item.loss[c] = kForbidden;
+    }
+  });
+}
+
+double ProblemBuilder::loss(const std::vector<int>& choice) const {
+  double sum = 0;
+  for (size_t i = 0; i < items_.size(); ++i) sum += items_[i].loss[static_cast<size_t>(choice[i])];
+  return sum;
 }
 
 QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   QuantPlan plan = plan_;
   for (size_t i = 0; i < items_.size(); ++i) {
-    const int bits = items_[i].bits[static_cast<size_t>(choice[i])];
-    for (const std::string& name : items_[i].names) {
-      if (items_[i].kind == GroupKind::kWeights)
-        set_width(*plan.layer(name), items_[i], bits);
-      else
-        set_activation(plan, name, bits);
+    const std::vector<int>& bits = items_[i].bits[static_cast<size_t>(choice[i])];
+    for (size_t p = 0; p < items_[i].parts.size(); ++p) {
+      const Part& part = items_[i].parts[p];
+      for (const std::string& name : part.names) {
+        if (part.kind == GroupKind::kWeights)
+          set_width(*plan.layer(name), part, bits[p]);
+        else
+          set_activation(plan, name, bits[p]);
+      }
     }
   }
   for (LayerChoice& layer : plan.layers) {
@@ -117,8 +149,8 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   return plan;
 }
 
-void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, int bits) const {
-  if (item.filter < 0) {
+void ProblemBuilder::set_width(LayerChoice& layer, const Part& part, int bits) const {
+  if (part.filter < 0) {
     layer.weight_bits = bits;
     return;
   }
@@ -126,7 +158,7 @@ void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, int bits) c
     layer.filter_bits.resize(static_cast<size_t>(sites_.layer(layer.name)->channels));
     layer.weight_bits = 0;
   }
-  layer.filter_bits[static_cast<size_t>(item.filter)] = bits;
+  layer.filter_bits[static_cast<size_t>(part.filter)] = bits;
   layer.weight_bits = std::max(layer.weight_bits, bits);
 }
 
@@ -134,75 +166,6 @@ void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name, in
   plan.activation_bits[name] = bits;
   for (const ActivationSite& site : sites_.activations)
     if (site.shares_with == name) plan.activation_bits[site.name] = bits;
-}
-
-bool ProblemBuilder::is_kept(const std::string& layer) const {
-  const LayerChoice* choice = plan_.layer(layer);
-  return !choice || !choice->reason.empty();
-}
-
-void ProblemBuilder::add_activation(const GroupScore& group) {
-  if (!sites_.activation(group.name)) throw_not_in_model(group);
-  for (const LayerSite& site : sites_.layers)
-    if (site.input == group.name && site.reason.empty() && is_kept(site.name)) return;
-  items_.push_back({.kind = group.kind,
-                    .names = {group.name},
-                    .bits = group.bits,
-                    .loss = group.noise,
-                    .error = group.error});
-}
-
-void ProblemBuilder::add_item(const GroupScore& group, int64_t filter,
-                              const std::vector<double>& loss) {
-  items_.push_back({.kind = group.kind,
-                    .names = {group.name},
-                    .bits = group.bits,
-                    .loss = loss,
-                    .filter = filter,
-                    .importance = importance_of(group, filter),
-                    .error = filter < 0 ? group.error : std::vector<std::vector<float>>{}});
-}
-
-// One weight, one width: prices add up.
-void ProblemBuilder::merge(const GroupScore& group, const std::vector<double>& loss,
-                           Item& item) const {
-  for (size_t c = 0; c < item.loss.size(); ++c) {
-    item.loss[c] += loss[c];
-    if (item.error.empty() || group.error.empty()) continue;
-    for (size_t d = 0; d < item.error[c].size(); ++d) item.error[c][d] += group.error[c][d];
-  }
-  item.names.push_back(group.name);
-}
-
-void ProblemBuilder::add(const GroupScore& group) {
-  if (group.kind == GroupKind::kActivation) return add_activation(group);
-  const LayerSite* site = sites_.layer(group.name);
-  if (!site) throw_not_in_model(group);
-  if (is_kept(group.name)) return;
-  std::vector<std::vector<double>> losses = {group.noise};
-  if (options_.per_filter) losses = filter_losses(group, *site);
-  const auto [first, fresh] = first_item_.emplace(site->weight, items_.size());
-  for (size_t f = 0; f < losses.size(); ++f) {
-    if (fresh)
-      add_item(group, options_.per_filter ? static_cast<int64_t>(f) : -1, losses[f]);
-    else
-      merge(group, losses[f], items_[first->second + f]);
-  }
-}
-
-std::vector<std::vector<double>> ProblemBuilder::filter_losses(const GroupScore& group,
-                                                               const LayerSite& site) const {
-  if (static_cast<int64_t>(group.filter_noise.size()) != site.channels) {
-    throw Error(ErrorKind::kUsage, "QT-E139",
-                cat("the scores of '", printable(group.name), "' do not price its filters"))
-        .hint("take another --score, or --granularity layer");
-  }
-  std::vector<std::vector<double>> losses = group.filter_noise;
-  for (size_t c = 0; c < group.bits.size(); ++c) {
-    if (group.bits[c] != kFloatBits) continue;  // a layer is float as a whole
-    for (auto& row : losses) row[c] = std::numeric_limits<double>::infinity();
-  }
-  return losses;
 }
 
 }  // namespace qtool::search

@@ -74,12 +74,14 @@ bool ProblemBuilder::shares_containers() const {
 void ProblemBuilder::hold_in(const std::map<std::string, int>& containers) {
   for (size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
-    if (item.filter < 0) continue;
-    const LayerSite& site = *sites_.layer(item.names[0]);
+    if (item.parts[0].filter < 0) continue;
+    const LayerSite& site = *sites_.layer(item.parts[0].names[0]);
     const auto found = containers.find(site.name);
-    const int container = found == containers.end() ? container_bits(item.bits[0]) : found->second;
+    const int container =
+        found == containers.end() ? container_bits(item.bits[0][0]) : found->second;
     for (size_t c = 0; c < item.bits.size(); ++c)
-      if (item.bits[c] > container) problem_.loss[i][c] = std::numeric_limits<double>::infinity();
+      if (item.bits[c][0] > container)
+        problem_.loss[i][c] = std::numeric_limits<double>::infinity();
     const int64_t whole =
         stored_bits(site, choice_of(site, container, options_), model_, options_.storage);
     for (const StoredLimit& limit : stored_limits_)
