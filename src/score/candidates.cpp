@@ -122,6 +122,7 @@ class Optimized {
                                                                      .bits = 8,
                                                                      .input_mean_square = {},
                                                                      .row_bits = row_bits,
+                                                                     .part_rows = each,
                                                                      .moments = &moments,
                                                                      .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
