@@ -28,6 +28,7 @@ struct AssignOptions {
   // The number format of a layer at a width; none: uniform.
   std::function<std::string(const LayerSite&, int bits)> format_of = {};
   std::string source;  // for the plan: "search 4.5bits"
+  ActivationStyle style = {};
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
   // Widths that the device does not allow are no choices.

@@ -33,18 +33,18 @@ struct ScoreTable {
   std::string model_fingerprint, method;
   int64_t samples = 0;
   std::vector<GroupScore> groups;
-  // What the prices depend on besides model, calibration and widths; tables of one key can be joined.
+  // What the prices depend on besides model, calibration and widths: tables of one key can be joined.
   std::string key = {};
 };
 
 struct ScoreOptions {
   std::string method = "sqnr";
   std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
-  std::vector<int> activation_bits = {8};  // one entry: not searched, not scored
+  std::vector<int> activation_bits = {};  // empty: activations are not priced
   std::string optimizer = "rtn";
   std::vector<std::string> formats = {
       "uniform"};  // each width is priced in the one that suits best
-  std::string range_method = "mse";
+  ActivationStyle style = {};
   int64_t samples = 64;  // of the calibration data
   int threads = 1;
   // Made by score() where it is needed and nullptr; its widths are `weight_bits`.
@@ -56,12 +56,16 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
-// Of `bits`, the widths of weights that a table does not price.
-std::vector<int> missing_widths(const ScoreTable& scores, const std::vector<int>& bits);
-// The prices of `bits` in that order, each from the first of two tables of one key that has it. Groups and
-// everything but widths are the first one's; a table without groups gives nothing.
+// Of `bits`, the widths that a table does not price in groups of this kind; all where it has none.
+std::vector<int> missing_widths(const ScoreTable& scores, GroupKind kind,
+                                const std::vector<int>& bits);
+// All widths that a table prices in every group of this kind, ascending.
+std::vector<int> priced_widths(const ScoreTable& scores, GroupKind kind);
+// The prices of these widths in that order, each from the first of two tables of one key that has it; weights, then
+// activations, each in the order that tables have them. No groups of a kind whose widths are empty.
 ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
-                         const std::vector<int>& bits);
+                         const std::vector<int>& weight_bits,
+                         const std::vector<int>& activation_bits);
 
 struct ScoreMethod {
   std::string_view name, summary;

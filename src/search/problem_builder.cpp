@@ -25,6 +25,7 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
       options_(options),
       plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)),
       items_(make_items(sites, scores, plan_, options.per_filter)) {
+  plan_.style = options.style;
   if (std::ranges::any_of(options.limits, multiplies_widths)) require_layers_or_fixed_activations();
   if (!options.per_filter) {
     items_ =

@@ -53,7 +53,7 @@ TEST(Profile, SaysWhatIsWrong) {
           .find("QT-E119"),
       std::string::npos);
   EXPECT_NE(code("[").find("QT-E119"), std::string::npos);
-  EXPECT_NE(code(R"({"power_of_two_scales": true})").find("powers of two"), std::string::npos);
+  EXPECT_NE(code(R"({"equal_around": ["Conv"]})").find("'Conv'"), std::string::npos);
   EXPECT_THROW(load_profile("tensorr"), Error);
   EXPECT_THROW(load_profile("none.json"), Error);
 }

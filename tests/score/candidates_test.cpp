@@ -36,6 +36,28 @@ TEST(Candidates, AWidthDoesNotDependOnTheOthers) {
   }
 }
 
+TEST(Candidates, AreReadBackAndJoined) {
+  const Fixture f(test::kNet);
+  const WeightCandidates some = candidates_of(f, {2, 4, kFloatBits}), more = candidates_of(f, {3}),
+                         all = candidates_of(f, {2, 3, 4});
+  const auto path = std::filesystem::temp_directory_path() / "qtool_candidates_test.npz";
+  save_candidates(some, "cd of a test", path);
+  EXPECT_FALSE(load_candidates("another", path));
+  const std::optional<WeightCandidates> read = load_candidates("cd of a test", path);
+  std::filesystem::remove(path);
+  EXPECT_FALSE(load_candidates("cd of a test", path));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->bits, some.bits);
+  const WeightCandidates joined = joined_candidates(*read, more, {2, 3, 4});
+  for (const LayerSite& site : f.sites.layers) {
+    SCOPED_TRACE(site.name);
+    EXPECT_FALSE(read->layers.at(site.name).codes[2].codes.defined());
+    EXPECT_EQ(read->layers.at(site.name).codes[0].method, "cd");
+    for (size_t c = 0; c < 3; ++c)
+      expect_same(joined.layers.at(site.name), c, all.layers.at(site.name), c);
+  }
+}
+
 TEST(Candidates, FiltersArePutTogether) {
   const Fixture f(test::kNet);
   const WeightCandidates all = candidates_of(f, {2, 8});
