@@ -39,7 +39,7 @@ std::span<const VjpDef> vjps() {
       {"Pow", "", kInputs | kShapes, pow},
       {"Max", "", kInputs | kShapes | kOutput, extreme},
       {"Min", "", kInputs | kShapes | kOutput, extreme},
-      {"Conv", "", kShapes | kFixed, conv},
+      {"Conv", "", kShapes | kFixed | kOthers, conv},
       {"ConvTranspose", "", kShapes | kFixed, conv_transpose},
       {"Gemm", "", kShapes | kOthers, gemm},
       {"MatMul", "", kShapes | kOthers, matmul},
