@@ -121,6 +121,9 @@ int64_t live_bytes(const State& state);
 // on the calling thread (oneDNN's sgemm).
 void add_product(const float* a, int64_t a_stride, const float* b, int64_t b_stride, float* c,
                  int64_t c_stride, int64_t m, int64_t n, int64_t k);
+// c [m][n] −= a · bᵀ with a [m][k], b [n][k], in the same way.
+void subtract_row_products(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
+                           float* c, int64_t c_stride, int64_t m, int64_t n, int64_t k);
 
 // Peak of one core and of `threads` cores in GFLOP/s (float) and GOP/s (u8×s8), measured briefly.
 struct MachinePeak {

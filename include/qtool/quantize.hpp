@@ -108,8 +108,9 @@ std::vector<LoudActivation> loud_activations(const Model& model, const Sites& si
 // float network; columns as the weight's rows have them, in (kernel position, input channel) order.
 struct GroupMoments {
   std::vector<float> h;      // E[x̂ x̂ᵀ], [columns][columns]
-  std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape; empty: zero
-  // E[(r − r̂) x̂ᵀ], [output channels][columns], r what is added to the layer's output; or empty.
+  std::vector<float> shift;  // E[(x − x̂) x̂ᵀ], the same shape; empty: zero, or in `residual`
+  // E[(r − r̂) x̂ᵀ], [output channels][columns], r what is added to the layer's output, and where the shift is
+  // not by itself, W x, too; or empty.
   std::vector<float> residual;
   std::vector<float> mean = {};  // E[x̂]
 };

@@ -98,9 +98,14 @@ class Sequence {
     const ColumnReader reader(node, site, weight);
     MomentOptions options;
     options.centred = centred;
+    std::vector<float> rows;
+    if (!site.dense)
+      rows = rows_of(weight, site.channel_axis);  // what dense layers share is columns
+    options.rows = rows;
     options.threads = options_.threads;
     moments_ = input_moments(
-        reader, run_.chunks(), [&](int64_t chunk) { return run_.values(site, chunk); }, options);
+        reader, run_.chunks(),
+        [&](LayerValue what, int64_t chunk) { return run_.value(site, what, chunk); }, options);
     key_ = site.dense ? key : "";
     return moments_;
   }

@@ -169,6 +169,8 @@ void SideBySide::advance_to(const LayerSite& site) {
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     Pair& pair = chunks_[static_cast<size_t>(c)];
     reference_->advance(pair.reference, reference_->step_of(site.name));
+    pair.before = pair.reference;
+    reference_->advance(pair.reference, reference_->step_of(site.name) + 1);
     quantized_->advance(pair.quantized, quantized_->step_of(site.name));
   });
 }
@@ -184,17 +186,27 @@ void SideBySide::forget_passed() {
   forget(*quantized_, chunks_[0].quantized, quantized_forgotten_);
 }
 
-LayerValues SideBySide::values(const LayerSite& site, int64_t chunk) const {
+Tensor SideBySide::value(const LayerSite& site, LayerValue what, int64_t chunk) const {
   const Pair& pair = chunks_[static_cast<size_t>(chunk)];
   const Names& value = names(site);
-  LayerValues found{reference_->get(pair.reference, value.reference_input),
-                    quantized_->get(pair.quantized, value.quantized_input),
-                    {},
-                    {}};
-  if (value.reference_residual.empty()) return found;
-  found.residual = reference_->get(pair.reference, value.reference_residual);
-  found.quantized_residual = quantized_->get(pair.quantized, value.quantized_residual);
-  return found;
+  switch (what) {
+    case LayerValue::kInput: {
+      const Tensor input = reference_->get(pair.before, value.reference_input);
+      const bool same =
+          input.shares_bytes_with(quantized_->get(pair.quantized, value.quantized_input));
+      return same ? Tensor() : input;
+    }
+    case LayerValue::kQuantizedInput:
+      return quantized_->get(pair.quantized, value.quantized_input);
+    case LayerValue::kOutput:
+      return reference_->get(pair.reference, value.reference_output);
+    case LayerValue::kResidual:
+      if (value.reference_residual.empty()) return {};
+      return reference_->get(pair.reference, value.reference_residual);
+    case LayerValue::kQuantizedResidual:
+      return quantized_->get(pair.quantized, value.quantized_residual);
+  }
+  return {};
 }
 
 std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight) {
@@ -206,8 +218,8 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     const auto i = static_cast<size_t>(c);
     Pair& pair = chunks_[i];
+    pair.before = State();
     quantized_->set(pair.quantized, site.weight, weight);
-    reference_->advance(pair.reference, reference_->step_of(site.name) + 1);
     quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
     const auto add = [&](ChannelMeans& means, const Executor& executor, const State& state,
                          const std::string& name) {

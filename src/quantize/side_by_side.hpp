@@ -19,10 +19,10 @@ class SideBySide {
 
   // Chunks that take part by now.
   int64_t chunks() const { return static_cast<int64_t>(chunks_.size()); }
-  // Runs both up to the layer's inputs.
+  // Runs the quantized network up to the layer's inputs, the float network past the layer.
   void advance_to(const LayerSite& site);
   // What surrounds the layer in both, of one chunk; after advance_to.
-  LayerValues values(const LayerSite& site, int64_t chunk) const;
+  Tensor value(const LayerSite& site, LayerValue what, int64_t chunk) const;
   // The float network's value that is added to the layer's output right behind it; empty: none.
   const std::string& residual(const LayerSite& site) const {
     return names(site).reference_residual;
@@ -37,6 +37,7 @@ class SideBySide {
  private:
   struct Pair {
     State reference, quantized;
+    State before = {};  // of the float network, in front of the layer that it has just passed
   };
   // What became of a layer that ran, for chunks that follow later.
   struct Decided {

@@ -187,9 +187,8 @@ class Optimized {
     options.threads = options_.threads;
     moments_ = qdq::input_moments(
         reader, walk.chunks_held(),
-        [&](int64_t chunk) {
-          const Tensor x = walk.value(site, chunk);
-          return qdq::LayerValues{x, x, {}, {}};
+        [&](qdq::LayerValue what, int64_t chunk) {
+          return what == qdq::LayerValue::kQuantizedInput ? walk.value(site, chunk) : Tensor();
         },
         options);
     key_ = key;

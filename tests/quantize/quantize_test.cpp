@@ -401,11 +401,10 @@ g (float[n, 3] x, float[2, 3] w) => (float y) { y = Gemm <transB = 1> (x, w) })"
   Rng rng(3);
   for (size_t i = 0; i < data.size(); ++i)
     data[i] = 100.f + static_cast<float>(i % 3) + 0.01f * static_cast<float>(rng.normal());
-  const InputMoments m = qdq::input_moments(reader, 1,
-                                            [&](int64_t) {
-                                              return qdq::LayerValues{x, x, {}, {}};
-                                            },
-                                            {});
+  const auto read = [&](qdq::LayerValue what, int64_t) {
+    return what == qdq::LayerValue::kQuantizedInput ? x : Tensor();
+  };
+  const InputMoments m = qdq::input_moments(reader, 1, read, {});
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(m.groups[0].h[4 * i], 1e-4, 2e-5);
   EXPECT_NEAR(m.groups[0].h[1], 0, 2e-5);
   for (size_t i = 0; i < 3; ++i)
