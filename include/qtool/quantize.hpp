@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -138,6 +139,12 @@ struct OptimizerInput {
   int threads = 1;
   WeightGrid grid = {};
 };
+// How the layers of a block are fitted together.
+struct BlockFit {
+  double mixed =
+      0;  // share of the block's input elements that are the float network's while it is learned
+  bool weighted = false;  // channels of its output by the squares of the network outputs' gradients
+};
 struct OptimizerDef {
   std::string_view name, summary;
   WeightCodes (*optimize)(const OptimizerInput& input);
@@ -145,6 +152,8 @@ struct OptimizerDef {
   bool needs_moments = false;
   // The optimiser whose layers are fitted before, and kept where these are no better; "": plain rounding.
   std::string_view after = "";
+  // Given: layers are fitted by `after`, whose prices `optimize` gives, then those of each block together.
+  std::optional<BlockFit> blocks = {};
 };
 std::span<const OptimizerDef* const> optimizers();
 // One layer by the optimiser of its choice, with what calibration knows of its input: the price of

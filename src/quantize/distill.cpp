@@ -5,17 +5,14 @@
 #include <numbers>
 
 #include "qtool/exec.hpp"
-#include "qtool/gradient.hpp"
-#include "quantize/tunable_network.hpp"
+#include "quantize/knob_descent.hpp"
 
 namespace qtool::qdq {
 namespace {
 
 // Chunks whose gradients are summed for one step: fixed, so that results do not depend on threads.
 constexpr int64_t kChunksPerStep = 8;
-constexpr double kRate = 3e-3;        // of the units below
-constexpr float kLeastScale = 0.25f;  // of where it starts
-constexpr double kFirstMoment = 0.9, kSecondMoment = 0.99;
+constexpr double kRate = 3e-3;  // of the units below
 
 using Tensors = std::vector<Tensor>;
 
@@ -42,17 +39,19 @@ class Tuning {
     parallel_for(options.threads, options.last_chunk, [&](int64_t c, int) {
       wanted_[static_cast<size_t>(c)] = reference.run(source.chunk(c).feed);
     });
+    Feed feed = source.chunk(0).feed;
+    for (const TunableNetwork::Knob& knob : network.knobs()) feed[knob.name] = knob.start;
+    const Gradient::Tape tape = gradient_.forward(feed);
     for (const TunableNetwork::Knob& knob : network.knobs()) {
-      values_.push_back(knob.start);
-      first_.emplace_back(static_cast<size_t>(knob.start.size()), 0.0);
-      second_.push_back(first_.back());
+      const auto raw = network.raw_outputs().find(knob.of);
+      knobs_.emplace_back(
+          knob, raw == network.raw_outputs().end() ? Tensor() : gradient_.value(tape, raw->second));
     }
-    find_units();
   }
 
   // The values of the best round.
-  const Tensors& run() {
-    Tensors best = values_;
+  Tensors run() {
+    Tensors best = values();
     double least = judge();
     log(LogLevel::kDebug, cat("tuning: held-out noise ", least));
     const int64_t per_round = (options_.fit_chunks + kChunksPerStep - 1) / kChunksPerStep;
@@ -67,11 +66,10 @@ class Tuning {
       log(LogLevel::kDebug, cat("tuning, round ", round + 1, ": held-out noise ", now));
       if (now >= least) continue;
       least = now;
-      best = values_;
+      best = values();
       improved_ = true;
     }
-    values_ = std::move(best);
-    return values_;
+    return best;
   }
   bool improved() const { return improved_; }
 
@@ -83,32 +81,15 @@ class Tuning {
     return Gradient(network_.model(), knobs, raw);
   }
 
-  Feed with_values(Feed feed) const {
-    for (size_t k = 0; k < values_.size(); ++k) feed[network_.knobs()[k].name] = values_[k];
-    return feed;
+  Tensors values() const {
+    Tensors all;
+    for (const KnobDescent& knob : knobs_) all.push_back(knob.value());
+    return all;
   }
 
-  // What one step of the rate means: a share of a scale, or of the root mean square of an output channel.
-  void find_units() {
-    const Gradient::Tape tape = gradient_.forward(with_values(source_.chunk(0).feed));
-    for (const TunableNetwork::Knob& knob : network_.knobs()) {
-      std::vector<double> unit(static_cast<size_t>(knob.start.size()), 1.0);
-      if (knob.kind == TunableNetwork::Knob::Kind::kScale) unit[0] = knob.start.data<float>()[0];
-      if (knob.kind == TunableNetwork::Knob::Kind::kShift) {
-        const Tensor raw = gradient_.value(tape, network_.raw_outputs().at(knob.of));
-        const int64_t channels = knob.start.dim(0);
-        const int64_t inner =
-            knob.dense ? 1 : element_count({raw.shape().begin() + 2, raw.shape().end()});
-        std::vector<double> squares(unit.size(), 0.0);
-        const auto y = raw.data<float>();
-        for (size_t i = 0; i < y.size(); ++i)
-          squares[i / static_cast<size_t>(inner) % static_cast<size_t>(channels)] +=
-              static_cast<double>(y[i]) * y[i];
-        const double each = static_cast<double>(raw.size()) / static_cast<double>(channels);
-        for (size_t c = 0; c < unit.size(); ++c) unit[c] = std::sqrt(squares[c] / each) + 1e-12;
-      }
-      units_.push_back(std::move(unit));
-    }
+  Feed with_values(Feed feed) const {
+    for (size_t k = 0; k < knobs_.size(); ++k) feed[network_.knobs()[k].name] = knobs_[k].value();
+    return feed;
   }
 
   // Noise of the samples held out.
@@ -135,31 +116,12 @@ class Tuning {
 
   void step(int64_t first, double progress) {
     const int64_t count = std::min(kChunksPerStep, options_.fit_chunks - first);
-    std::vector<std::map<std::string, Tensor>> found(static_cast<size_t>(count));
+    ChunkGradients found(static_cast<size_t>(count));
     parallel_for(options_.threads, count,
                  [&](int64_t i, int) { found[static_cast<size_t>(i)] = gradients_of(first + i); });
     ++taken_;
     const double rate = kRate * 0.5 * (1 + std::cos(std::numbers::pi * progress));
-    const double bias1 = 1 - std::pow(kFirstMoment, taken_),
-                 bias2 = 1 - std::pow(kSecondMoment, taken_);
-    for (size_t k = 0; k < values_.size(); ++k) {
-      auto value = values_[k].mutable_data<float>();
-      for (size_t i = 0; i < value.size(); ++i) {
-        double g = 0;
-        for (const auto& chunk : found) {
-          const auto it = chunk.find(network_.knobs()[k].name);
-          if (it != chunk.end()) g += it->second.data<float>()[i];
-        }
-        g *= units_[k][i] / static_cast<double>(count);
-        first_[k][i] = kFirstMoment * first_[k][i] + (1 - kFirstMoment) * g;
-        second_[k][i] = kSecondMoment * second_[k][i] + (1 - kSecondMoment) * g * g;
-        value[i] -= static_cast<float>(rate * units_[k][i] * (first_[k][i] / bias1) /
-                                       (std::sqrt(second_[k][i] / bias2) + 1e-12));
-        // Scales stay scales: positive, and large enough for a bias in int32.
-        if (network_.knobs()[k].kind != TunableNetwork::Knob::Kind::kShift)
-          value[i] = std::max(value[i], kLeastScale * network_.knobs()[k].start.data<float>()[i]);
-      }
-    }
+    for (KnobDescent& knob : knobs_) knob.step(rate, found);
   }
 
   const TunableNetwork& network_;
@@ -167,8 +129,7 @@ class Tuning {
   const DistillOptions& options_;
   const Gradient gradient_;
   std::vector<Tensors> wanted_;  // float outputs by chunk
-  Tensors values_;               // by knob
-  std::vector<std::vector<double>> units_, first_, second_;
+  std::vector<KnobDescent> knobs_;
   int64_t taken_ = 0;
   bool improved_ = false;
 };
@@ -178,15 +139,10 @@ class Tuning {
 bool distill(const Model& model, const Sites& sites, const QuantPlan& plan,
              const SampleSource& source, const DistillOptions& options, LayerResults& layers,
              ActivationParams& activations) {
-  for (const LayerSite& site : sites.layers) {
-    if (!site.inside.empty() && layers.contains(site.name))
-      throw_unsupported(cat("layer '", printable(site.name), "' stands inside a body of '",
-                            printable(site.inside), "', which has no gradient"));
-  }
   const TunableNetwork network(model, sites, plan, activations, layers);
   if (network.knobs().empty()) return false;
   Tuning tuning(model, network, source, options);
-  const Tensors& values = tuning.run();
+  const Tensors values = tuning.run();
   if (!tuning.improved()) return false;
   network.apply(values, layers, activations);
   return true;

@@ -3,6 +3,7 @@
 #include "quantize/acceptance.hpp"
 #include "quantize/distill.hpp"
 #include "quantize/mirrored.hpp"
+#include "quantize/reconstruct.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -24,9 +25,13 @@ bool wants_mirrored(const QuantPlan& plan, int64_t samples) {
 // alone are corrected in less time than that.
 constexpr int kTrials = 200, kBiasTrials = 7;
 
-// The plan, and before it those of the optimisers that its own have to beat.
-std::vector<QuantPlan> steps_of(const QuantPlan& plan) {
-  std::vector<QuantPlan> steps = {plan};
+// The plan, and before it those of the optimisers that its own have to beat; blocks come behind all of them.
+std::vector<QuantPlan> steps_of(QuantPlan plan) {
+  for (LayerChoice& choice : plan.layers) {
+    const OptimizerDef& optimizer = find_optimizer(choice.method);
+    if (optimizer.blocks) choice.method = optimizer.after;
+  }
+  std::vector<QuantPlan> steps = {std::move(plan)};
   while (true) {
     QuantPlan before = steps.front();
     bool any = false;
@@ -42,6 +47,48 @@ std::vector<QuantPlan> steps_of(const QuantPlan& plan) {
 }
 
 using Distances = std::function<double(const Candidate&)>;
+
+// The layers of each block, and the activations that only they read, learned together; a block is taken as a whole
+// where held-out noise falls.
+void reconstruct(const Model& model, const Sites& sites, const QuantPlan& plan,
+                 const SampleSource& source, int64_t fit_chunks, int threads,
+                 const LayerResults& walked, const Distances& distance, double& noise,
+                 Candidate& best, std::set<std::string>& kept) {
+  std::map<std::string_view, LayerResults> wanted;  // by optimiser
+  for (const auto& [name, layer] : walked) {
+    const OptimizerDef& optimizer = find_optimizer(plan.layer(name)->method);
+    if (optimizer.blocks) wanted[optimizer.name].emplace(name, layer);
+  }
+  for (const auto& [name, layers] : wanted) {
+    try {
+      Reconstruction sweep(
+          model, sites, plan, source, layers,
+          {.fit_chunks = fit_chunks, .how = *find_optimizer(name).blocks, .threads = threads});
+      const double before = noise;
+      int64_t taken = 0;
+      Progress progress("reconstructing", static_cast<int64_t>(sweep.blocks().size()), "blocks");
+      for (const Block& block : sweep.blocks()) {
+        Candidate proposal = sweep.propose(block, best);
+        Unit changed = block.layers;
+        for (const auto& [activation, p] : proposal.activations)
+          if (p.scale != best.activations.at(activation).scale) changed.push_back(activation);
+        for (const std::string& layer : block.layers)
+          proposal.layers.at(layer).weight.method = name;
+        if (!accept(proposal, {changed}, distance, 1, best, noise).empty()) {
+          ++taken;
+          kept.insert(block.layers.begin(), block.layers.end());
+        }
+        sweep.pass(block, best);
+        progress.advance(1);
+      }
+      log(LogLevel::kInfo, cat(taken, " of ", sweep.blocks().size(), " blocks are taken from ",
+                               name, ": held-out noise ", before, " before, ", noise, " after"));
+    } catch (const Error& error) {
+      if (error.code() != kUnsupportedCode) throw;
+      log(LogLevel::kWarning, cat("blocks are not fitted together: ", error.message()));
+    }
+  }
+}
 
 // Scales and biases tuned against the float network's outputs, kept where held-out noise really falls.
 void tune(const Model& model, const Sites& sites, const QuantPlan& plan, const SampleSource& source,
@@ -138,6 +185,9 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
             steps.size(), ": held-out noise ", start, " before, ", least, " after"));
     kept.insert(taken.begin(), taken.end());
   }
+  if (!kept.empty() && fitted)
+    reconstruct(model, sites, plan, data, fitted_chunks, options.threads, walked, distance, least,
+                best, kept);
   if (!kept.empty() && fitted && options.tuning_rounds > 0) {
     tune(model, sites, plan, data,
          {.fit_chunks = fitted_chunks,

@@ -23,15 +23,22 @@ bool has_free_scales(const LayerResult& layer) {
 }  // namespace
 
 TunableNetwork::TunableNetwork(const Model& model, const Sites& sites, const QuantPlan& plan,
-                               const ActivationParams& activations, const LayerResults& layers)
+                               const ActivationParams& activations, const LayerResults& layers,
+                               const std::set<std::string>& open)
     : model_(model) {
   std::map<std::string, int> users;
   for (const LayerSite& site : sites.layers)
-    if (layers.contains(site.name)) ++users[site.weight];
+    if (const auto it = layers.find(site.name); it != layers.end()) {
+      if (!site.inside.empty())
+        throw_unsupported(cat("layer '", printable(site.name), "' stands inside a body of '",
+                              printable(site.inside), "', which has no gradient"));
+      ++users[site.weight];
+    }
   model_.opsets["qtool"] = 1;
   for (const LayerSite& site : sites.layers) {
     const auto it = layers.find(site.name);
-    if (it != layers.end()) add_layer(site, it->second, users[site.weight] > 1);
+    if (it != layers.end())
+      add_layer(site, it->second, users[site.weight] > 1, open.contains(site.name));
   }
   for (const ActivationSite& site : sites.activations) {
     const auto it = activations.find(site.name);
@@ -52,7 +59,7 @@ TunableNetwork::TunableNetwork(const Model& model, const Sites& sites, const Qua
 }
 
 ValueId TunableNetwork::add_knob(Knob::Kind kind, const std::string& of, Tensor start, bool dense) {
-  static constexpr std::string_view kEnding[] = {"_gain", "_shift", "_step"};
+  static constexpr std::string_view kEnding[] = {"_gain", "_shift", "_step", "_open"};
   Graph& g = model_.graph;
   const ValueId input =
       add_value(g, cat(of, kEnding[static_cast<size_t>(kind)]), DType::kFloat, start.shape());
@@ -61,10 +68,12 @@ ValueId TunableNetwork::add_knob(Knob::Kind kind, const std::string& of, Tensor 
   return input;
 }
 
-void TunableNetwork::add_layer(const LayerSite& site, const LayerResult& layer, bool shared) {
+void TunableNetwork::add_layer(const LayerSite& site, const LayerResult& layer, bool shared,
+                               bool open) {
   Graph& g = model_.graph;
   const Tensor real = dequantized(layer.weight, site.channel_axis);
-  const ValueId weight = add_initializer(g, site.weight + "_real", real);
+  const ValueId weight = open && !shared ? add_knob(Knob::Kind::kWeight, site.name, real)
+                                         : add_initializer(g, site.weight + "_real", real);
   {
     Node& node = node_named(g, site.name);
     for (size_t i = 1; i < node.inputs.size(); ++i) {
@@ -129,6 +138,7 @@ void TunableNetwork::apply(std::span<const Tensor> values, LayerResults& layers,
                            ActivationParams& activations) const {
   for (size_t k = 0; k < knobs_.size(); ++k) {
     const Knob& knob = knobs_[k];
+    if (knob.kind == Knob::Kind::kWeight) continue;
     const auto value = values[k].data<float>();
     if (knob.kind == Knob::Kind::kScale) {
       for (const auto& [name, leader] : scale_leader_)

@@ -1,5 +1,5 @@
 // The quantized network as a float graph whose row scales, biases and activation scales are inputs, so
-// that they have gradients: codes stay what they are.
+// that they have gradients: codes stay what they are, but for layers whose real weights are inputs, too.
 #pragma once
 
 #include "quantize/internal.hpp"
@@ -8,12 +8,15 @@ namespace qtool::qdq {
 
 class TunableNetwork {
  public:
+  // `open`: layers whose weights are inputs, but for weights that several layers share. Throws Unsupported (QT-E320)
+  // for layers inside bodies.
   TunableNetwork(const Model& model, const Sites& sites, const QuantPlan& plan,
-                 const ActivationParams& activations, const LayerResults& layers);
+                 const ActivationParams& activations, const LayerResults& layers,
+                 const std::set<std::string>& open = {});
 
   // One tensor that may change, fed under `name`; where it starts, the network is that of the layers given.
   struct Knob {
-    enum class Kind { kGain, kShift, kScale };  // of rows, of biases, of an activation
+    enum class Kind { kGain, kShift, kScale, kWeight };  // of rows, of biases, of an activation
     Kind kind;
     std::string name;
     std::string of;  // the layer, or the activation that others share parameters with
@@ -25,12 +28,12 @@ class TunableNetwork {
   // The layer's output in front of its gain and shift.
   const std::map<std::string, std::string>& raw_outputs() const { return raw_outputs_; }
 
-  // What the knobs make of layers and activations; `values` as knobs().
+  // What the knobs make of layers and activations, weights left out; `values` as knobs().
   void apply(std::span<const Tensor> values, LayerResults& layers,
              ActivationParams& activations) const;
 
  private:
-  void add_layer(const LayerSite& site, const LayerResult& layer, bool shared);
+  void add_layer(const LayerSite& site, const LayerResult& layer, bool shared, bool open);
   void add_activation(const ActivationSite& site, const QParams& p);
   ValueId add_knob(Knob::Kind kind, const std::string& of, Tensor start, bool dense = false);
 

@@ -177,7 +177,8 @@ TEST(Quantize, OptimizersThatComeAfterAnotherAreNoWorse) {
         .distance(q.model, qdq::Distance::kNoise);
   };
   const double cd = noise_of("cd");
-  for (const char* method : {"adaround", "cyclic"}) EXPECT_LE(noise_of(method), cd) << method;
+  for (const char* method : {"adaround", "cyclic", "brecq", "qdrop"})
+    EXPECT_LE(noise_of(method), cd) << method;
 }
 
 TEST(Quantize, GraphOutputsKeepTheirNames) {

@@ -2,10 +2,11 @@
 
 namespace qtool {
 
-extern const OptimizerDef kRtn, kGpfq, kGptq, kCd, kCyclic, kAdaround;
+extern const OptimizerDef kRtn, kGpfq, kGptq, kCd, kCyclic, kAdaround, kBrecq, kQdrop;
 
 std::span<const OptimizerDef* const> optimizers() {
-  static const OptimizerDef* const kList[] = {&kRtn, &kGpfq, &kGptq, &kCd, &kCyclic, &kAdaround};
+  static const OptimizerDef* const kList[] = {&kRtn,    &kGpfq,     &kGptq,  &kCd,
+                                              &kCyclic, &kAdaround, &kBrecq, &kQdrop};
   return kList;
 }
 
