@@ -91,13 +91,17 @@ class Optimized {
   // Gram matrix.
   void solve_together(const LayerSite& site, const Tensor& weight, const FloatWalk& walk,
                       LayerCandidates& found) {
-    const qdq::ColumnReader reader(node_of(model_, site), site, weight);
-    const InputMoments& moments = moments_of(site, reader, walk);
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
     std::vector<size_t> widths;
     for (size_t i = 0; i < options_.bits.size(); ++i)
       if (options_.bits[i] != kFloatBits) widths.push_back(i);
-    if (widths.empty()) return;
-    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
+    if (widths.empty()) {
+      const std::vector<float> none(static_cast<size_t>(layout.rows), 0);
+      if (site.takes_bias) found.bias_shift.assign(options_.bits.size(), none);
+      return;
+    }
+    const qdq::ColumnReader reader(node_of(model_, site), site, weight);
+    const InputMoments& moments = moments_of(site, reader, walk);
     const std::vector<float> rows = qdq::rows_of(weight, site.channel_axis);
     const auto groups = static_cast<int64_t>(moments.groups.size());
     const int64_t each = layout.rows / groups, k = layout.columns();

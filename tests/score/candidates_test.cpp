@@ -58,6 +58,22 @@ TEST(Candidates, AreReadBackAndJoined) {
   }
 }
 
+// Float among the widths, or as the only one that an earlier search had not: every width has its shift.
+TEST(Candidates, FloatIsJoinedToSolvedWidths) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all = candidates_of(f, {4, kFloatBits, 8}),
+                         joined =
+                             joined_candidates(candidates_of(f, {4, 8}),
+                                               candidates_of(f, {kFloatBits}), {4, kFloatBits, 8});
+  for (const LayerSite& site : f.sites.layers) {
+    SCOPED_TRACE(site.name);
+    const LayerCandidates &a = joined.layers.at(site.name), &b = all.layers.at(site.name);
+    EXPECT_EQ(a.bias_shift, b.bias_shift);
+    EXPECT_FALSE(a.codes[1].codes.defined());
+    expect_same(a, 2, b, 2);
+  }
+}
+
 TEST(Candidates, FiltersArePutTogether) {
   const Fixture f(test::kNet);
   const WeightCandidates all = candidates_of(f, {2, 8});
