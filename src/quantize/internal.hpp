@@ -69,6 +69,8 @@ int64_t groups_of(const Tensor& weight, const LayerSite& site, const Calibration
 // shrink with it, so that they stay inside their widths. Returns channels changed.
 int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QParams& input);
 
+// Whether fitting so many rows of a group, of so many columns, has to be sparing.
+bool is_large(int64_t rows, int64_t columns);
 // The optimiser that a layer of so many rows and columns gets: one whose work is beyond what its result is worth is
 // stood in for by the next cheaper one. Depends on shapes alone.
 const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns);
@@ -85,6 +87,8 @@ struct RowLayout {
   int64_t rows = 0, positions = 1, channels = 1;
   int64_t row_stride = 0, position_stride = 0, channel_stride = 0;
   int64_t columns() const { return positions * channels; }
+  // A matrix whose columns are the rows.
+  bool is_transposed() const { return row_stride == 1 && positions == 1; }
   // Visits (row, column, element index), row by row.
   template <typename Visit>
   void for_each(Visit visit) const {
@@ -93,6 +97,14 @@ struct RowLayout {
         for (int64_t c = 0; c < channels; ++c)
           visit(r, p * channels + c, r * row_stride + p * position_stride + c * channel_stride);
       }
+    }
+  }
+  // The same, but in the order in which a transposed matrix's elements lie; a row's columns still come in order.
+  template <typename Visit>
+  void for_each_in_any_row(Visit visit) const {
+    if (!is_transposed()) return for_each(visit);
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t r = 0; r < rows; ++r) visit(r, c, c * rows + r);
     }
   }
 };

@@ -9,7 +9,7 @@ namespace qtool::qdq {
 
 // Lower Cholesky factor, row-major [n][n], of the symmetric matrix `a` with `ridge` added to its
 // diagonal. Throws Error{kInternal} when that is not positive definite.
-std::vector<float> cholesky(std::span<const float> a, int64_t n, float ridge);
+std::vector<float> cholesky(std::span<const float> a, int64_t n, float ridge, int threads = 1);
 
 // rows [count][n] · m [n][n].
 std::vector<float> multiply_rows(std::span<const float> rows, std::span<const float> m, int64_t n);

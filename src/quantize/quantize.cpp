@@ -14,10 +14,10 @@ using namespace qdq;
 
 double weight_sqnr(const Tensor& weight, const LayerSite& site, const LayerResult& layer) {
   const Tensor back = dequantized(layer.weight, site.channel_axis);
+  const auto want = weight.data<float>(), have = back.data<float>();
   double signal = 0, noise = 0;
-  for (int64_t i = 0; i < weight.size(); ++i) {
-    const auto k = static_cast<size_t>(i);
-    const double w = weight.data<float>()[k], e = w - back.data<float>()[k];
+  for (size_t k = 0; k < want.size(); ++k) {
+    const double w = want[k], e = w - have[k];
     signal += w * w;
     noise += e * e;
   }

@@ -1,3 +1,4 @@
+#include "qtool/transpose.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -32,20 +33,26 @@ RowLayout row_layout(const Shape& shape, int64_t channel_axis) {
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis) {
   std::vector<float> rows(static_cast<size_t>(weight.size()));
   const auto data = weight.data<float>();
+  const RowLayout layout = row_layout(weight.shape(), channel_axis);
+  if (layout.is_transposed()) {
+    transpose(data.data(), layout.channels, layout.rows, rows.data());
+    return rows;
+  }
   size_t at = 0;
-  row_layout(weight.shape(), channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
-    rows[at++] = data[static_cast<size_t>(i)];
-  });
+  layout.for_each([&](int64_t, int64_t, int64_t i) { rows[at++] = data[static_cast<size_t>(i)]; });
   return rows;
 }
 
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis) {
   Tensor out = Tensor::uninitialized(DType::kInt8, shape);
   auto data = out.mutable_data<int8_t>();
+  const RowLayout layout = row_layout(shape, channel_axis);
+  if (layout.is_transposed()) {
+    transpose(rows.data(), layout.rows, layout.channels, data.data());
+    return out;
+  }
   size_t at = 0;
-  row_layout(shape, channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
-    data[static_cast<size_t>(i)] = rows[at++];
-  });
+  layout.for_each([&](int64_t, int64_t, int64_t i) { data[static_cast<size_t>(i)] = rows[at++]; });
   return out;
 }
 

@@ -135,7 +135,7 @@ Tensor dequantized(const WeightCodes& weight, int64_t channel_axis) {
   auto out = real.mutable_data<float>();
   const qdq::RowLayout layout = qdq::row_layout(weight.codes.shape(), channel_axis);
   const int64_t columns = layout.columns();
-  layout.for_each([&](int64_t r, int64_t c, int64_t i) {
+  layout.for_each_in_any_row([&](int64_t r, int64_t c, int64_t i) {
     const auto at = static_cast<size_t>(i);
     out[at] = static_cast<float>(codes[at]) * weight.scales[weight.scale_index(r, c, columns)];
   });
@@ -150,7 +150,7 @@ std::vector<double> row_errors(const Tensor& weight, const LayerSite& site,
   const Tensor back = dequantized(codes, site.channel_axis);
   const auto want = weight.data<float>(), have = back.data<float>();
   std::vector<double> errors(static_cast<size_t>(layout.rows), 0);
-  layout.for_each([&](int64_t r, int64_t c, int64_t i) {
+  layout.for_each_in_any_row([&](int64_t r, int64_t c, int64_t i) {
     const double d =
         static_cast<double>(want[static_cast<size_t>(i)]) - have[static_cast<size_t>(i)];
     const int64_t channel = r / each * layout.channels + c % layout.channels;

@@ -81,6 +81,16 @@ TEST(NearestPlane, BeatsRoundingAtItsOwnScale) {
   EXPECT_LT(planes, 0.7 * rounded);
 }
 
+// Scales chosen by the errors inside blocks leave little more than those chosen by all.
+TEST(NearestPlane, ChoosesScalesOfLargeLayersByErrorsNearEachOther) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    Problem p(160, 4, seed);
+    const double exact = p.error(nearest_plane(p.problem)[0]);
+    p.problem.quick_scales = true;
+    EXPECT_LT(p.error(nearest_plane(p.problem)[0]), 1.1 * exact);
+  }
+}
+
 TEST(CoordinateDescent, NeverRaisesTheError) {
   for (const int64_t block : {0, 8}) {
     for (uint64_t seed = 1; seed <= 20; ++seed) {
@@ -210,6 +220,23 @@ TEST(LinearAlgebra, SolvesWhatItFactors) {
 
 TEST(LinearAlgebra, RefusesWhatIsNotPositiveDefinite) {
   EXPECT_THROW(cholesky(std::vector<float>{1, 2, 2, 1}, 2, 0), Error);
+}
+
+// Large ones are factored by blocks. The factor of this one has ones on and below its diagonal.
+TEST(LinearAlgebra, FactorsLargeMatricesTheSameOnAnyNumberOfThreads) {
+  const int64_t n = 1100;
+  std::vector<float> a;
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) a.push_back(static_cast<float>(std::min(i, j) + 1));
+  }
+  const std::vector<float> factor = cholesky(a, n, 0, 1);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) ASSERT_EQ(factor[static_cast<size_t>(i * n + j)], 1.f);
+  }
+  for (int64_t i = 0; i < n; ++i) a[static_cast<size_t>(i * n + i)] += 0.1f * static_cast<float>(i);
+  EXPECT_EQ(cholesky(a, n, 0.3f, 1), cholesky(a, n, 0.3f, 3));
+  a[static_cast<size_t>(n * n - 1)] = -1;
+  EXPECT_THROW(cholesky(a, n, 0, 2), Error);
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include "exec/onednn/rows.hpp"
 
-#include <cstring>
-
 #include "exec/floats/erf.hpp"
 #include "exec/onednn/kernels.hpp"
 #include "exec/onednn/window.hpp"
+#include "qtool/transpose.hpp"
 
 namespace qtool::onednn {
 
@@ -52,13 +51,12 @@ Tensor packed_rows(const Tensor& matrix, bool transposed, const Descriptor& weig
   Tensor rows = matrix;
   if (!transposed) {
     rows = Tensor::uninitialized(matrix.dtype(), {columns, depth});
-    const int64_t width = dtype_bits(matrix.dtype()) / 8;
-    const auto* from = static_cast<const char*>(matrix.raw());
-    auto* to = static_cast<char*>(rows.mutable_raw());
-    for (int64_t n = 0; n < columns; ++n) {
-      for (int64_t k = 0; k < depth; ++k, to += width)
-        std::memcpy(to, from + (k * columns + n) * width, static_cast<size_t>(width));
-    }
+    if (dtype_bits(matrix.dtype()) == 32)
+      transpose(static_cast<const uint32_t*>(matrix.raw()), depth, columns,
+                static_cast<uint32_t*>(rows.mutable_raw()));
+    else
+      transpose(static_cast<const uint8_t*>(matrix.raw()), depth, columns,
+                static_cast<uint8_t*>(rows.mutable_raw()));
   }
   return reordered(rows.raw(), plain_descriptor(matrix.dtype(), {columns, depth, 1, 1}), weights);
 }

@@ -22,6 +22,8 @@ float mean_diagonal(const std::vector<float>& h, int64_t k) {
 }
 
 constexpr int64_t kRowsATask = 32;
+// Of a large layer more rows share each pass over the factor, which no longer stays near the processor.
+constexpr int64_t kRowsAtOnce = 128;
 
 // What all rows of a layer share: levels, or factors of places in the kernel.
 struct Shared {
@@ -32,9 +34,10 @@ struct Shared {
 // One group of a layer: targets, factor, and rows that tasks work on.
 class Group {
  public:
-  Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k)
+  Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k,
+        int threads)
       : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
-    factor_ = cholesky(moments.h, k, kTargetDamping * mean_);
+    factor_ = cholesky(moments.h, k, kTargetDamping * mean_, threads);
     if (!moments.shift.empty() || !moments.residual.empty()) correct(rows);
     grid_.block = input.scale_block > 0 ? input.scale_block : k;
     grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
@@ -97,6 +100,8 @@ class Layer {
         groups_(static_cast<int64_t>(input.moments->groups.size())),
         each_(count_ / groups_),
         part_(input.part_rows > 0 ? input.part_rows : each_),
+        large_(is_large(part_, k_)),
+        task_rows_(large_ ? kRowsAtOnce : kRowsATask),
         targets_(rows_of(input.weight, input.channel_axis)),
         rows_(static_cast<size_t>(count_)),
         bits_(input.row_bits.begin(), input.row_bits.end()) {
@@ -113,7 +118,7 @@ class Layer {
     const auto group_of = [&](int64_t g) {
       const auto at = static_cast<size_t>(g * each_ * k_), n = static_cast<size_t>(each_ * k_);
       return Group(input_, input_.moments->groups[static_cast<size_t>(g)],
-                   std::span(targets_).subspan(at, n), k_);
+                   std::span(targets_).subspan(at, n), k_, groups_ > 1 ? 1 : input_.threads);
     };
     parallel_for(groups_ > 1 ? input_.threads : 1, groups_, [&](int64_t g, int) {
       std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
@@ -147,17 +152,18 @@ class Layer {
  private:
   bool shares() const { return !shared_.places.empty() || input_.grid.own_codebook; }
 
-  int64_t tasks_a_part() const { return (part_ + kRowsATask - 1) / kRowsATask; }
+  int64_t tasks_a_part() const { return (part_ + task_rows_ - 1) / task_rows_; }
   int64_t tasks_a_group() const { return each_ / part_ * tasks_a_part(); }
 
   template <typename Fn>
   void for_tasks(const Group& group, int64_t g, const Fn& fn) {
     parallel_for(groups_ > 1 ? 1 : input_.threads, tasks_a_group(), [&](int64_t task, int) {
-      const int64_t inside = task % tasks_a_part() * kRowsATask;
+      const int64_t inside = task % tasks_a_part() * task_rows_;
       const int64_t first = task / tasks_a_part() * part_ + inside;
       const auto at = static_cast<size_t>(g * each_ + first),
-                 n = static_cast<size_t>(std::min(kRowsATask, part_ - inside));
-      const RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), shared_);
+                 n = static_cast<size_t>(std::min(task_rows_, part_ - inside));
+      RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), shared_);
+      problem.quick_scales = large_;
       fn(problem, std::span(rows_).subspan(at, n), g * tasks_a_group() + task);
     });
   }
@@ -243,6 +249,8 @@ class Layer {
   RowsStart start_;
   int64_t k_, count_, groups_, each_;
   int64_t part_;  // rows of a group that tasks do not reach across
+  bool large_;
+  int64_t task_rows_;
   std::vector<float> targets_;
   std::vector<RowCodes> rows_;
   std::vector<int> bits_;

@@ -71,6 +71,7 @@ struct RowsProblem {
   std::span<const float> gram;     // H [columns][columns]
   std::span<const float> factor;   // lower Cholesky factor of H + λ
   float ridge = 0;                 // added to H's diagonal in coordinate descent
+  bool quick_scales = false;       // chosen by what errors near each other do
   std::vector<RowGrid> grids;      // one a row
   size_t columns() const { return targets.size() / grids.size(); }
   std::span<const float> target(size_t row) const {

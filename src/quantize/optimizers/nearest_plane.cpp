@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "qtool/exec.hpp"
+#include "qtool/transpose.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
 
 namespace qtool::qdq {
@@ -11,11 +13,21 @@ namespace {
 // 255 · 128 still fits into an int16.
 constexpr int kMostPairSum = 128;
 
+// Visits the columns whose codes a kernel adds to column j's in pairs (see pair_sums_fit).
+template <typename Visit>
+void for_neighbours(size_t j, int64_t channels, size_t columns, Visit visit) {
+  if ((j ^ 1) < columns) visit(j ^ 1);
+  if (channels % 2 == 0) return;
+  const auto step = static_cast<size_t>(channels);
+  const size_t within = j % step, other = j - within + (within ^ 1);
+  if ((within ^ 1) < step && other < columns) visit(other);
+}
+
 // Columns decided one by one; what they leave to the columns before is carried in one product.
 constexpr size_t kBlock = 64;
 
-// Both compilations give the same bits: every row is a lane of its own.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+// All compilations give the same bits: every row is a lane of its own.
+#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 // One column of all rows.
 struct Column {
@@ -36,6 +48,20 @@ QTOOL_CLONES void round_column(size_t rows, const Column& c) {
   }
 }
 
+// Narrows what a column may take to what fits beside the codes of another one.
+QTOOL_CLONES void narrow(size_t rows, const int8_t* beside, const float* most, float* low,
+                         float* high) {
+  for (size_t r = 0; r < rows; ++r) {
+    const auto code = static_cast<float>(beside[r]);
+    low[r] = std::max(low[r], -most[r] - std::min(code, 0.f));
+    high[r] = std::min(high[r], most[r] - std::max(code, 0.f));
+  }
+}
+
+QTOOL_CLONES void keep_codes(size_t rows, const float* from, int8_t* to) {
+  for (size_t r = 0; r < rows; ++r) to[r] = static_cast<int8_t>(static_cast<int32_t>(from[r]));
+}
+
 // carried[i] += off · factor[i] for columns i of a block.
 QTOOL_CLONES void carry_column(size_t rows, size_t columns, const float* off, const float* factor,
                                float* carried) {
@@ -53,24 +79,32 @@ class Planes {
         n_(problem.columns()),
         target_(rows_ * n_),
         carried_(rows_ * n_),
+        codes_(rows_ * n_),
         off_(kBlock * rows_),
         scale_(rows_),
         low_(rows_),
         high_(rows_),
         code_(rows_) {
-    for (size_t r = 0; r < rows_; ++r) {
-      const auto target = p_.target(r);
-      for (size_t j = 0; j < n_; ++j) target_[j * rows_ + r] = target[j];
+    transpose(p_.targets.data(), static_cast<int64_t>(rows_), static_cast<int64_t>(n_),
+              target_.data());
+    for (const RowGrid& grid : problem.grids) {
+      lowest_.push_back(static_cast<float>(grid.lowest));
+      highest_.push_back(static_cast<float>(grid.highest));
+      most_pair_sum_.push_back(grid.exact_pairs ? static_cast<float>(kMostPairSum)
+                                                : std::numeric_limits<float>::infinity());
+      exact_pairs_ |= grid.exact_pairs;
     }
     const RowGrid& grid = problem.grids[0];
     if (grid.dim() > 1) table_.emplace(*grid.codebook);
   }
 
-  // Fills the rows' codes for their scales; returns each row's squared error under the factor.
-  std::vector<double> decide(std::vector<RowCodes>& rows) {
+  // Decides codes for the rows' scales; returns each row's squared error under the factor. What a block of columns
+  // leaves to those before it is nearly all of the work, and telling scales apart does not take it.
+  enum class Carry { kEverywhere, kInsideBlocks };
+  std::vector<double> decide(const std::vector<RowCodes>& rows, Carry carry) {
     std::fill(carried_.begin(), carried_.end(), 0.f);
+    std::fill(codes_.begin(), codes_.end(), int8_t{0});
     std::vector<double> errors(rows_, 0);
-    for (RowCodes& row : rows) std::fill(row.codes.begin(), row.codes.end(), int8_t{0});
     for (size_t end = n_; end > 0;) {
       // Vectors begin at multiples of their length.
       const size_t begin = table_ ? (end - 1) / kBlock * kBlock : end > kBlock ? end - kBlock : 0;
@@ -79,7 +113,7 @@ class Planes {
       } else {
         decide_block(begin, end, rows, errors);
       }
-      if (begin > 0) {
+      if (begin > 0 && carry == Carry::kEverywhere) {
         const auto m = static_cast<int64_t>(rows_);
         add_product(p_.factor.data() + begin * n_, static_cast<int64_t>(n_), off_.data(), m,
                     carried_.data(), m, static_cast<int64_t>(begin), m,
@@ -90,9 +124,17 @@ class Planes {
     return errors;
   }
 
+  // The codes decided last.
+  void store(std::vector<RowCodes>& rows) const {
+    std::vector<int8_t> by_row(codes_.size());
+    transpose(codes_.data(), static_cast<int64_t>(n_), static_cast<int64_t>(rows_), by_row.data());
+    for (size_t r = 0; r < rows_; ++r)
+      std::copy_n(by_row.begin() + static_cast<int64_t>(r * n_), n_, rows[r].codes.begin());
+  }
+
  private:
   // The same for vectors of columns: of all entries the one that leaves the least error.
-  double decide_vectors(size_t r, size_t begin, size_t end, RowCodes& row) {
+  double decide_vectors(size_t r, size_t begin, size_t end, const RowCodes& row) {
     const size_t dim = table_->dim();
     double error = 0;
     for (size_t last = end; last > begin;) {
@@ -102,7 +144,7 @@ class Planes {
       for (size_t j = first; j < last; ++j) {
         const float level = table_->component(j - first)[entry];
         const float* l = p_.factor.data() + j * n_;
-        row.codes[j] = static_cast<int8_t>(level);
+        codes_[j * rows_ + r] = static_cast<int8_t>(level);
         const float off = level * p_.grids[r].scale(j, row.scales) - p_.target(r)[j];
         off_[(j - begin) * rows_ + r] = off;
         for (size_t i = begin; i < first; ++i) carried_[i * rows_ + r] += off * l[i];
@@ -131,7 +173,7 @@ class Planes {
     return {static_cast<size_t>(best - error_.begin()), *best};
   }
 
-  void decide_block(size_t begin, size_t end, std::vector<RowCodes>& rows,
+  void decide_block(size_t begin, size_t end, const std::vector<RowCodes>& rows,
                     std::vector<double>& errors) {
     for (size_t j = end; j-- > begin;) {
       const float* l = p_.factor.data() + j * n_;
@@ -139,7 +181,7 @@ class Planes {
       prepare(j, rows);
       round_column(rows_, {target_.data() + j * rows_, scale_.data(), low_.data(), high_.data(),
                            carried_.data() + j * rows_, code_.data(), off, errors.data(), l[j]});
-      for (size_t r = 0; r < rows_; ++r) rows[r].codes[j] = static_cast<int8_t>(code_[r]);
+      keep_codes(rows_, code_.data(), codes_.data() + j * rows_);
       carry_column(rows_, j - begin, off, l + begin, carried_.data() + begin * rows_);
     }
   }
@@ -150,14 +192,20 @@ class Planes {
       const RowGrid& grid = p_.grids[r];
       scale_[r] = rows[r].scales.size() == 1 && grid.places.empty() ? rows[r].scales[0]
                                                                     : grid.scale(j, rows[r].scales);
-      std::pair<int, int> range{grid.lowest, grid.highest};
-      if (grid.exact_pairs) range = grid.range(j, rows[r].codes);
-      low_[r] = static_cast<float>(range.first);
-      high_[r] = static_cast<float>(range.second);
-      if (!grid.codebook) continue;
+    }
+    low_ = lowest_;
+    high_ = highest_;
+    if (exact_pairs_) {
+      for_neighbours(j, p_.grids[0].channels, n_, [&](size_t other) {
+        narrow(rows_, codes_.data() + other * rows_, most_pair_sum_.data(), low_.data(),
+               high_.data());
+      });
+    }
+    for (size_t r = 0; p_.grids[0].codebook && r < rows_; ++r) {
       // The nearest level is the only code there is.
+      const RowGrid& grid = p_.grids[r];
       const float want = target_[j * rows_ + r] - carried_[j * rows_ + r] / p_.factor[j * n_ + j];
-      low_[r] = high_[r] = grid.nearest(want / scale_[r], range);
+      low_[r] = high_[r] = grid.nearest(want / scale_[r], {grid.lowest, grid.highest});
     }
   }
 
@@ -165,8 +213,11 @@ class Planes {
   size_t rows_, n_;
   std::vector<float> target_;   // [columns][rows]
   std::vector<float> carried_;  // [columns][rows]: Σ over decided columns of their error times L
+  std::vector<int8_t> codes_;   // [columns][rows]
   std::vector<float> off_;      // [kBlock][rows]: errors of the columns of a block
-  std::vector<float> scale_, low_, high_, code_;  // by row, of one column
+  std::vector<float> scale_, low_, high_, code_;         // by row, of one column
+  std::vector<float> lowest_, highest_, most_pair_sum_;  // by row
+  bool exact_pairs_ = false;                             // of any row
   std::optional<VectorTable> table_;
   std::vector<float> error_, part_;  // by entry
 };
@@ -176,17 +227,10 @@ class Planes {
 std::pair<int, int> RowGrid::range(size_t j, std::span<const int8_t> codes) const {
   int low = lowest, high = highest;
   if (!exact_pairs) return {low, high};
-  const auto beside = [&](size_t other) {
-    if (other >= codes.size()) return;
+  for_neighbours(j, channels, codes.size(), [&](size_t other) {
     low = std::max(low, -kMostPairSum - std::min<int>(codes[other], 0));
     high = std::min(high, kMostPairSum - std::max<int>(codes[other], 0));
-  };
-  beside(j ^ 1);
-  if (channels % 2 != 0) {
-    const auto step = static_cast<size_t>(channels);
-    const size_t within = j % step;
-    if ((within ^ 1) < step) beside(j - within + (within ^ 1));
-  }
+  });
   return {low, high};
 }
 
@@ -208,7 +252,18 @@ VectorTable::VectorTable(const Codebook& book)
 
 std::vector<RowCodes> nearest_plane(const RowsProblem& problem) {
   Planes planes(problem);
-  return at_best_scales(problem, [&](std::vector<RowCodes>& rows) { return planes.decide(rows); });
+  const auto carry =
+      problem.quick_scales ? Planes::Carry::kInsideBlocks : Planes::Carry::kEverywhere;
+  std::vector<RowCodes> rows = at_best_scales(problem, [&](std::vector<RowCodes>& trial) {
+    std::vector<double> errors = planes.decide(trial, carry);
+    if (!problem.quick_scales) planes.store(trial);
+    return errors;
+  });
+  if (problem.quick_scales) {
+    planes.decide(rows, Planes::Carry::kEverywhere);
+    planes.store(rows);
+  }
+  return rows;
 }
 
 }  // namespace qtool::qdq

@@ -24,15 +24,24 @@ const OptimizerDef& find_optimizer(std::string_view name) {
 
 namespace qdq {
 
+namespace {
+
+// Multiplications of a pass over all rows.
+double work(int64_t rows, int64_t columns) {
+  return static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(columns);
+}
+
+}  // namespace
+
+bool is_large(int64_t rows, int64_t columns) { return work(rows, columns) > 1LL << 34; }
+
 const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns) {
-  // Multiplications of a pass over all rows, and for the nearest plane of the Gram matrix's factor, too. Descent, whose
-  // rows follow the Gram matrix one by one, takes about half a minute of processor time at its limit; the nearest
-  // plane, made of products of matrices, some minutes.
-  constexpr double kMostDescent = 1LL << 34, kMostPlane = 1LL << 41;
-  const double r = static_cast<double>(rows), k = static_cast<double>(columns);
+  // Of a pass over all rows and of the Gram matrix's factor.
+  constexpr double kMostPlane = 1LL << 41;
   const OptimizerDef* chosen = &wanted;
-  if (chosen->needs_moments && chosen != &kGptq && r * k * k > kMostDescent) chosen = &kGptq;
-  if (chosen->needs_moments && (r + k) * k * k > kMostPlane) chosen = &kRtn;
+  // Descent, whose rows follow the Gram matrix one by one, takes about half a minute of processor time at its limit.
+  if (chosen->needs_moments && is_large(rows, columns)) chosen = &kGptq;
+  if (chosen->needs_moments && work(rows + columns, columns) > kMostPlane) chosen = &kRtn;
   return *chosen;
 }
 

@@ -3,6 +3,7 @@
 // scale, because clipping shrinks all weights of a row together there.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "qtool/format.hpp"
 #include "qtool/passes.hpp"
@@ -29,8 +30,9 @@ bool pairs_fit(const Row& row, std::span<const int8_t> codes) {
 }
 
 // The hot loops, for wider vectors too: lanes and their order are fixed, so all give the same bits.
-#define QTOOL_CLONES __attribute__((target_clones("avx2", "default")))
+#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 constexpr size_t kLanes = 8;
+constexpr size_t kPart = 512;  // weights between two looks at the error so far
 
 QTOOL_CLONES void round_weights(const float* weights, int8_t* codes, size_t count, float scale,
                                 float lo, float hi) {
@@ -42,33 +44,38 @@ QTOOL_CLONES void round_weights(const float* weights, int8_t* codes, size_t coun
   }
 }
 
-// `importance` may be nullptr: all equal.
-QTOOL_CLONES double weighted_error(const float* weights, const int8_t* codes,
-                                   const double* importance, size_t count, float scale) {
-  const auto error = [=](size_t i) {
-    const double d = weights[i] - static_cast<double>(codes[i]) * scale;
-    return importance ? importance[i] * d * d : d * d;
-  };
-  double lanes[kLanes] = {};
+// Adds the errors of at most kPart weights to kLanes sums. `importance` may be nullptr: all equal.
+QTOOL_CLONES void add_errors(const float* weights, const int8_t* codes, const double* importance,
+                             size_t count, float scale, double* sums) {
+  double off[kPart], errors[kPart], lanes[kLanes];
+  for (size_t i = 0; i < count; ++i) off[i] = weights[i] - static_cast<double>(codes[i]) * scale;
+  if (importance)
+    for (size_t i = 0; i < count; ++i) errors[i] = importance[i] * off[i] * off[i];
+  else
+    for (size_t i = 0; i < count; ++i) errors[i] = off[i] * off[i];
+  std::copy_n(sums, kLanes, lanes);
   size_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += error(i + lane);
-  for (; i < count; ++i) lanes[0] += error(i);
-  double sum = 0;
-  for (double lane : lanes) sum += lane;
+    for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += errors[i + lane];
+  for (; i < count; ++i) lanes[0] += errors[i];
+  std::copy_n(lanes, kLanes, sums);
+}
+
+// Rounds the row and returns its error, or where that reaches `least` some number that does, too.
+double round_row(const Row& row, float scale, double least, std::span<int8_t> codes) {
+  const auto lo = static_cast<float>(-(1 << (row.bits - 1))),
+             hi = static_cast<float>((1 << (row.bits - 1)) - 1);
+  double lanes[kLanes] = {}, sum = 0;
+  for (size_t at = 0; at < codes.size() && sum < least; at += kPart) {
+    const size_t n = std::min(kPart, codes.size() - at);
+    const float* weights = row.weights.data() + at;
+    round_weights(weights, codes.data() + at, n, scale, lo, hi);
+    add_errors(weights, codes.data() + at,
+               row.importance.empty() ? nullptr : row.importance.data() + at, n, scale, lanes);
+    sum = 0;
+    for (double lane : lanes) sum += lane;
+  }
   return sum;
-}
-
-void round_row(const Row& row, float scale, std::span<int8_t> codes) {
-  const int lo = -(1 << (row.bits - 1)), hi = (1 << (row.bits - 1)) - 1;
-  round_weights(row.weights.data(), codes.data(), codes.size(), scale, static_cast<float>(lo),
-                static_cast<float>(hi));
-}
-
-double error_of(const Row& row, float scale, std::span<const int8_t> codes) {
-  return weighted_error(row.weights.data(), codes.data(),
-                        row.importance.empty() ? nullptr : row.importance.data(), codes.size(),
-                        scale);
 }
 
 float quantize_row(const Row& row, std::span<int8_t> best) {
@@ -78,12 +85,11 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
   const float full = std::max(largest / static_cast<float>(hi), 1e-20f);
   std::vector<int8_t> codes(best.size());
   float scale = full;
-  double least = -1;
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  double least = kNone;
   const auto consider = [&](float candidate) {
-    round_row(row, candidate, codes);
-    if (row.exact_pairs && row.bits == 8 && !pairs_fit(row, codes)) return;
-    const double error = error_of(row, candidate, codes);
-    if (least >= 0 && error >= least) return;
+    const double error = round_row(row, candidate, least, codes);
+    if (error >= least || (row.exact_pairs && row.bits == 8 && !pairs_fit(row, codes))) return;
     least = error;
     scale = candidate;
     std::copy(codes.begin(), codes.end(), best.begin());
@@ -92,7 +98,8 @@ float quantize_row(const Row& row, std::span<int8_t> best) {
   for (int step = 0; step <= steps; ++step)
     consider(full * (1.f - 0.01f * static_cast<float>(step)));
   // Wider scales until every pair sum fits: at twice the full scale no code exceeds 64.
-  for (int step = 1; least < 0; ++step) consider(full * (1.f + 0.01f * static_cast<float>(step)));
+  for (int step = 1; least == kNone; ++step)
+    consider(full * (1.f + 0.01f * static_cast<float>(step)));
   return scale;
 }
 
