@@ -1,4 +1,4 @@
-// Operators of com.microsoft that onnxruntime's transformer optimizer leaves in exported files, by operators of ONNX.
+// Operators of com.microsoft that onnxruntime's optimizers leave in exported files, by operators of ONNX.
 #include <cmath>
 
 #include "passes/passes.hpp"
@@ -99,6 +99,25 @@ std::optional<Graph> fused_conv(const Context& c) {
   return g;
 }
 
+// Codes q times codes b, by their scales; zero points ap and bp and the bias may be left out. `quantize` makes q.
+std::optional<Graph> integer_product(const Context& c, const std::string& inputs,
+                                     const std::string& quantize, size_t b_point, bool a_point) {
+  const std::string points =
+      c.has(b_point) ? (a_point ? ", ap, bp" : ", , bp") : (a_point ? ", ap" : "");
+  return graph_of(
+      c, inputs, "y", "",
+      cat(quantize, " i = MatMulInteger(q, b", points, ") f = Cast <to = 1> (i) s = Mul(as, bs) ",
+          c.has(b_point + 1) ? "m = Mul(f, s) y = Add(m, bias)" : "y = Mul(f, s)"));
+}
+
+std::optional<Graph> dynamic_product(const Context& c) {
+  return integer_product(c, "a, b, bs, bp, bias", "q, as, ap = DynamicQuantizeLinear(a)", 3, true);
+}
+
+std::optional<Graph> product_of_codes(const Context& c) {
+  return integer_product(c, "q, b, as, bs, ap, bp, bias", "", 5, c.has(4));
+}
+
 struct ContribFunction {
   std::string_view type, domain;
   std::optional<Graph> (*graph)(const Context&);
@@ -117,6 +136,8 @@ const ContribFunction kFunctions[] = {
      [](const Context& c) { return skip_normalization(c, false); }},
     {"SimplifiedLayerNormalization", "", simplified_normalization},
     {"FusedConv", kMicrosoft, fused_conv},
+    {"DynamicQuantizeMatMul", kMicrosoft, dynamic_product},
+    {"MatMulIntegerToFloat", kMicrosoft, product_of_codes},
 };
 
 }  // namespace

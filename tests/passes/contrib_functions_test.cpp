@@ -34,6 +34,36 @@ TEST(ContribFunctions, SkipLayerNormalizationAddsFirst) {
   EXPECT_NEAR(y.number(3), 2 * 7.5 / std::sqrt(19.25), 1e-5);
 }
 
+// 0 … 2.55 is quantized by 0.01 from 0 on.
+TEST(ContribFunctions, DynamicProductsQuantizeTheirInput) {
+  const Feed feed = {{"a", Tensor::of<float>({1, 3}, {2.55f, 0, 1})},
+                     {"b", Tensor::of<int8_t>({3, 2}, {1, 2, 3, 4, 5, 7})},
+                     {"bs", Tensor::of<float>({2}, {0.5f, 2})},
+                     {"bp", Tensor::of<int8_t>({2}, {0, 1})},
+                     {"bias", Tensor::of<float>({2}, {10, 20})}};
+  const std::string io =
+      "(float[1, 3] a, int8[3, 2] b, float[2] bs, int8[2] bp, float[2] bias) => (float[1, 2] y)";
+  const Tensor full =
+      run(io, "y = com.microsoft.DynamicQuantizeMatMul(a, b, bs, bp, bias)", feed)[0];
+  EXPECT_NEAR(full.number(0), 10 + 0.5 * (2.55 + 5), 1e-4);
+  EXPECT_NEAR(full.number(1), 20 + 2 * (2.55 + 6), 1e-4);
+  const Tensor plain = run(io, "y = com.microsoft.DynamicQuantizeMatMul(a, b, bs)", feed)[0];
+  EXPECT_NEAR(plain.number(1), 2 * (2 * 2.55 + 7), 1e-4);
+}
+
+TEST(ContribFunctions, ProductsOfCodesMayHaveNoZeroPoints) {
+  const Feed feed = {{"a", Tensor::of<uint8_t>({1, 2}, {3, 5})},
+                     {"b", Tensor::of<int8_t>({2, 1}, {2, -1})},
+                     {"as", Tensor::of<float>({}, {0.5f})},
+                     {"bs", Tensor::of<float>({1}, {2})},
+                     {"p", Tensor::of<int8_t>({1}, {1})}};
+  const std::string io =
+      "(uint8[1, 2] a, int8[2, 1] b, float as, float[1] bs, int8[1] p) => (float[1, 1] y)";
+  EXPECT_EQ(run(io, "y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs)", feed)[0].number(0), 1);
+  EXPECT_EQ(run(io, "y = com.microsoft.MatMulIntegerToFloat(a, b, as, bs, , p)", feed)[0].number(0),
+            -7);
+}
+
 TEST(ContribFunctions, ConvolutionsWithinAreLayers) {
   const Model m =
       prepare(model_from_text(R"(<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
