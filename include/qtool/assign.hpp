@@ -25,9 +25,7 @@ struct AssignOptions {
   bool per_filter = false;             // every output channel its own width
   Storage storage = Storage::kWidths;  // that sizes are counted in
   std::string method = "rtn";          // weight optimiser written into the plan
-  // The number format of a layer at a width; none: uniform.
-  std::function<std::string(const LayerSite&, int bits)> format_of = {};
-  std::string source;  // for the plan: "search 4.5bits"
+  std::string source;                  // for the plan: "search 4.5bits"
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
   // Widths that the device does not allow are no choices.

@@ -87,6 +87,9 @@ std::span<const FormatDef* const> formats();
 WeightFormat parse_format(std::string_view text);
 // Several joined by commas; what has "=" before any ":" is one more option of the format before.
 std::vector<std::string> parse_formats(std::string_view text);
+// Widths that a format has; the widest may depend on its options.
+bool has_bits(const WeightFormat& format, int bits);
+int most_bits(const WeightFormat& format);
 // Throws Error{kUsage, QT-E136} when a format has no such width.
 void check_format_bits(const WeightFormat& format, int bits);
 Subgroup subgroup_of(const WeightFormat& format);

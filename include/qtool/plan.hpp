@@ -119,6 +119,19 @@ std::span<const std::string_view> activation_modes();
 std::string_view activation_mode_name(ActivationMode mode);
 std::optional<ActivationMode> find_activation_mode(std::string_view name);
 
+// One of the choices that a search has for a group: a width, of weights in a number format, of an activation
+// with when it gets its parameters.
+struct Width {
+  Width(int bits = 8, std::string format = "uniform", ActivationMode mode = ActivationMode::kStatic)
+      : bits(bits), format(std::move(format)), mode(mode) {}
+  int bits;  // kFloatBits: float
+  std::string format;
+  ActivationMode mode;
+  bool operator==(const Width&) const = default;
+};
+// Every one of `bits` in every format that has it, in this order; float once.
+std::vector<Width> widths_in(const std::vector<std::string>& formats, const std::vector<int>& bits);
+
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
@@ -133,6 +146,9 @@ struct LayerChoice {
   std::string reason = {};              // why float, or "kept by --keep …"
   bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
+
+// A layer's weights at a width; activations have 8 bits.
+LayerChoice layer_choice(const std::string& layer, const Width& width, std::string method = "rtn");
 
 // Mean width of a layer's weights.
 double mean_bits(const LayerChoice& choice);

@@ -18,7 +18,7 @@ enum class GroupKind { kWeights, kActivation };
 struct GroupScore {
   GroupKind kind = GroupKind::kWeights;
   std::string name;           // layer or value
-  std::vector<int> bits;      // candidates, kFloatBits among them when asked
+  std::vector<Width> widths;  // candidates, float among them when asked
   std::vector<double> noise;  // relative noise power at the network's outputs, one per candidate
   // [output channel][candidate], adding up to `noise`; empty: the method prices whole groups.
   std::vector<std::vector<double>> filter_noise = {};
@@ -39,15 +39,13 @@ struct ScoreTable {
 
 struct ScoreOptions {
   std::string method = "sqnr";
-  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
-  std::vector<int> activation_bits = {8};  // one entry: not searched, not scored
+  std::vector<Width> weights = {2, 3, 4, 5, 6, 8};
+  std::vector<Width> activations = {8};  // one entry: not searched, not scored
   std::string optimizer = "rtn";
-  std::vector<std::string> formats = {
-      "uniform"};  // each width is priced in the one that suits best
   std::string range_method = "mse";
   int64_t samples = 64;  // of the calibration data
   int threads = 1;
-  // Made by score() where it is needed and nullptr; its widths are `weight_bits`.
+  // Made by score() where it is needed and nullptr; its widths are `weights`.
   const WeightCandidates* candidates = nullptr;
 };
 ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
@@ -56,12 +54,12 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
-// Of `bits`, the widths of weights that a table does not price.
-std::vector<int> missing_widths(const ScoreTable& scores, const std::vector<int>& bits);
-// The prices of `bits` in that order, each from the first of two tables of one key that has it. Groups and
+// Of `widths`, those of weights that a table does not price.
+std::vector<Width> missing_widths(const ScoreTable& scores, const std::vector<Width>& widths);
+// The prices of `widths` in that order, each from the first of two tables of one key that has it. Groups and
 // everything but widths are the first one's; a table without groups gives nothing.
 ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
-                         const std::vector<int>& bits);
+                         const std::vector<Width>& widths);
 
 struct ScoreMethod {
   std::string_view name, summary;

@@ -97,10 +97,18 @@ std::vector<std::string> parse_formats(std::string_view text) {
   return parts;
 }
 
+int most_bits(const WeightFormat& format) {
+  return std::min(format.def->max_bits, static_cast<int>(8 / dim_of(format)));
+}
+
+bool has_bits(const WeightFormat& format, int bits) {
+  return bits >= format.def->min_bits && bits <= most_bits(format);
+}
+
 void check_format_bits(const WeightFormat& format, int bits) {
+  if (has_bits(format, bits)) return;
   const FormatDef& def = *format.def;
-  const int64_t most = def.dim ? std::min<int64_t>(def.max_bits, 8 / dim_of(format)) : def.max_bits;
-  if (bits >= def.min_bits && bits <= most) return;
+  const int most = most_bits(format);
   throw Error(ErrorKind::kUsage, "QT-E136",
               cat("format ", format.text(), " has no weights of ", bits, " bits"))
       .hint(def.min_bits == most ? cat("it has ", most)

@@ -3,7 +3,6 @@
 
 #include "pipeline/contest.hpp"
 #include "pipeline/stages.hpp"
-#include "quantize/best_format.hpp"
 
 namespace qtool {
 namespace {
@@ -47,7 +46,7 @@ bool uniform_only(const PlanRequest& request) {
 }
 
 // Of the widths asked for, those that the formats have.
-std::vector<int> offered_widths(const PlanRequest& request) {
+std::vector<Width> offered_widths(const PlanRequest& request) {
   if (uniform_only(request)) {
     std::vector<int> unpruned = request.weight_bits;
     if (request.granularity == "filter") std::erase(unpruned, 0);
@@ -55,32 +54,17 @@ std::vector<int> offered_widths(const PlanRequest& request) {
       throw Error(ErrorKind::kUsage, "QT-E126", "weights of 0 bits alone leave no network")
           .hint("add widths for the filters that are kept: --weights 0,2,3,4,8");
     check_widths(unpruned, 2, 8, "weights");
-    return request.weight_bits;
+    return {request.weight_bits.begin(), request.weight_bits.end()};
   }
   if (request.granularity == "filter")
     throw Error(ErrorKind::kUsage, "QT-E127", "--granularity filter is for uniform weights")
         .hint("leave --formats out, or take --granularity layer");
-  const std::vector<int> widths = widths_of(request.formats, request.weight_bits);
-  if (widths.empty()) check_format_bits(parse_format(request.formats[0]), request.weight_bits[0]);
-  if (widths.size() < request.weight_bits.size())
-    log(LogLevel::kInfo, cat("the formats have ", widths.size(), " of the ",
-                             request.weight_bits.size(), " candidate widths"));
+  std::vector<Width> widths = widths_in(request.formats, request.weight_bits);
+  for (const std::string& format : request.formats) {
+    if (std::ranges::none_of(widths, [&](const Width& w) { return w.format == format; }))
+      check_format_bits(parse_format(format), request.weight_bits[0]);
+  }
   return widths;
-}
-
-// Remembers what it found: plans are made many times.
-std::function<std::string(const LayerSite&, int)> format_chooser(
-    const Prepared& p, const CalibrationTable& table, const std::vector<std::string>& formats) {
-  auto found = std::make_shared<std::map<std::pair<std::string, int>, std::string>>();
-  return [&p, &table, formats, found](const LayerSite& site, int bits) {
-    const auto [at, fresh] = found->try_emplace({site.name, bits});
-    if (fresh) {
-      const Tensor& weight = *p.model.graph.constant(p.model.graph.find(site.weight));
-      at->second =
-          best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, table);
-    }
-    return at->second;
-  };
 }
 
 Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
@@ -122,7 +106,7 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
                      const PlanRequest& request) {
   ScoreOptions scoring;
   scoring.method = request.score;
-  scoring.activation_bits = request.activation_bits;
+  scoring.activations.assign(request.activation_bits.begin(), request.activation_bits.end());
   scoring.optimizer = request.optimizer;
   scoring.range_method = request.range;
   scoring.samples = samples_scored(p.sites, source, request);
@@ -131,16 +115,16 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   for (int bits : request.activation_bits) activations += cat(" a", bits);
   const std::string key =
       cat(kVersion, " ", request.score, " ", request.optimizer, " ", request.range, " ",
-          scoring.samples, " ", request.target, " ", joined(request.formats), activations);
+          scoring.samples, " ", request.target, activations);
   ScoreTable known;
   if (std::filesystem::exists(w.file(kScores))) {
     ScoreTable old = load_scores(w.file(kScores));
     if (old.key == key && old.model_fingerprint == w.fingerprint) known = std::move(old);
   }
-  scoring.weight_bits = missing_widths(known, candidates.bits);
+  scoring.weights = missing_widths(known, candidates.widths);
   ScoreTable added;
-  if (!scoring.weight_bits.empty()) {
-    const WeightCandidates missing = some_widths(candidates, scoring.weight_bits);
+  if (!scoring.weights.empty()) {
+    const WeightCandidates missing = some_widths(candidates, scoring.weights);
     scoring.candidates = &missing;
     added = score(p.model, p.sites, table, source, scoring);
     added.model_fingerprint = w.fingerprint;
@@ -148,15 +132,14 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   } else {
     log(LogLevel::kInfo, "scores are known from before");
   }
-  std::vector<int> all = candidates.bits;
+  std::vector<Width> all = candidates.widths;
   if (!known.groups.empty()) {
-    for (int bits : known.groups[0].bits)
-      if (known.groups[0].kind == GroupKind::kWeights &&
-          std::find(all.begin(), all.end(), bits) == all.end())
-        all.push_back(bits);
+    for (const Width& width : known.groups[0].widths)
+      if (known.groups[0].kind == GroupKind::kWeights && std::ranges::find(all, width) == all.end())
+        all.push_back(width);
   }
   save_scores(joined_scores(known, added, all), w.file(kScores));
-  return joined_scores(known, added, candidates.bits);
+  return joined_scores(known, added, candidates.widths);
 }
 
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
@@ -164,7 +147,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
     throw Error(ErrorKind::kUsage, "QT-E127",
                 "--activation-mode hybrid goes with --uniform, not with a budget")
         .hint("for example --uniform w4a8 --activation-mode hybrid");
-  const std::vector<int> widths = offered_widths(request);
+  const std::vector<Width> widths = offered_widths(request);
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
@@ -182,11 +165,9 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   const auto source = source_of(w, p.model);
   Searched s;
   const CalibrationTable table = load_table(w);
-  const WeightCandidates candidates =
-      weight_candidates(p.model, p.sites, table, *source,
-                        {widths, request.optimizer, samples_scored(p.sites, *source, request),
-                         request.formats, request.threads});
-  if (!uniform_only(request)) options.format_of = format_chooser(p, table, request.formats);
+  const WeightCandidates candidates = weight_candidates(
+      p.model, p.sites, table, *source,
+      {widths, request.optimizer, samples_scored(p.sites, *source, request), request.threads});
   s.scores = scores_of(p, w, table, candidates, *source, request);
   // Samples that scores do not look at, where there are any.
   const int64_t chunks = source->chunk_count();

@@ -13,6 +13,32 @@ double mean_bits(const LayerChoice& choice) {
   for (int bits : choice.filter_bits) sum += bits;
   return sum / static_cast<double>(choice.filter_bits.size());
 }
+
+std::vector<Width> widths_in(const std::vector<std::string>& formats,
+                             const std::vector<int>& bits) {
+  std::vector<Width> widths;
+  for (int width : bits) {
+    if (width == kFloatBits) {
+      widths.emplace_back(width);
+      continue;
+    }
+    for (const std::string& format : formats) {
+      // Filters may be pruned to 0 bits, whose codes are all zero.
+      if (has_bits(parse_format(format), width) || (width == 0 && format == "uniform"))
+        widths.emplace_back(width, format);
+    }
+  }
+  return widths;
+}
+
+LayerChoice layer_choice(const std::string& layer, const Width& width, std::string method) {
+  LayerChoice choice{.name = layer, .weight_bits = width.bits};
+  choice.format = width.format;
+  choice.scale_block = parse_format(width.format).def->scale_block;
+  choice.method = std::move(method);
+  return choice;
+}
+
 namespace {
 
 // The choice that `keep` gives to a layer; nullptr when none matches. Later rules win.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool {
@@ -100,8 +99,8 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
   return grids;
 }
 
-WeightGrid weight_grid(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
-                       const CalibrationTable& table) {
+WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
+                           const CalibrationTable& table) {
   const WeightFormat format = parse_format(choice.format);
   WeightGrid grid = grid_of(weight, site, format);
   if (format.def->codebook) {
@@ -110,12 +109,7 @@ WeightGrid weight_grid(const Tensor& weight, const LayerSite& site, const LayerC
       add_samples(weight, site, table, dim_of(format), samples);
     grid.codebook = make_codebook(format, choice.weight_bits, samples);
   }
-  return grid;
-}
-
-WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
-                           const CalibrationTable& table) {
-  return optimize_layer(weight, site, choice, table, weight_grid(weight, site, choice, table));
+  return optimize_layer(weight, site, choice, table, grid);
 }
 
 }  // namespace qtool

@@ -35,10 +35,10 @@ double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& o
 
 GroupScore activation_group(const ActivationSite& site, double unit_noise,
                             const CalibrationTable& table, const ScoreOptions& options) {
-  GroupScore group{GroupKind::kActivation, site.name, options.activation_bits, {}};
-  for (int bits : options.activation_bits) {
+  GroupScore group{GroupKind::kActivation, site.name, options.activations, {}};
+  for (const Width& width : options.activations) {
     const double noise =
-        bits == kFloatBits ? 0 : activation_noise(table.at(site.name), bits, options);
+        width.bits == kFloatBits ? 0 : activation_noise(table.at(site.name), width.bits, options);
     group.noise.push_back(noise * unit_noise);
   }
   return group;
@@ -46,8 +46,8 @@ GroupScore activation_group(const ActivationSite& site, double unit_noise,
 
 GroupScore weight_group(const LayerSite& site, std::vector<std::vector<double>> rows,
                         const ScoreOptions& options) {
-  GroupScore group{GroupKind::kWeights, site.name, options.weight_bits,
-                   std::vector<double>(options.weight_bits.size(), 0), std::move(rows)};
+  GroupScore group{GroupKind::kWeights, site.name, options.weights,
+                   std::vector<double>(options.weights.size(), 0), std::move(rows)};
   for (const std::vector<double>& row : group.filter_noise)
     for (size_t c = 0; c < row.size(); ++c) group.noise[c] += row[c];
   return group;
@@ -74,7 +74,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;
   for (const LayerSite* site : layers) {
-    priced.push_back({site, options.weight_bits.size(), [&model, &options, site](size_t width) {
+    priced.push_back({site, options.weights.size(), [&model, &options, site](size_t width) {
                         return change_of(model, *site, *options.candidates, width);
                       }});
   }

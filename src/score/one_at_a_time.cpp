@@ -52,16 +52,16 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
                    const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
   group.score.name = site.name;
-  group.score.bits = options.weight_bits;
-  group.score.noise.assign(options.weight_bits.size(), 0);
+  group.score.widths = options.weights;
+  group.score.noise.assign(options.weights.size(), 0);
   group.step = executor.step_of(site.name);
   group.value = site.weight;
   group.bias = site.bias;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
   const LayerCandidates& layer = options.candidates->layers.at(site.name);
-  for (size_t c = 0; c < options.weight_bits.size(); ++c) {
-    if (options.weight_bits[c] == kFloatBits) {
+  for (size_t c = 0; c < options.weights.size(); ++c) {
+    if (options.weights[c].bits == kFloatBits) {
       group.candidates.emplace_back();
       group.shares.emplace_back();
       continue;
@@ -84,17 +84,17 @@ Group activation_group(const ActivationSite& site, int step, const CalibrationTa
   Group group;
   group.score.kind = GroupKind::kActivation;
   group.score.name = site.name;
-  group.score.bits = options.activation_bits;
-  group.score.noise.assign(options.activation_bits.size(), 0);
+  group.score.widths = options.activations;
+  group.score.noise.assign(options.activations.size(), 0);
   group.step = step;
   group.value = site.name;
-  for (int bits : options.activation_bits) {
-    if (bits == kFloatBits) {
+  for (const Width& width : options.activations) {
+    if (width.bits == kFloatBits) {
       group.candidates.emplace_back();
       continue;
     }
     QuantSpec spec;
-    spec.bits = bits;
+    spec.bits = width.bits;
     const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
     group.candidates.push_back(Candidate{nullptr, {}, affine_params(range.lo, range.hi, spec)});
   }

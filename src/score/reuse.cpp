@@ -5,14 +5,13 @@
 namespace qtool {
 namespace {
 
-bool prices(const GroupScore& group, int bits) {
-  return std::find(group.bits.begin(), group.bits.end(), bits) != group.bits.end();
+bool prices(const GroupScore& group, const Width& width) {
+  return std::ranges::find(group.widths, width) != group.widths.end();
 }
 
-void take_width(const GroupScore& from, int bits, GroupScore& to) {
-  const auto c =
-      static_cast<size_t>(std::find(from.bits.begin(), from.bits.end(), bits) - from.bits.begin());
-  to.bits.push_back(bits);
+void take_width(const GroupScore& from, const Width& width, GroupScore& to) {
+  const auto c = static_cast<size_t>(std::ranges::find(from.widths, width) - from.widths.begin());
+  to.widths.push_back(width);
   to.noise.push_back(from.noise[c]);
   to.filter_noise.resize(from.filter_noise.size());
   for (size_t f = 0; f < from.filter_noise.size(); ++f)
@@ -22,12 +21,11 @@ void take_width(const GroupScore& from, int bits, GroupScore& to) {
 
 }  // namespace
 
-std::vector<int> missing_widths(const ScoreTable& scores, const std::vector<int>& bits) {
-  std::vector<int> missing;
-  for (int width : bits) {
+std::vector<Width> missing_widths(const ScoreTable& scores, const std::vector<Width>& widths) {
+  std::vector<Width> missing;
+  for (const Width& width : widths) {
     const bool priced =
-        !scores.groups.empty() &&
-        std::all_of(scores.groups.begin(), scores.groups.end(), [&](const GroupScore& group) {
+        !scores.groups.empty() && std::ranges::all_of(scores.groups, [&](const GroupScore& group) {
           return group.kind != GroupKind::kWeights || prices(group, width);
         });
     if (!priced) missing.push_back(width);
@@ -36,14 +34,14 @@ std::vector<int> missing_widths(const ScoreTable& scores, const std::vector<int>
 }
 
 ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
-                         const std::vector<int>& bits) {
+                         const std::vector<Width>& widths) {
   const ScoreTable& whole = first.groups.empty() ? second : first;
   ScoreTable joined = whole;
   for (size_t g = 0; g < joined.groups.size(); ++g) {
     GroupScore& group = joined.groups[g];
     if (group.kind != GroupKind::kWeights) continue;
-    group.bits.clear(), group.noise.clear(), group.filter_noise.clear(), group.error.clear();
-    for (int width : bits) {
+    group.widths.clear(), group.noise.clear(), group.filter_noise.clear(), group.error.clear();
+    for (const Width& width : widths) {
       const GroupScore& own = whole.groups[g];
       take_width(prices(own, width) ? own : second.groups.at(g), width, group);
     }

@@ -23,7 +23,7 @@ void require_main_graph(std::string_view method, const Sites& sites) {
 std::vector<std::string> priced_activations(const Model& model, const Sites& sites,
                                             const ScoreOptions& options) {
   std::vector<std::string> names;
-  if (options.activation_bits.size() < 2) return names;
+  if (options.activations.size() < 2) return names;
   for (const ActivationSite& site : sites.activations) {
     if (site.shares_with.empty() && model.graph.find(site.name) != ValueId::kNone)
       names.push_back(site.name);
@@ -39,7 +39,7 @@ ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
 }
 
 void require_fixed_activations(std::string_view method, const ScoreOptions& options) {
-  if (options.activation_bits.size() < 2) return;
+  if (options.activations.size() < 2) return;
   throw Error(ErrorKind::kUsage, "QT-E139",
               cat("the score '", method, "' prices weights, not activations"))
       .hint("give --activations one width, or take --score fisher or sqnr");
@@ -68,8 +68,7 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
       return m->run(model, sites, table, source, options);
     const WeightCandidates candidates =
         weight_candidates(model, sites, table, source,
-                          {options.weight_bits, options.optimizer, options.samples, options.formats,
-                           options.threads});
+                          {options.weights, options.optimizer, options.samples, options.threads});
     ScoreOptions with = options;
     with.candidates = &candidates;
     return m->run(model, sites, table, source, with);

@@ -35,13 +35,13 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   std::vector<std::vector<int64_t>> rows;
   for (const Item& item : items_) {
     std::vector<int64_t> row;
-    for (int bits : item.bits) {
+    for (const Width& width : item.widths) {
       if (item.kind == GroupKind::kWeights) {
         const LayerSite& site = *sites_.layer(item.names[0]);
         // Filters are equally large, so that a layer's cost divides.
-        row.push_back(weight_cost(site, bits) / (item.filter < 0 ? 1 : site.channels));
+        row.push_back(weight_cost(site, width) / (item.filter < 0 ? 1 : site.channels));
       } else
-        row.push_back(activation_cost(item.names[0], bits));
+        row.push_back(activation_cost(item.names[0], width.bits));
     }
     rows.push_back(std::move(row));
     if (item.kind == GroupKind::kWeights)
@@ -53,7 +53,7 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
     if (choice && counted.insert(site.weight).second)
-      limit -= weight_cost(site, choice->weight_bits);
+      limit -= weight_cost(site, {choice->weight_bits, choice->format});
   }
   for (const ActivationSite& site : sites_.activations) {
     if (site.shares_with.empty() && !free_activations.contains(site.name))
@@ -69,11 +69,11 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const Weight
   std::vector<std::vector<int64_t>> rows;
   std::set<std::string> free;
   for (const Item& item : items_) {
-    std::vector<int64_t> row(item.bits.size(), 0);
+    std::vector<int64_t> row(item.widths.size(), 0);
     for (size_t c = 0; c < row.size() && item.kind == GroupKind::kWeights; ++c) {
       for (const std::string& layer : item.names) {
         const LayerSite& site = *sites_.layer(layer);
-        row[c] += cost(site, item.bits[c]) / (item.filter < 0 ? 1 : site.channels);
+        row[c] += cost(site, item.widths[c]) / (item.filter < 0 ? 1 : site.channels);
         free.insert(layer);
       }
     }
@@ -81,7 +81,8 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const Weight
   }
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
-    if (choice && !free.contains(site.name)) limit -= cost(site, choice->weight_bits);
+    if (choice && !free.contains(site.name))
+      limit -= cost(site, {choice->weight_bits, choice->format});
   }
   problem_.cost.push_back(std::move(rows));
   problem_.limit.push_back(limit);
@@ -128,13 +129,13 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
 
 void ProblemBuilder::add_limit(const Limit& limit) {
   const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
-  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
   switch (limit.kind) {
     case Limit::kBits:
       return add_rows(
           floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
-          [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
+          [](const LayerSite& s, const Width& width) { return s.weights * width.bits; }, none);
     case Limit::kBpw:
       return add_stored(limit.value * static_cast<double>(weights()), limit);
     case Limit::kSize:
@@ -197,9 +198,9 @@ void ProblemBuilder::add_latency(const Limit& limit) {
   }
   add_work_rows(
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
-      limit_text(limit), [&](const LayerSite& site, int bits) {
+      limit_text(limit), [&](const LayerSite& site, const Width& width) {
         return static_cast<int64_t>(
-            std::ceil(layer_latency_ms(profile, sites_, plan_, site, bits) * kPerMs));
+            std::ceil(layer_latency_ms(profile, sites_, plan_, site, width.bits) * kPerMs));
       });
 }
 
@@ -212,7 +213,7 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
                 cat("the limit ", name, " needs the shapes of the network's values"))
         .hint("fix the model's input dimensions but the batch");
   }
-  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   for (const LiveSet& set : sets) {
     std::map<std::string, int64_t> owned;
     for (const auto& [value, count] : set.elements) {
@@ -230,8 +231,9 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
 // A product of two widths is a sum of costs only while one of them is fixed.
 void ProblemBuilder::add_bops(int64_t limit, std::string name) {
   require_fixed_activations("bops");
-  add_work_rows(limit, std::move(name),
-                [&](const LayerSite& s, int bits) { return s.macs * bits * plan_.input_bits(s); });
+  add_work_rows(limit, std::move(name), [&](const LayerSite& s, const Width& width) {
+    return s.macs * width.bits * plan_.input_bits(s);
+  });
 }
 
 }  // namespace qtool::search

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "search/choice_of.hpp"
-
 namespace qtool::search {
 namespace {
 
@@ -61,7 +59,8 @@ void ProblemBuilder::forbid() {
       inputs;  // by layer, by value: what is chosen from
   for (const Item& item : items_) {
     for (const std::string& name : item.names)
-      (item.kind == GroupKind::kWeights ? weights : inputs)[name] = item.bits;
+      for (const Width& width : item.widths)
+        (item.kind == GroupKind::kWeights ? weights : inputs)[name].push_back(width.bits);
   }
   const auto any = [&](const LayerSite& site, std::vector<int> w, std::vector<int> a) {
     return std::any_of(w.begin(), w.end(), [&](int of_weight) {
@@ -77,18 +76,18 @@ void ProblemBuilder::forbid() {
                : std::vector<int>{plan_.input_bits(site)};
   };
   for (Item& item : items_) {
-    for (size_t c = 0; c < item.bits.size(); ++c) {
+    for (size_t c = 0; c < item.widths.size(); ++c) {
       bool allowed = true;
       if (item.kind == GroupKind::kWeights) {
         for (const std::string& name : item.names) {
           const LayerSite& site = *sites_.layer(name);
-          allowed &= any(site, {item.bits[c]}, inputs_of(site));
+          allowed &= any(site, {item.widths[c].bits}, inputs_of(site));
         }
       }
       for (const LayerSite& site : sites_.layers) {
         if (item.kind == GroupKind::kActivation && site.input == item.names[0] &&
             site.float_input.empty() && weights.contains(site.name))
-          allowed &= any(site, weights.at(site.name), {item.bits[c]});
+          allowed &= any(site, weights.at(site.name), {item.widths[c].bits});
       }
       if (!allowed) item.loss[c] = std::numeric_limits<double>::infinity();
     }
@@ -98,36 +97,35 @@ void ProblemBuilder::forbid() {
 QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   QuantPlan plan = plan_;
   for (size_t i = 0; i < items_.size(); ++i) {
-    const int bits = items_[i].bits[static_cast<size_t>(choice[i])];
+    const Width& width = items_[i].widths[static_cast<size_t>(choice[i])];
     for (const std::string& name : items_[i].names) {
       if (items_[i].kind == GroupKind::kWeights)
-        set_width(*plan.layer(name), items_[i], bits);
+        set_width(*plan.layer(name), items_[i], width);
       else
-        set_activation(plan, name, bits);
+        set_activation(plan, name, width.bits);
     }
   }
   for (LayerChoice& layer : plan.layers) {
     layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
     layer.method = options_.method;
-    if (layer.reason.empty() && layer.filter_bits.empty())
-      layer.format = choice_of(*sites_.layer(layer.name), layer.weight_bits, options_).format;
-    layer.scale_block = parse_format(layer.format).def->scale_block;
   }
   plan.source = options_.source;
   return plan;
 }
 
-void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, int bits) const {
+void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, const Width& width) const {
   if (item.filter < 0) {
-    layer.weight_bits = bits;
+    layer.weight_bits = width.bits;
+    layer.format = width.format;
+    layer.scale_block = parse_format(width.format).def->scale_block;
     return;
   }
   if (layer.filter_bits.empty()) {
     layer.filter_bits.resize(static_cast<size_t>(sites_.layer(layer.name)->channels));
     layer.weight_bits = 0;
   }
-  layer.filter_bits[static_cast<size_t>(item.filter)] = bits;
-  layer.weight_bits = std::max(layer.weight_bits, bits);
+  layer.filter_bits[static_cast<size_t>(item.filter)] = width.bits;
+  layer.weight_bits = std::max(layer.weight_bits, width.bits);
 }
 
 void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name, int bits) const {
@@ -147,7 +145,7 @@ void ProblemBuilder::add_activation(const GroupScore& group) {
     if (site.input == group.name && site.reason.empty() && is_kept(site.name)) return;
   items_.push_back({.kind = group.kind,
                     .names = {group.name},
-                    .bits = group.bits,
+                    .widths = group.widths,
                     .loss = group.noise,
                     .error = group.error});
 }
@@ -156,7 +154,7 @@ void ProblemBuilder::add_item(const GroupScore& group, int64_t filter,
                               const std::vector<double>& loss) {
   items_.push_back({.kind = group.kind,
                     .names = {group.name},
-                    .bits = group.bits,
+                    .widths = group.widths,
                     .loss = loss,
                     .filter = filter,
                     .importance = importance_of(group, filter),
@@ -198,8 +196,8 @@ std::vector<std::vector<double>> ProblemBuilder::filter_losses(const GroupScore&
         .hint("take another --score, or --granularity layer");
   }
   std::vector<std::vector<double>> losses = group.filter_noise;
-  for (size_t c = 0; c < group.bits.size(); ++c) {
-    if (group.bits[c] != kFloatBits) continue;  // a layer is float as a whole
+  for (size_t c = 0; c < group.widths.size(); ++c) {
+    if (group.widths[c].bits != kFloatBits) continue;  // a layer is float as a whole
     for (auto& row : losses) row[c] = std::numeric_limits<double>::infinity();
   }
   return losses;

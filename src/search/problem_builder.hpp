@@ -12,7 +12,7 @@ namespace qtool::search {
 struct Item {
   GroupKind kind;
   std::vector<std::string> names;  // layers that share one weight, or one activation
-  std::vector<int> bits;
+  std::vector<Width> widths;
   std::vector<double> loss;
   int64_t filter = -1;  // of the layers' output channels; −1: all of them
   double importance = std::numeric_limits<double>::quiet_NaN();  // not a number: unknown
@@ -38,10 +38,10 @@ class ProblemBuilder {
   void hold_in(const std::map<std::string, int>& containers);
 
  private:
-  using WeightCost = std::function<int64_t(const LayerSite&, int bits)>;
+  using WeightCost = std::function<int64_t(const LayerSite&, const Width&)>;
   using ActivationCost = std::function<int64_t(const std::string&, int bits)>;
 
-  void set_width(LayerChoice& layer, const Item& item, int bits) const;
+  void set_width(LayerChoice& layer, const Item& item, const Width& width) const;
   void set_activation(QuantPlan& plan, const std::string& name, int bits) const;
   bool is_kept(const std::string& layer) const;
   void add(const GroupScore& group);
@@ -53,7 +53,7 @@ class ProblemBuilder {
 
   // limits.cpp
   void add_limit(const Limit& limit);
-  // cost(layer, bits) summed over weights, cost(activation, bits) over activations; what is fixed is taken
+  // cost(layer, width) summed over weights, cost(activation, bits) over activations; what is fixed is taken
   // off the limit.
   void add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
                 const ActivationCost& activation_cost);

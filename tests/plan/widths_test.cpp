@@ -95,6 +95,17 @@ TEST(Widths, RefusesWrongLists) {
   }
 }
 
+TEST(Widths, EveryFormatOffersItsOwn) {
+  EXPECT_EQ(
+      widths_in({"uniform", "syq", "power-of-two"}, {1, 2, 4, 8, kFloatBits}),
+      (std::vector<Width>{
+          {1, "syq"}, 2, {2, "syq"}, {2, "power-of-two"}, 4, {4, "power-of-two"}, 8, kFloatBits}));
+  EXPECT_EQ(widths_in({"vector:dim=8"}, {0, 1, 2}), (std::vector<Width>{{1, "vector:dim=8"}}));
+  const LayerChoice choice = layer_choice("a", {4, "mx"}, "cd");
+  EXPECT_EQ(choice.scale_block, 32);
+  EXPECT_EQ(choice.method, "cd");
+}
+
 TEST(Widths, WeightScalesReadBack) {
   for (const char* text : {"tensor", "channel", "block:16", "block:128"})
     EXPECT_EQ(weight_scale_text(parse_weight_scale(text)), text);

@@ -8,7 +8,6 @@
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
-#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 #include "support/calibrated_net.hpp"
 
@@ -224,24 +223,6 @@ TEST(Dynamic, PlansSayItLayerByLayer) {
   EXPECT_EQ(back.activation_bits, plan.activation_bits);
   plan.layer("up")->mode = ActivationMode::kDynamic;
   EXPECT_THROW(quantize_model(f.model, f.sites, plan, f.table, nullptr, {}), Error);
-}
-
-TEST(BestFormat, IsTheOneOfLeastOutputErrorThatHasTheWidth) {
-  Fixture f;
-  const LayerSite& site = *f.sites.layer("conv2");
-  const Tensor& weight = *f.model.graph.constant(f.model.graph.find("w2"));
-  const std::vector<std::string> formats = {"uniform", "syq", "kmeans", "power-of-two"};
-  const auto best = [&](int bits) {
-    return best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, f.table);
-  };
-  EXPECT_EQ(best(3), "kmeans");
-  EXPECT_EQ(best(8), "uniform");  // the only one
-  EXPECT_EQ(best(1), best_format(weight, site, {.name = site.name, .weight_bits = 1},
-                                 {"kmeans", "syq"}, f.table));
-  EXPECT_EQ(widths_of({"syq", "power-of-two"}, {1, 2, 3, 8, kFloatBits}),
-            (std::vector<int>{1, 2, 3, kFloatBits}));
-  EXPECT_THROW(best_format(weight, site, {.name = site.name, .weight_bits = 8}, {"syq"}, f.table),
-               Error);
 }
 
 TEST(Exports, UnknownStylesAreNamed) {

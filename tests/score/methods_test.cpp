@@ -13,7 +13,7 @@ TEST(Scores, FloatCostsNothingAndNarrowerCostsMore) {
   for (const ScoreMethod* method : score_methods()) {
     SCOPED_TRACE(std::string(method->name));
     const ScoreTable scores =
-        f.score(std::string(method->name), {.weight_bits = {2, 4, 8, kFloatBits}});
+        f.score(std::string(method->name), {.weights = {2, 4, 8, kFloatBits}});
     ASSERT_EQ(scores.groups.size(), 3u);
     for (const GroupScore& group : scores.groups) {
       EXPECT_EQ(group.noise.back(), 0) << group.name;
@@ -71,14 +71,15 @@ TEST(Orthogonality, AnOutputThatIsAlikeCountsLess) {
 
 TEST(Scores, WidthsOfTwoTablesAreJoined) {
   const Fixture f(test::kNet);
-  const ScoreTable few = f.score("sqnr", {.weight_bits = {2, 4}}),
-                   more = f.score("sqnr", {.weight_bits = {3}}),
-                   all = f.score("sqnr", {.weight_bits = {2, 3, 4}});
-  EXPECT_EQ(missing_widths(few, {2, 3, 4}), (std::vector<int>{3}));
-  EXPECT_EQ(missing_widths(ScoreTable{}, {2, 3}), (std::vector<int>{2, 3}));
+  const ScoreTable few = f.score("sqnr", {.weights = {2, 4}}),
+                   more = f.score("sqnr", {.weights = {3}}),
+                   all = f.score("sqnr", {.weights = {2, 3, 4}});
+  EXPECT_EQ(missing_widths(few, {2, 3, 4}), (std::vector<Width>{3}));
+  EXPECT_EQ(missing_widths(ScoreTable{}, {2, 3}), (std::vector<Width>{2, 3}));
+  EXPECT_EQ(missing_widths(few, {2, {2, "kmeans"}}), (std::vector<Width>{{2, "kmeans"}}));
   const ScoreTable joined = joined_scores(few, more, {2, 3, 4});
   for (size_t g = 0; g < all.groups.size(); ++g) {
-    EXPECT_EQ(joined.groups[g].bits, all.groups[g].bits);
+    EXPECT_EQ(joined.groups[g].widths, all.groups[g].widths);
     EXPECT_EQ(joined.groups[g].noise, all.groups[g].noise);
     EXPECT_EQ(joined.groups[g].filter_noise, all.groups[g].filter_noise);
   }

@@ -109,6 +109,29 @@ TEST(Limits, WidthsThatADeviceDoesNotAllowAreNoChoices) {
   }
 }
 
+// Formats of one width are choices of their own: what scales and codebooks take decides, too.
+TEST(Limits, FormatsArePricedByWhatTheyStore) {
+  Net net;
+  for (GroupScore& group : net.scores.groups) {
+    // Sixteen scales a row make block-float at 2 bits as large as 4 bits, and better than those.
+    group.widths = {2, {2, "block-float"}, {2, "kmeans"}, 4};
+    group.noise = {0.5, 0.05, 0.4, 0.1};
+  }
+  const auto formats_at = [&](const std::string& budget) {
+    std::map<std::string, int> count;
+    for (const LayerChoice& layer : net.assign(budget).plan.layers)
+      ++count[cat(layer.format, layer.weight_bits)];
+    return count;
+  };
+  EXPECT_EQ(formats_at("2bits"), (std::map<std::string, int>{{"block-float2", 3}}));
+  EXPECT_LT(formats_at("3.5bpw")["block-float2"], 3);
+  for (const double most : {3.0, 3.5, 4.5, 6.0}) {
+    const Assignment a = net.assign(cat(most, "bpw"));
+    EXPECT_LE(a.cost.bits_per_weight, most);
+    EXPECT_NEAR(predicted_loss(a.plan, net.scores), a.loss, 1e-12);
+  }
+}
+
 TEST(Limits, RandomPlansArePricedBySums) {
   const Net net;
   for (const auto& [plan, loss] : random_plans(net.model, net.sites, net.scores, {}, 20, 1))
