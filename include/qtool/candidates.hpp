@@ -30,6 +30,7 @@ struct CandidateOptions {
   std::string optimizer = "rtn";
   int64_t samples = 64;  // of the calibration data, for optimisers that need moments
   int threads = 1;
+  bool power_of_two_scales = false;
 };
 // All widths of a layer are solved on one Gram matrix and one factor, uniform ones together. Codebooks that layers
 // share are fitted to all of them. Optimisers that need moments are

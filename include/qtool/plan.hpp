@@ -105,8 +105,13 @@ const Target& find_target(std::string_view name);
 Sites find_sites(const Model& model, const Target& target,
                  const std::set<std::string>& unreached = {});
 
-// LayerChoice::scale_block for one scale a channel, and for one a tensor.
-inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
+// Which weights of a layer share a scale; as it is, those of an output channel.
+struct WeightScale {
+  int64_t channels = 1;  // that share one; 0: all
+  int64_t block = 0;     // weights along a channel's row that share one; 0: all
+  bool operator==(const WeightScale&) const = default;
+  bool by_channel() const { return *this == WeightScale(); }
+};
 
 // When what a layer reads gets its quantization parameters.
 enum class ActivationMode {
@@ -140,10 +145,10 @@ struct LayerChoice {
   ActivationMode mode = ActivationMode::kStatic;  // others have 8 bits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};
-  int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
-  std::string format = "uniform";       // number format of the weights, as parse_format() reads it
-  std::string method = "rtn";           // weight optimiser
-  std::string reason = {};              // why float, or "kept by --keep …"
+  WeightScale scale = {};
+  std::string format = "uniform";  // number format of the weights, as parse_format() reads it
+  std::string method = "rtn";      // weight optimiser
+  std::string reason = {};         // why float, or "kept by --keep …"
   bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
 
@@ -179,11 +184,11 @@ struct UniformChoice {
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
 
-// Gives every layer of a plan this scale block; layers that read codes, and all but dense ones, have
+// Gives every layer of a plan these scales; layers that read codes, and all but dense ones, have
 // one scale a channel where blocks are asked for: no integer kernel takes blocks. Stacks of matrices that read
-// codes have one for the tensor. Throws
-// Error{kUsage, QT-E129} when none could take a block.
-void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
+// codes have one for the tensor. Throws Error{kUsage, QT-E129} when none could take a block, or for formats that have
+// scales of their own.
+void set_weight_scale(QuantPlan& plan, const Sites& sites, WeightScale scale);
 
 // Gives every layer of a plan that is not kept by a rule this number format, and activations scales
 // that are powers of two where the format says so. Throws Error{kUsage, QT-E136} when the format has

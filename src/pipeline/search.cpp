@@ -82,10 +82,13 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
   s.assignment.status = "given";
   s.assignment.solver = "none";
   for (LayerChoice& layer : s.assignment.plan.layers) layer.method = request.optimizer;
+  s.assignment.plan.power_of_two_scales = request.power_of_two_scales;
   set_format(s.assignment.plan, format);
   settle_activation_modes(s.assignment.plan, p.sites, p.model);
   if (request.keep_loud && choice.activation_bits < kFloatBits)
     keep_loud(p, *source_of(w, p.model), load_table(w), request, s.assignment.plan);
+  if (!request.profile.empty())
+    check_allowed(s.assignment.plan, p.sites, load_profile(request.profile));
   return s;
 }
 
@@ -113,9 +116,9 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   scoring.threads = request.threads;
   std::string activations;
   for (int bits : request.activation_bits) activations += cat(" a", bits);
-  const std::string key =
-      cat(kVersion, " ", request.score, " ", request.optimizer, " ", request.range, " ",
-          scoring.samples, " ", request.target, activations);
+  const std::string key = cat(kVersion, " ", request.score, " ", request.optimizer, " ",
+                              request.range, " ", scoring.samples, " ", request.target, activations,
+                              request.power_of_two_scales ? " shifts" : "");
   ScoreTable known;
   if (std::filesystem::exists(w.file(kScores))) {
     ScoreTable old = load_scores(w.file(kScores));
@@ -147,7 +150,7 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
     throw Error(ErrorKind::kUsage, "QT-E127",
                 "--activation-mode hybrid goes with --uniform, not with a budget")
         .hint("for example --uniform w4a8 --activation-mode hybrid");
-  const std::vector<Width> widths = offered_widths(request);
+  std::vector<Width> widths = offered_widths(request);
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
@@ -161,13 +164,24 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
   options.storage = request.storage;
   options.per_filter = request.granularity == "filter";
   options.source = "search " + joined(request.budgets);
-  if (!request.profile.empty()) options.profile = load_profile(request.profile);
+  options.power_of_two_scales = request.power_of_two_scales;
+  if (!request.profile.empty()) {
+    options.profile = load_profile(request.profile);
+    std::erase_if(widths,
+                  [&](const Width& width) { return !options.profile->allows_weights(width); });
+  }
+  if (widths.empty())
+    throw Error(ErrorKind::kInfeasible, "QT-E501",
+                cat("the profile '", printable(options.profile->name),
+                    "' allows none of the widths and formats asked for"))
+        .hint("name others with --weights and --formats");
   const auto source = source_of(w, p.model);
   Searched s;
   const CalibrationTable table = load_table(w);
-  const WeightCandidates candidates = weight_candidates(
-      p.model, p.sites, table, *source,
-      {widths, request.optimizer, samples_scored(p.sites, *source, request), request.threads});
+  const WeightCandidates candidates =
+      weight_candidates(p.model, p.sites, table, *source,
+                        {widths, request.optimizer, samples_scored(p.sites, *source, request),
+                         request.threads, request.power_of_two_scales});
   s.scores = scores_of(p, w, table, candidates, *source, request);
   // Samples that scores do not look at, where there are any.
   const int64_t chunks = source->chunk_count();
@@ -235,9 +249,10 @@ Searched run_search(const Workspace& w, const PlanRequest& request) {
   (void)find_range(request.range);
   const Prepared p = load_prepared(w, request.target);
   Searched s = request.uniform ? uniform(p, w, request) : search(p, w, request);
-  if (!uniform_only(request) && request.weight_scale != "channel")
-    throw Error(ErrorKind::kUsage, "QT-E127", "--weight-scale is for uniform weights")
-        .hint("leave it out: other formats have their own scales");
+  if (request.granularity == "filter" && request.weight_scale != "channel")
+    throw Error(ErrorKind::kUsage, "QT-E127",
+                "--granularity filter goes with a scale a channel, not with --weight-scale")
+        .hint("leave one of them out");
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
   s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model, request.storage);
   s.assignment.plan.model_fingerprint = w.fingerprint;

@@ -22,14 +22,17 @@ CandidateOptions priced(CandidateOptions options) {
   return options;
 }
 
-// Grids of all layers in every format that is not uniform: codebooks may be theirs together.
+// Grids of all layers at every width that is not plain: codebooks may be theirs together.
 std::vector<std::map<std::string, WeightGrid>> grids_of(const Model& model, const Sites& sites,
                                                         const CalibrationTable& table,
-                                                        const std::vector<Width>& widths) {
+                                                        const CandidateOptions& options) {
+  const std::vector<Width>& widths = options.widths;
   std::vector<std::map<std::string, WeightGrid>> grids(widths.size());
   for (size_t i = 0; i < widths.size(); ++i) {
-    if (widths[i].bits == kFloatBits || widths[i].format == "uniform") continue;
+    const bool plain = widths[i].format == "uniform" && !options.power_of_two_scales;
+    if (widths[i].bits == kFloatBits || plain) continue;
     QuantPlan plan = uniform_plan(sites, {widths[i].bits, 8});
+    plan.power_of_two_scales = options.power_of_two_scales;
     set_format(plan, parse_format(widths[i].format));
     grids[i] = weight_grids(model, sites, plan, table);
   }
@@ -43,7 +46,7 @@ class Optimized {
       : model_(model),
         table_(table),
         options_(priced(options)),
-        grids_(grids_of(model, sites, table, options.widths)) {}
+        grids_(grids_of(model, sites, table, options)) {}
 
   LayerCandidates candidates(const LayerSite& site, const FloatWalk* walk) {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
@@ -83,7 +86,7 @@ class Optimized {
                    .channel_axis = site.channel_axis,
                    .bits = choice.weight_bits,
                    .input_mean_square = {},
-                   .scale_block = choice.scale_block,
+                   .scale = choice.scale,
                    .moments = &moments,
                    .threads = options_.threads,
                    .grid = grids_[width].at(site.name)});
@@ -117,12 +120,12 @@ class Optimized {
     }
     const WeightCodes all =
         qdq::optimize_rows(optimizer_of(weight, site), {.weight = stacked,
-                                                           .channel_axis = 0,
-                                                           .bits = 8,
-                                                           .input_mean_square = {},
-                                                           .row_bits = row_bits,
-                                                           .moments = &moments,
-                                                           .threads = options_.threads});
+                                                        .channel_axis = 0,
+                                                        .bits = 8,
+                                                        .input_mean_square = {},
+                                                        .row_bits = row_bits,
+                                                        .moments = &moments,
+                                                        .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
   }
 
@@ -196,7 +199,7 @@ class Optimized {
   const Model& model_;
   const CalibrationTable& table_;
   CandidateOptions options_;
-  std::vector<std::map<std::string, WeightGrid>> grids_;  // [width]; empty where it is uniform
+  std::vector<std::map<std::string, WeightGrid>> grids_;  // [width]; empty where it is plain
   std::string key_;
   InputMoments moments_;
 };

@@ -32,23 +32,24 @@ namespace {
       .hint("raise the budget, or allow narrower widths with --weights and --activations");
 }
 
-// Choices are made one by one: a device that takes only some pairs of widths can be left with another.
-void check_pairs(const QuantPlan& plan, const Sites& sites, const AssignOptions& options) {
-  if (!options.profile) return;
+}  // namespace
+
+void check_allowed(const QuantPlan& plan, const Sites& sites, const DeviceProfile& profile) {
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
+    const int input = plan.input_bits(site);
     if (!layer.reason.empty() || !layer.filter_bits.empty() ||
-        options.profile->allows(site.type, layer.weight_bits, plan.input_bits(site)))
+        profile.allows(site.type, {layer.weight_bits, layer.format}, input))
       continue;
-    throw Error(ErrorKind::kInfeasible, "QT-E501",
-                cat("the profile '", printable(options.profile->name), "' does not allow ",
-                    layer.weight_bits, " × ", plan.input_bits(site), " bits at '",
-                    printable(layer.name), "' (", site.type, ")"))
-        .hint("give --activations one width that it takes with all --weights");
+    throw Error(
+        ErrorKind::kInfeasible, "QT-E501",
+        cat("the profile '", printable(profile.name), "' does not allow ", layer.weight_bits, " × ",
+            input, " bits (", layer.format, ") at '", printable(layer.name), "' (", site.type, ")"))
+        .hint(
+            "`qtool list profiles` shows what there is; searches give --activations one width that "
+            "goes with all --weights");
   }
 }
-
-}  // namespace
 
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options) {
@@ -77,7 +78,8 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   result.loss = solution.loss;
   result.bound = solution.bound;
   result.gap = solution.gap;
-  check_pairs(result.plan, sites, options);
+  // Choices are made one by one: a device that takes only some pairs of widths can be left with another.
+  if (options.profile) check_allowed(result.plan, sites, *options.profile);
   const auto latency = std::find_if(options.limits.begin(), options.limits.end(),
                                     [](const Limit& l) { return !l.profile.empty(); });
   if (latency != options.limits.end())

@@ -18,10 +18,10 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
 
 // Of a layer at a width of its weights, with what it takes to compute in float between codes.
 double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
-                        const LayerSite& site, int bits) {
+                        const LayerSite& site, const Width& weights) {
   const int input = plan.input_bits(site);
-  const double ms = profile.layer_ms(site, bits, input);
-  const bool converts = input != kFloatBits && (bits == kFloatBits || input > 8);
+  const double ms = profile.layer_ms(site, weights, input);
+  const bool converts = input != kFloatBits && (weights.bits == kFloatBits || input > 8);
   return converts ? ms + profile.conversion_ns * 1e-6 *
                              static_cast<double>(converted_elements(site, sites))
                   : ms;
@@ -200,7 +200,7 @@ void ProblemBuilder::add_latency(const Limit& limit) {
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
       limit_text(limit), [&](const LayerSite& site, const Width& width) {
         return static_cast<int64_t>(
-            std::ceil(layer_latency_ms(profile, sites_, plan_, site, width.bits) * kPerMs));
+            std::ceil(layer_latency_ms(profile, sites_, plan_, site, width) * kPerMs));
       });
 }
 
@@ -256,7 +256,7 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
-    ms += search::layer_latency_ms(profile, sites, plan, site, layer.weight_bits);
+    ms += search::layer_latency_ms(profile, sites, plan, site, {layer.weight_bits, layer.format});
   }
   return ms + profile.other_ms(any_integer);
 }

@@ -55,17 +55,17 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
 // Widths that the device has no kernel for, whatever the other operand may be.
 void ProblemBuilder::forbid() {
   const DeviceProfile& profile = *options_.profile;
-  std::map<std::string, std::vector<int>> weights,
+  std::map<std::string, std::vector<Width>> weights,
       inputs;  // by layer, by value: what is chosen from
   for (const Item& item : items_) {
     for (const std::string& name : item.names)
-      for (const Width& width : item.widths)
-        (item.kind == GroupKind::kWeights ? weights : inputs)[name].push_back(width.bits);
+      (item.kind == GroupKind::kWeights ? weights : inputs)[name] = item.widths;
   }
-  const auto any = [&](const LayerSite& site, std::vector<int> w, std::vector<int> a) {
-    return std::any_of(w.begin(), w.end(), [&](int of_weight) {
-      return std::any_of(a.begin(), a.end(), [&](int of_input) {
-        return profile.allows(site.type, of_weight, of_input);
+  const auto any = [&](const LayerSite& site, const std::vector<Width>& w,
+                       const std::vector<Width>& a) {
+    return std::ranges::any_of(w, [&](const Width& of_weight) {
+      return std::ranges::any_of(a, [&](const Width& of_input) {
+        return profile.allows(site.type, of_weight, of_input.bits);
       });
     });
   };
@@ -73,7 +73,7 @@ void ProblemBuilder::forbid() {
     const auto at = inputs.find(site.input);
     return at != inputs.end() && site.float_input.empty()
                ? at->second
-               : std::vector<int>{plan_.input_bits(site)};
+               : std::vector<Width>{plan_.input_bits(site)};
   };
   for (Item& item : items_) {
     for (size_t c = 0; c < item.widths.size(); ++c) {
@@ -81,13 +81,13 @@ void ProblemBuilder::forbid() {
       if (item.kind == GroupKind::kWeights) {
         for (const std::string& name : item.names) {
           const LayerSite& site = *sites_.layer(name);
-          allowed &= any(site, {item.widths[c].bits}, inputs_of(site));
+          allowed &= any(site, {item.widths[c]}, inputs_of(site));
         }
       }
       for (const LayerSite& site : sites_.layers) {
         if (item.kind == GroupKind::kActivation && site.input == item.names[0] &&
             site.float_input.empty() && weights.contains(site.name))
-          allowed &= any(site, weights.at(site.name), {item.widths[c].bits});
+          allowed &= any(site, weights.at(site.name), {item.widths[c]});
       }
       if (!allowed) item.loss[c] = std::numeric_limits<double>::infinity();
     }
@@ -110,6 +110,7 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
     layer.method = options_.method;
   }
   plan.source = options_.source;
+  plan.power_of_two_scales = options_.power_of_two_scales;
   return plan;
 }
 
@@ -117,7 +118,7 @@ void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, const Width
   if (item.filter < 0) {
     layer.weight_bits = width.bits;
     layer.format = width.format;
-    layer.scale_block = parse_format(width.format).def->scale_block;
+    layer.scale.block = parse_format(width.format).def->scale_block;
     return;
   }
   if (layer.filter_bits.empty()) {

@@ -108,7 +108,7 @@ class Calling(Case):
 
     def test_features_that_are_not_there_are_refused_by_name(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '8')
-        for flags in (['--granularity', 'weight'], ['--format', 'kmean'], ['--formats', 'uniform,trinary'], ['--weight-scale', 'group:4'], ['--weight-scale', 'block:12'], ['--activation-mode', 'hybrid'],
+        for flags in (['--granularity', 'weight'], ['--format', 'kmean'], ['--formats', 'uniform,trinary'], ['--weight-scale', 'group:1'], ['--weight-scale', 'block:12'], ['--activation-mode', 'hybrid'],
                       ['--export', 'tflite'], ['--score', 'magic'], ['--effort', 'endless'], ['--optimizer', 'magic'], ['--target', 'npu'], ['--range', 'magic'],
                       ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
             for command in ('search', 'quantize'):

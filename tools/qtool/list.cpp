@@ -77,9 +77,21 @@ std::string storage_text(const qtool::FormatDef& format) {
   std::string text = format.scale_block > 0 ? cat("a scale for ", format.scale_block, " weights")
                                             : "a scale a channel";
   if (format.subgroup) text += " and a place in the kernel";
-  if (format.of == qtool::CodebookOf::kLayer) text += ", a codebook a layer";
+  if (format.of == qtool::CodebookOf::kLayer)
+    text += format.spaces ? ", a codebook a part of a layer's rows" : ", a codebook a layer";
   if (format.of == qtool::CodebookOf::kModel) text += ", a codebook a model";
   return text;
+}
+
+// What a product takes on a device that makes use of the format.
+std::string mac_text(const qtool::FormatDef& format) {
+  const std::string one(qtool::mac_name(format.mac));
+  return format.macs ? cat(one, ", ", format.macs(format.min_bits),
+                           format.macs(format.max_bits) != format.macs(format.min_bits)
+                               ? cat(" to ", format.macs(format.max_bits))
+                               : "",
+                           " a weight")
+                     : one;
 }
 
 Rows format_rows() {
@@ -95,8 +107,9 @@ Rows format_rows() {
     const std::string bits = format->min_bits == format->max_bits
                                  ? cat(format->min_bits)
                                  : cat(format->min_bits, " to ", format->max_bits);
-    rows.emplace_back(name, cat(format->summary, "; ", bits, " bits; levels ", format->levels, "; ",
-                                storage_text(*format), "; ", format->paper));
+    rows.emplace_back(name,
+                      cat(format->summary, "; ", bits, " bits; levels ", format->levels, "; ",
+                          storage_text(*format), "; ", mac_text(*format), "; ", format->paper));
   }
   return rows;
 }

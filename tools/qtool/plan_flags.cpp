@@ -88,7 +88,6 @@ std::string PlanFlags::shaping_flag() const {
 qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--granularity", granularity, {"layer", "filter"});
   (void)qtool::parse_weight_scale(weight_scale);
-  const std::vector<std::string> candidates = qtool::parse_formats(formats);
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static", "dynamic", "token", "hybrid"});
@@ -121,8 +120,11 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.score = score;
   r.solver = solver;
   r.weight_scale = weight_scale;
-  r.formats = format == "uniform" ? candidates
-                                  : std::vector<std::string>{qtool::parse_format(format).text()};
+  if (!formats.empty()) r.formats = qtool::parse_formats(formats);
+  if (format != "uniform") r.formats = {qtool::parse_format(format).text()};
+  // A device that cannot multiply is asked for by its profile alone.
+  const bool chosen = !formats.empty() || format != "uniform";
+  if (limits && !chosen && uniform.empty() && !limits->multiplies()) r.formats = limits->formats();
   r.activation_mode = activation_mode;
   r.granularity = granularity;
   if (export_style != "auto") {
@@ -136,6 +138,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
     r.profile = device ? target : profile;
     (void)qtool::find_target(r.target);
     if (limits->weight_scale == "tensor") r.weight_scale = "tensor";
+    r.power_of_two_scales = limits->power_of_two_scales;
   }
   r.signed_activations = signed_activations || (limits && limits->symmetric_activations);
   r.keep_loud = !no_float_activations;

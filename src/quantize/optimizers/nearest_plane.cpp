@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
@@ -63,18 +62,21 @@ class Planes {
       for (size_t j = 0; j < n_; ++j) target_[j * rows_ + r] = target[j];
     }
     const RowGrid& grid = problem.grids[0];
-    if (grid.dim() > 1) table_.emplace(*grid.codebook);
+    for (size_t s = 0; grid.dim() > 1 && s < static_cast<size_t>(grid.codebook->spaces); ++s)
+      tables_.emplace_back(*grid.codebook, s);
   }
 
   // Fills the rows' codes for their scales; returns each row's squared error under the factor.
   std::vector<double> decide(std::vector<RowCodes>& rows) {
     std::fill(carried_.begin(), carried_.end(), 0.f);
     std::vector<double> errors(rows_, 0);
-    for (RowCodes& row : rows) std::fill(row.codes.begin(), row.codes.end(), int8_t{0});
+    for (RowCodes& row : rows) std::fill(row.codes.begin(), row.codes.end(), 0.f);
     for (size_t end = n_; end > 0;) {
       // Vectors begin at multiples of their length.
-      const size_t begin = table_ ? (end - 1) / kBlock * kBlock : end > kBlock ? end - kBlock : 0;
-      if (table_) {
+      const size_t begin = !tables_.empty() ? (end - 1) / kBlock * kBlock
+                           : end > kBlock   ? end - kBlock
+                                            : 0;
+      if (!tables_.empty()) {
         for (size_t r = 0; r < rows_; ++r) errors[r] += decide_vectors(r, begin, end, rows[r]);
       } else {
         decide_block(begin, end, rows, errors);
@@ -93,16 +95,17 @@ class Planes {
  private:
   // The same for vectors of columns: of all entries the one that leaves the least error.
   double decide_vectors(size_t r, size_t begin, size_t end, RowCodes& row) {
-    const size_t dim = table_->dim();
+    const size_t dim = tables_[0].dim();
     double error = 0;
     for (size_t last = end; last > begin;) {
       const size_t first = (last - 1) / dim * dim;
-      const auto [entry, least] = best_entry(r, first, last, row.scales);
+      const VectorTable& table = tables_[p_.grids[r].codebook->space_of(first, n_)];
+      const auto [entry, least] = best_entry(r, first, last, table, row.scales);
       error += least;
       for (size_t j = first; j < last; ++j) {
-        const float level = table_->component(j - first)[entry];
+        const float level = table.component(j - first)[entry];
         const float* l = p_.factor.data() + j * n_;
-        row.codes[j] = static_cast<int8_t>(level);
+        row.codes[j] = level;
         const float off = level * p_.grids[r].scale(j, row.scales) - p_.target(r)[j];
         off_[(j - begin) * rows_ + r] = off;
         for (size_t i = begin; i < first; ++i) carried_[i * rows_ + r] += off * l[i];
@@ -114,15 +117,15 @@ class Planes {
 
   // Entry and its error for columns [first, last), given what the columns behind them carried here.
   std::pair<size_t, double> best_entry(size_t r, size_t first, size_t last,
-                                       std::span<const float> scales) {
-    const size_t entries = table_->entries();
+                                       const VectorTable& table, std::span<const float> scales) {
+    const size_t entries = table.entries();
     error_.assign(entries, 0.f);
     for (size_t i = last; i-- > first;) {
       part_.assign(entries, carried_[i * rows_ + r]);
       for (size_t j = i; j < last; ++j) {
         const float l = p_.factor[j * n_ + i], scale = p_.grids[r].scale(j, scales) * l,
                     want = p_.target(r)[j] * l;
-        const float* level = table_->component(j - first);
+        const float* level = table.component(j - first);
         for (size_t e = 0; e < entries; ++e) part_[e] += scale * level[e] - want;
       }
       for (size_t e = 0; e < entries; ++e) error_[e] += part_[e] * part_[e];
@@ -139,7 +142,7 @@ class Planes {
       prepare(j, rows);
       round_column(rows_, {target_.data() + j * rows_, scale_.data(), low_.data(), high_.data(),
                            carried_.data() + j * rows_, code_.data(), off, errors.data(), l[j]});
-      for (size_t r = 0; r < rows_; ++r) rows[r].codes[j] = static_cast<int8_t>(code_[r]);
+      for (size_t r = 0; r < rows_; ++r) rows[r].codes[j] = code_[r];
       carry_column(rows_, j - begin, off, l + begin, carried_.data() + begin * rows_);
     }
   }
@@ -167,19 +170,20 @@ class Planes {
   std::vector<float> carried_;  // [columns][rows]: Σ over decided columns of their error times L
   std::vector<float> off_;      // [kBlock][rows]: errors of the columns of a block
   std::vector<float> scale_, low_, high_, code_;  // by row, of one column
-  std::optional<VectorTable> table_;
-  std::vector<float> error_, part_;  // by entry
+  std::vector<VectorTable> tables_;               // by space, of vectors
+  std::vector<float> error_, part_;               // by entry
 };
 
 }  // namespace
 
-std::pair<int, int> RowGrid::range(size_t j, std::span<const int8_t> codes) const {
+std::pair<int, int> RowGrid::range(size_t j, std::span<const float> codes) const {
   int low = lowest, high = highest;
   if (!exact_pairs) return {low, high};
   const auto beside = [&](size_t other) {
     if (other >= codes.size()) return;
-    low = std::max(low, -kMostPairSum - std::min<int>(codes[other], 0));
-    high = std::min(high, kMostPairSum - std::max<int>(codes[other], 0));
+    const int code = static_cast<int>(codes[other]);
+    low = std::max(low, -kMostPairSum - std::min(code, 0));
+    high = std::min(high, kMostPairSum - std::max(code, 0));
   };
   beside(j ^ 1);
   if (channels % 2 != 0) {
@@ -190,19 +194,12 @@ std::pair<int, int> RowGrid::range(size_t j, std::span<const int8_t> codes) cons
   return {low, high};
 }
 
-float RowGrid::nearest_level(float value, std::pair<int, int> range) const {
-  const std::vector<int8_t>& levels = codebook->levels;
-  size_t at = codebook->nearest(value);
-  while (at > 0 && levels[at] > range.second) --at;
-  while (at + 1 < levels.size() && levels[at] < range.first) ++at;
-  return levels[at];
-}
-
-VectorTable::VectorTable(const Codebook& book)
+VectorTable::VectorTable(const Codebook& book, size_t space)
     : dim_(static_cast<size_t>(book.dim)), entries_(static_cast<size_t>(book.entries())) {
   levels_.resize(dim_ * entries_);
+  const float* first = book.levels.data() + space * levels_.size();
   for (size_t e = 0; e < entries_; ++e) {
-    for (size_t i = 0; i < dim_; ++i) levels_[i * entries_ + e] = book.levels[e * dim_ + i];
+    for (size_t i = 0; i < dim_; ++i) levels_[i * entries_ + e] = first[e * dim_ + i];
   }
 }
 
