@@ -213,11 +213,15 @@ struct PlanCost {
 };
 // What holds codes when weights are counted.
 enum class Storage {
-  kWidths,  // their own width, whatever a file would need
-  kBytes,   // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
-  kPacked,  // of a layer, the smallest ONNX type that holds its widest: `--export packed`
-  kSplit,   // of each output channel, the smallest that holds its width: `--export split`
+  kWidths,     // their own width, whatever a file would need
+  kBytes,      // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
+  kOperators,  // the same, and biases without scales: `--export qoperator`
+  kPacked,     // of a layer, the smallest ONNX type that holds its widest: `--export packed`
+  kSplit,      // of each output channel, the smallest that holds its width: `--export split`
 };
+inline bool in_bytes(Storage storage) {
+  return storage == Storage::kBytes || storage == Storage::kOperators;
+}
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model,
                    Storage storage = Storage::kWidths);
 

@@ -212,7 +212,7 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model, Storage storage) {
   PlanCost cost;
   // What a weight takes is told by its code where files round that up to bytes.
-  const Storage coded = storage == Storage::kBytes ? Storage::kWidths : storage;
+  const Storage coded = in_bytes(storage) ? Storage::kWidths : storage;
   double weights = 0, bits = 0, stored = 0, coded_bits = 0, stored_apart = 0, elements = 0,
          activation_bits = 0;
   std::set<std::string> seen;
@@ -230,7 +230,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
         codebooks.emplace(choice->format, choice->weight_bits).second) {
       const auto book = static_cast<double>(
           shared_codebook_bits(parse_format(choice->format), choice->weight_bits));
-      stored += book;
+      if (storage != Storage::kOperators) stored += book;
       coded_bits += book;
     }
   }

@@ -19,7 +19,7 @@ int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
 }
 
 int width_in(Storage storage, int bits) {
-  return storage == Storage::kWidths ? bits : storage == Storage::kBytes ? 8 : container_bits(bits);
+  return storage == Storage::kWidths ? bits : in_bytes(storage) ? 8 : container_bits(bits);
 }
 
 bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
@@ -30,7 +30,7 @@ bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
 // Of a layer whose codes are one tensor.
 int width_of(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const bool made_real = layer.float_input.empty() || layer.input.empty();
-  if (storage == Storage::kBytes && choice.weight_bits == 4 && made_real && !choice.dynamic() &&
+  if (in_bytes(storage) && choice.weight_bits == 4 && made_real && !choice.dynamic() &&
       !reads_codes(layer, choice))
     return 4;
   return width_in(storage, choice.weight_bits);
@@ -57,14 +57,15 @@ int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_
   if (scales > layer.channels) return subgroup_of(format) == Subgroup::kChannel ? 8 * scales : 0;
   const bool integer_bias = reads_codes(layer, choice) && choice.activation_bits <= 8 &&
                             !layer.bias.empty() && format.def->of != CodebookOf::kType;
-  return 8 * scales + (integer_bias ? 64 * layer.channels : 0);
+  const bool scaled_bias = integer_bias && storage != Storage::kOperators;
+  return 8 * scales + (scaled_bias ? 64 * layer.channels : 0);
 }
 
 // Of a layer with uniform weights. Tensors in a file end with a byte.
 int64_t code_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const auto bytes = [](int64_t bits) { return (bits + 7) / 8 * 8; };
   const int64_t whole = layer.weights * width_of(layer, choice, storage);
-  if (storage == Storage::kPacked || storage == Storage::kBytes) return bytes(whole);
+  if (storage == Storage::kPacked || in_bytes(storage)) return bytes(whole);
   std::map<int, int64_t> parts;  // by width
   for (int bits : choice.filter_bits) {
     const int width = width_in(storage, bits);
@@ -87,9 +88,11 @@ int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, co
   const int64_t codes = layer.channels * ((columns + dim - 1) / dim);
   const int64_t scales =
       scales_of(layer, choice, storage) + place_scales(weight, subgroup_of(format));
-  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) + 32 * scales +
-         codebook_bits(format, choice.weight_bits, columns) +
-         companion_bits(layer, choice, scales, storage);
+  const int64_t rest = 32 * scales + companion_bits(layer, choice, scales, storage);
+  // Operators take what indices stand for.
+  if (storage == Storage::kOperators) return 8 * layer.weights + rest;
+  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) +
+         codebook_bits(format, choice.weight_bits, columns) + rest;
 }
 
 }  // namespace

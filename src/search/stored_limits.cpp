@@ -41,9 +41,8 @@ void ProblemBuilder::add_stored(double allowed_bits, const Limit& limit) {
   stored_limits_.push_back(
       {problem_.limit.size(), limit.kind == Limit::kBpw, std::floor(allowed_bits)});
   // As plan_cost() counts them.
-  const Storage storage = limit.kind == Limit::kBpw && options_.storage == Storage::kBytes
-                              ? Storage::kWidths
-                              : options_.storage;
+  const Storage storage =
+      limit.kind == Limit::kBpw && in_bytes(options_.storage) ? Storage::kWidths : options_.storage;
   const int64_t fixed = limit.kind == Limit::kBpw ? 0 : 8 * other_bytes(false);
   add_rows(
       static_cast<int64_t>(std::floor(allowed_bits)) - fixed, limit_text(limit),
