@@ -80,7 +80,7 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
 int64_t converted_elements(const LayerSite& site, const Sites& sites);
 
 // What the scores predict of a plan of theirs: the sum of its choices' prices.
-double predicted_loss(const QuantPlan& plan, const ScoreTable& scores);
+double predicted_loss(const QuantPlan& plan, const Sites& sites, const ScoreTable& scores);
 
 // Seeded plans with random widths among the scores' candidates, kept layers as kept; with what the scores
 // predict of each.

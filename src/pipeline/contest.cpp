@@ -14,7 +14,7 @@ bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   for (size_t i = 0; i < a.layers.size(); ++i) {
     if (a.layers[i].weight_bits != b.layers[i].weight_bits ||
         a.layers[i].format != b.layers[i].format ||
-        a.layers[i].filter_bits != b.layers[i].filter_bits)
+        a.layers[i].filter_bits != b.layers[i].filter_bits || a.layers[i].mode != b.layers[i].mode)
       return false;
   }
   return true;
@@ -77,7 +77,7 @@ std::vector<Assignment> Contest::plans() const {
   }
   // What bent prices say of a plan cannot be compared: all are told by the prices as they are.
   for (size_t i = 1; i < found.size(); ++i) {
-    found[i].loss = predicted_loss(found[i].plan, scores);
+    found[i].loss = predicted_loss(found[i].plan, prepared.sites, scores);
     found[i].bound = found[0].bound;
     found[i].gap = found[i].loss > 0 ? std::max(0.0, 1 - found[0].bound / found[i].loss) : 0;
     found[i].status = "feasible";

@@ -67,6 +67,15 @@ std::vector<Width> offered_widths(const PlanRequest& request) {
   return widths;
 }
 
+// Hybrid plans choose by value when it gets its range, too.
+std::vector<Width> offered_activations(const PlanRequest& request) {
+  std::vector<Width> widths(request.activation_bits.begin(), request.activation_bits.end());
+  if (request.activation_mode != "hybrid") return widths;
+  for (const ActivationMode mode : {ActivationMode::kDynamic, ActivationMode::kToken})
+    widths.emplace_back(8, "uniform", mode);
+  return widths;
+}
+
 Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& request) {
   UniformChoice choice = parse_uniform(*request.uniform);
   if (!choice.mode) choice.mode = mode_of(request);
@@ -109,13 +118,14 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
                      const PlanRequest& request) {
   ScoreOptions scoring;
   scoring.method = request.score;
-  scoring.activations.assign(request.activation_bits.begin(), request.activation_bits.end());
+  scoring.activations = offered_activations(request);
   scoring.optimizer = request.optimizer;
   scoring.range_method = request.range;
   scoring.samples = samples_scored(p.sites, source, request);
   scoring.threads = request.threads;
   std::string activations;
-  for (int bits : request.activation_bits) activations += cat(" a", bits);
+  for (const Width& width : scoring.activations)
+    activations += cat(" a", width.bits, activation_mode_name(width.mode));
   const std::string key = cat(kVersion, " ", request.score, " ", request.optimizer, " ",
                               request.range, " ", scoring.samples, " ", request.target, activations,
                               request.power_of_two_scales ? " shifts" : "");
@@ -146,15 +156,11 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
 }
 
 Searched search(const Prepared& p, const Workspace& w, const PlanRequest& request) {
-  if (request.activation_mode == "hybrid")
-    throw Error(ErrorKind::kUsage, "QT-E127",
-                "--activation-mode hybrid goes with --uniform, not with a budget")
-        .hint("for example --uniform w4a8 --activation-mode hybrid");
   std::vector<Width> widths = offered_widths(request);
   check_widths(request.activation_bits, 2, 16, "activations");
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
-  // Weights are searched for on static activations, which are told apart from others at the end.
+  // But for hybrid plans weights are searched for on static activations, which are told apart from others at the end.
   const std::vector<Keep> keeps = parse_keeps(request.keep);
   for (const auto& [pattern, choice] : keeps)
     options.keep.push_back({pattern, {choice.weight_bits, choice.activation_bits}});
@@ -208,7 +214,9 @@ Searched search(const Prepared& p, const Workspace& w, const PlanRequest& reques
     s.assignment = contest.winner(s);
   const QuantPlan modes =
       uniform_plan(p.sites, {8, options.activation_bits, mode_of(request)}, keeps);
-  for (LayerChoice& layer : s.assignment.plan.layers) layer.mode = modes.layer(layer.name)->mode;
+  for (LayerChoice& layer : s.assignment.plan.layers)
+    if (request.activation_mode != "hybrid" || !layer.reason.empty())
+      layer.mode = modes.layer(layer.name)->mode;
   settle_activation_modes(s.assignment.plan, p.sites, p.model);
   if (request.frontier_points > 0)
     s.frontier = frontier(p.model, p.sites, s.scores, options, request.frontier_points);

@@ -34,9 +34,15 @@ double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& o
 }
 
 GroupScore activation_group(const ActivationSite& site, double unit_noise,
-                            const CalibrationTable& table, const ScoreOptions& options) {
+                            std::span<const double> at_run_time, const CalibrationTable& table,
+                            const ScoreOptions& options) {
   GroupScore group{GroupKind::kActivation, site.name, options.activations, {}};
+  size_t mode = 0;
   for (const Width& width : options.activations) {
+    if (width.mode != ActivationMode::kStatic) {
+      group.noise.push_back(at_run_time[mode++]);
+      continue;
+    }
     const double noise =
         width.bits == kFloatBits ? 0 : activation_noise(table.at(site.name), width.bits, options);
     group.noise.push_back(noise * unit_noise);
@@ -78,14 +84,18 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
                         return change_of(model, *site, *options.candidates, width);
                       }});
   }
+  std::vector<ActivationMode> modes;
+  for (const Width& width : options.activations)
+    if (width.mode != ActivationMode::kStatic) modes.push_back(width.mode);
   fisher::OutputNoise noise =
-      fisher::output_noise(model, priced, activations, source, chunks, options.threads);
+      fisher::output_noise(model, priced, activations, modes, source, chunks, options.threads);
   ScoreTable scores{table.model_fingerprint, "fisher", samples, {}};
   for (size_t i = 0; i < layers.size(); ++i)
     scores.groups.push_back(weight_group(*layers[i], std::move(noise.rows[i]), options));
   for (size_t i = 0; i < activations.size(); ++i) {
-    scores.groups.push_back(
-        activation_group(*sites.activation(activations[i]), noise.activations[i], table, options));
+    scores.groups.push_back(activation_group(*sites.activation(activations[i]),
+                                             noise.activations[i], noise.at_run_time[i], table,
+                                             options));
   }
   return scores;
 }

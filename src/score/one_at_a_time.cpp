@@ -6,6 +6,7 @@
 #include "qtool/exec.hpp"
 #include "qtool/quantize.hpp"
 #include "score/output_error.hpp"
+#include "score/run_time_codes.hpp"
 
 namespace qtool::scoring {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 struct Candidate {
   const WeightCodes* weight = nullptr;  // kWeights
   std::vector<float> bias = {};         // kWeights: what the bias becomes; empty: stays
-  QParams activation = {};              // kActivation
+  QParams activation = {};              // kActivation, static
+  ActivationMode mode = ActivationMode::kStatic;
 };
 
 struct Group {
@@ -93,6 +95,10 @@ Group activation_group(const ActivationSite& site, int step, const CalibrationTa
       group.candidates.emplace_back();
       continue;
     }
+    if (width.mode != ActivationMode::kStatic) {
+      group.candidates.push_back(Candidate{nullptr, {}, {}, width.mode});
+      continue;
+    }
     QuantSpec spec;
     spec.bits = width.bits;
     const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
@@ -127,8 +133,10 @@ std::vector<Group> make_groups(const Model& model, const Sites& sites, const Exe
 
 void apply(const Executor& executor, const Group& group, const Candidate& candidate, State& state) {
   if (group.score.kind == GroupKind::kActivation) {
+    const Tensor x = executor.get(state, group.value);
     executor.set(state, group.value,
-                 fake_quantize(executor.get(state, group.value), candidate.activation));
+                 candidate.mode == ActivationMode::kStatic ? fake_quantize(x, candidate.activation)
+                                                           : run_time_codes(x, candidate.mode));
     return;
   }
   executor.set(state, group.value, dequantized(*candidate.weight, group.channel_axis));

@@ -18,6 +18,7 @@ qdq::LayerResults chosen_layers(const Model& model, const Sites& sites,
     qdq::LayerResult& layer = results[choice.name];
     layer.weight = std::move(chosen.codes);
     layer.bits = choice.weight_bits;
+    layer.mode = choice.mode;
     if (!site.bias.empty()) {
       const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
       layer.bias.assign(bias.begin(), bias.end());

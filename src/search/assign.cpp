@@ -92,7 +92,7 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   return result;
 }
 
-double predicted_loss(const QuantPlan& plan, const ScoreTable& scores) {
+double predicted_loss(const QuantPlan& plan, const Sites& sites, const ScoreTable& scores) {
   double loss = 0;
   const auto price = [](const std::vector<Width>& widths, const std::vector<double>& noise,
                         const Width& width) {
@@ -102,7 +102,16 @@ double predicted_loss(const QuantPlan& plan, const ScoreTable& scores) {
   for (const GroupScore& group : scores.groups) {
     if (group.kind == GroupKind::kActivation) {
       const auto at = plan.activation_bits.find(group.name);
-      if (at != plan.activation_bits.end()) loss += price(group.widths, group.noise, at->second);
+      if (at == plan.activation_bits.end()) continue;
+      Width width = at->second;
+      for (const LayerSite& site : sites.layers) {
+        const LayerChoice* layer = plan.layer(site.name);
+        const ActivationSite* input = sites.activation(site.input);
+        if (layer && layer->dynamic() && input &&
+            (input->name == group.name || input->shares_with == group.name))
+          width = {layer->activation_bits, "uniform", layer->mode};
+      }
+      loss += price(group.widths, group.noise, width);
       continue;
     }
     const LayerChoice* layer = plan.layer(group.name);

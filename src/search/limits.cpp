@@ -16,15 +16,17 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
       .hint("measure this one with `qtool profile MODEL`");
 }
 
+double conversion_ms(const DeviceProfile& profile, const Sites& sites, const LayerSite& site) {
+  return profile.conversion_ns * 1e-6 * static_cast<double>(converted_elements(site, sites));
+}
+
 // Of a layer at a width of its weights, with what it takes to compute in float between codes.
 double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
                         const LayerSite& site, const Width& weights) {
   const int input = plan.input_bits(site);
   const double ms = profile.layer_ms(site, weights, input);
   const bool converts = input != kFloatBits && (weights.bits == kFloatBits || input > 8);
-  return converts ? ms + profile.conversion_ns * 1e-6 *
-                             static_cast<double>(converted_elements(site, sites))
-                  : ms;
+  return converts ? ms + conversion_ms(profile, sites, site) : ms;
 }
 
 }  // namespace
@@ -65,12 +67,19 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
 }
 
 // What every layer costs by itself, also where several share a weight.
-void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WeightCost& cost) {
+void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WeightCost& cost,
+                                   const ModeCost& mode_cost) {
   std::vector<std::vector<int64_t>> rows;
   std::set<std::string> free;
   for (const Item& item : items_) {
     std::vector<int64_t> row(item.widths.size(), 0);
-    for (size_t c = 0; c < row.size() && item.kind == GroupKind::kWeights; ++c) {
+    for (size_t c = 0; c < row.size(); ++c) {
+      if (item.kind == GroupKind::kActivation) {
+        for (const LayerSite* site : readers(item.names[0]))
+          if (mode_cost && item.widths[c].mode != ActivationMode::kStatic)
+            row[c] += mode_cost(*site);
+        continue;
+      }
       for (const std::string& layer : item.names) {
         const LayerSite& site = *sites_.layer(layer);
         row[c] += cost(site, item.widths[c]) / (item.filter < 0 ? 1 : site.channels);
@@ -144,6 +153,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
       return add_stored(8 * std::floor(limit.value * static_cast<double>(other_bytes(true))),
                         limit);
     case Limit::kActivationBits: {
+      require_static_activations(limit_text(limit));
       int64_t total = 0;
       for (const ActivationSite& site : sites_.activations)
         total += std::max<int64_t>(site.elements, 1);
@@ -160,6 +170,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
       return add_bops(floor64(limit.value * whole), limit_text(limit));
     }
     case Limit::kPeakMemory:
+      require_static_activations(limit_text(limit));
       return add_peak(floor64(limit.value), limit_text(limit));
     case Limit::kLatency:
     case Limit::kLatencyFraction:
@@ -171,10 +182,25 @@ void ProblemBuilder::add_limit(const Limit& limit) {
 
 void ProblemBuilder::require_fixed_activations(const std::string& what) const {
   for (const Item& item : items_) {
-    if (item.kind != GroupKind::kActivation) continue;
+    if (item.kind != GroupKind::kActivation ||
+        std::ranges::all_of(item.widths,
+                            [&](const Width& width) { return width.bits == item.widths[0].bits; }))
+      continue;
     throw Error(ErrorKind::kUsage, "QT-E125",
                 cat("a ", what, " limit needs fixed activation widths"))
         .hint("give --activations one width");
+  }
+}
+
+// What has its range found at run time is float before and behind the layer that reads it, which counts otherwise.
+void ProblemBuilder::require_static_activations(const std::string& what) const {
+  for (const Item& item : items_) {
+    if (item.kind == GroupKind::kActivation &&
+        std::ranges::any_of(
+            item.widths, [](const Width& width) { return width.mode != ActivationMode::kStatic; }))
+      throw Error(ErrorKind::kUsage, "QT-E125",
+                  cat("the limit ", what, " does not go with --activation-mode hybrid"))
+          .hint("leave one of them out");
   }
 }
 
@@ -198,9 +224,13 @@ void ProblemBuilder::add_latency(const Limit& limit) {
   }
   add_work_rows(
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
-      limit_text(limit), [&](const LayerSite& site, const Width& width) {
+      limit_text(limit),
+      [&](const LayerSite& site, const Width& width) {
         return static_cast<int64_t>(
             std::ceil(layer_latency_ms(profile, sites_, plan_, site, width) * kPerMs));
+      },
+      [&](const LayerSite& site) {
+        return static_cast<int64_t>(std::ceil(conversion_ms(profile, sites_, site) * kPerMs));
       });
 }
 
@@ -257,6 +287,7 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
     const LayerSite& site = *sites.layer(layer.name);
     any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
     ms += search::layer_latency_ms(profile, sites, plan, site, {layer.weight_bits, layer.format});
+    if (layer.dynamic()) ms += search::conversion_ms(profile, sites, site);
   }
   return ms + profile.other_ms(any_integer);
 }

@@ -34,6 +34,7 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
                                    [](const Item& item) { return std::isnan(item.importance); });
   const bool interact = std::any_of(items_.begin(), items_.end(),
                                     [](const Item& item) { return !item.error.empty(); });
+  forbid_modes();
   if (options.profile) forbid();
   for (const Item& item : items_) {
     problem_.loss.push_back(item.loss);
@@ -102,13 +103,14 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
       if (items_[i].kind == GroupKind::kWeights)
         set_width(*plan.layer(name), items_[i], width);
       else
-        set_activation(plan, name, width.bits);
+        set_activation(plan, name, width);
     }
   }
   for (LayerChoice& layer : plan.layers) {
     layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
     layer.method = options_.method;
   }
+  settle_activation_modes(plan, sites_, model_);
   plan.source = options_.source;
   plan.power_of_two_scales = options_.power_of_two_scales;
   return plan;
@@ -129,10 +131,54 @@ void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, const Width
   layer.weight_bits = std::max(layer.weight_bits, width.bits);
 }
 
-void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name, int bits) const {
-  plan.activation_bits[name] = bits;
+void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name,
+                                    const Width& width) const {
+  plan.activation_bits[name] = width.bits;
   for (const ActivationSite& site : sites_.activations)
-    if (site.shares_with == name) plan.activation_bits[site.name] = bits;
+    if (site.shares_with == name) plan.activation_bits[site.name] = width.bits;
+  if (width.mode == ActivationMode::kStatic) return;
+  for (const LayerSite* site : readers(name)) {
+    plan.layer(site->name)->mode = width.mode;
+    plan.layer(site->name)->activation_bits = width.bits;
+  }
+}
+
+std::vector<const LayerSite*> ProblemBuilder::readers(const std::string& activation) const {
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites_.layers) {
+    const ActivationSite* input = sites_.activation(site.input);
+    if (input && site.float_input.empty() && plan_.layer(site.name) &&
+        (input->name == activation || input->shares_with == activation))
+      layers.push_back(&site);
+  }
+  return layers;
+}
+
+// Ranges are found at run time by layers alone, and only by those that can.
+void ProblemBuilder::forbid_modes() {
+  std::map<std::string, const Item*> weights;  // by layer
+  for (const Item& item : items_)
+    for (const std::string& name : item.names)
+      if (item.kind == GroupKind::kWeights) weights[name] = &item;
+  const auto can = [&](const LayerSite& site, ActivationMode mode) {
+    const auto at = weights.find(site.name);
+    if (at == weights.end()) return false;  // kept as it is
+    return std::ranges::all_of(at->second->widths, [&](const Width& width) {
+      LayerChoice choice = layer_choice(site.name, width);
+      choice.mode = mode;
+      return width.bits == kFloatBits || why_not_dynamic(model_, site, choice).empty();
+    });
+  };
+  for (Item& item : items_) {
+    for (size_t c = 0; c < item.widths.size() && item.kind == GroupKind::kActivation; ++c) {
+      const ActivationMode mode = item.widths[c].mode;
+      if (mode == ActivationMode::kStatic) continue;
+      const std::vector<const LayerSite*> layers = readers(item.names[0]);
+      if (layers.empty() ||
+          !std::ranges::all_of(layers, [&](const LayerSite* site) { return can(*site, mode); }))
+        item.loss[c] = std::numeric_limits<double>::infinity();
+    }
+  }
 }
 
 bool ProblemBuilder::is_kept(const std::string& layer) const {

@@ -39,10 +39,13 @@ class ProblemBuilder {
 
  private:
   using WeightCost = std::function<int64_t(const LayerSite&, const Width&)>;
+  using ModeCost = std::function<int64_t(const LayerSite&)>;
   using ActivationCost = std::function<int64_t(const std::string&, int bits)>;
 
   void set_width(LayerChoice& layer, const Item& item, const Width& width) const;
-  void set_activation(QuantPlan& plan, const std::string& name, int bits) const;
+  void set_activation(QuantPlan& plan, const std::string& name, const Width& width) const;
+  // Layers that read codes of an activation, or of one that has its parameters.
+  std::vector<const LayerSite*> readers(const std::string& activation) const;
   bool is_kept(const std::string& layer) const;
   void add(const GroupScore& group);
   void add_activation(const GroupScore& group);
@@ -57,13 +60,17 @@ class ProblemBuilder {
   // off the limit.
   void add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
                 const ActivationCost& activation_cost);
-  void add_work_rows(int64_t limit, std::string name, const WeightCost& cost);
+  // `mode_cost`: of a layer that finds its input's range at run time, besides.
+  void add_work_rows(int64_t limit, std::string name, const WeightCost& cost,
+                     const ModeCost& mode_cost = {});
   void add_bops(int64_t limit, std::string name);
   void add_stored(double allowed_bits, const Limit& limit);
   void add_latency(const Limit& limit);
   void add_peak(int64_t limit_bytes, const std::string& name);
   void require_fixed_activations(const std::string& what) const;
+  void require_static_activations(const std::string& what) const;
   void forbid();
+  void forbid_modes();
   int64_t elements(const std::string& name) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;

@@ -1,6 +1,8 @@
 // What holds for every score.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "score/fixture.hpp"
 
 namespace qtool {
@@ -21,6 +23,34 @@ TEST(Scores, FloatCostsNothingAndNarrowerCostsMore) {
       EXPECT_GE(group.noise[1], group.noise[2]) << group.name;
     }
   }
+}
+
+TEST(Scores, PriceRangesThatAreFoundAtRunTime) {
+  const Fixture f(
+      R"(g (float[n, 3, 8] x, float[8, 6] w1, float[6] b1, float[6, 4] w2) => (float[n, 3, 4] y)
+{ m = MatMul(x, w1)  a = Add(m, b1)  r = Relu(a)  y = MatMul(r, w2) })");
+  const std::vector<Width> modes = {8,
+                                    {8, "uniform", ActivationMode::kDynamic},
+                                    {8, "uniform", ActivationMode::kToken},
+                                    kFloatBits};
+  const ScoreTable measured = f.score("sqnr", {.activations = modes}),
+                   predicted = f.score("fisher", {.activations = modes});
+  int priced = 0;
+  for (const GroupScore& group : measured.groups) {
+    if (group.kind != GroupKind::kActivation) continue;
+    ++priced;
+    const auto same = std::ranges::find_if(
+        predicted.groups, [&](const GroupScore& other) { return other.name == group.name; });
+    ASSERT_NE(same, predicted.groups.end());
+    EXPECT_EQ(group.widths, modes);
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_GT(group.noise[c], 0) << group.name << c;
+      // Fisher takes errors for independent.
+      EXPECT_NEAR(std::log2(same->noise[c] / group.noise[c]), 0, 1) << group.name << c;
+    }
+    EXPECT_EQ(group.noise[3], 0);
+  }
+  EXPECT_GE(priced, 2);
 }
 
 TEST(Scores, DoNotDependOnThreads) {

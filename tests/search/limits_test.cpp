@@ -128,14 +128,54 @@ TEST(Limits, FormatsArePricedByWhatTheyStore) {
   for (const double most : {3.0, 3.5, 4.5, 6.0}) {
     const Assignment a = net.assign(cat(most, "bpw"));
     EXPECT_LE(a.cost.bits_per_weight, most);
-    EXPECT_NEAR(predicted_loss(a.plan, net.scores), a.loss, 1e-12);
+    EXPECT_NEAR(predicted_loss(a.plan, net.sites, net.scores), a.loss, 1e-12);
   }
+}
+
+// When a value gets its range is a choice like a width: run-time ranges are closer, and cost what it takes to
+// go to floats and back.
+TEST(Limits, RunTimeRangesAreChosenWhereTheyArePaidFor) {
+  Net net;
+  for (GroupScore& group : net.scores.groups) group.widths = {8}, group.noise = {0.01};
+  for (const ActivationSite& site : net.sites.activations) {
+    if (site.shares_with.empty())
+      net.scores.groups.push_back(
+          {GroupKind::kActivation,
+           site.name,
+           {8, {8, "uniform", ActivationMode::kDynamic}, {8, "uniform", ActivationMode::kToken}},
+           {0.1, 0.01, 0.001}});
+  }
+  const auto modes = [&](const QuantPlan& plan) {
+    std::string text;
+    for (const LayerChoice& layer : plan.layers)
+      text += cat(text.empty() ? "" : " ", activation_mode_name(layer.mode));
+    return text;
+  };
+  const Assignment free = net.assign("8bits");
+  EXPECT_EQ(modes(free.plan), "dynamic dynamic token");  // convolutions have no rows
+  EXPECT_EQ(free.plan.activation_bits.at("x"), kFloatBits);
+  const auto file = std::filesystem::temp_directory_path() / "qtool_modes_test.json";
+  write_file_atomic(file, R"({"conversion_ns_per_element": 100, "costs": [
+    {"op": "*", "weights": 8, "activations": 8, "gmacs_per_second": 1}]})");
+  const DeviceProfile profile = load_profile(file.string());
+  double product_ms = 0, dense_ms = 0;
+  for (const LayerSite& site : net.sites.layers) {
+    product_ms += profile.layer_ms(site, 8, 8);
+    if (site.dense) dense_ms = 1e-4 * static_cast<double>(converted_elements(site, net.sites));
+  }
+  const Assignment tight = net.assign(cat(product_ms + dense_ms * 1.01, "ms@", file.string()));
+  EXPECT_EQ(modes(tight.plan), "static static token");
+  EXPECT_NEAR(predicted_loss(tight.plan, net.sites, net.scores), tight.loss, 1e-12);
+  EXPECT_LE(*tight.latency_ms, product_ms + dense_ms * 1.01);
+  std::filesystem::remove(file);
+  EXPECT_THROW(net.assign("act=8bits"), Error);
+  EXPECT_THROW(net.assign("peak=100kB"), Error);
 }
 
 TEST(Limits, RandomPlansArePricedBySums) {
   const Net net;
   for (const auto& [plan, loss] : random_plans(net.model, net.sites, net.scores, {}, 20, 1))
-    EXPECT_NEAR(loss, predicted_loss(plan, net.scores), 1e-12);
+    EXPECT_NEAR(loss, predicted_loss(plan, net.sites, net.scores), 1e-12);
 }
 
 }  // namespace

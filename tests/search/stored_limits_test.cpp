@@ -65,7 +65,7 @@ TEST(StoredLimits, HoldToTheByteWhereFiltersDiffer) {
       EXPECT_LE(cost.size_bytes, 1000 * kilobytes) << static_cast<int>(storage);
       EXPECT_EQ(cost.size_bytes, a.cost.size_bytes);
       EXPECT_LE(a.bound, a.loss * (1 + 1e-9));
-      EXPECT_NEAR(predicted_loss(a.plan, net.scores), a.loss, 1e-9 * a.loss + 1e-15);
+      EXPECT_NEAR(predicted_loss(a.plan, net.sites, net.scores), a.loss, 1e-9 * a.loss + 1e-15);
     }
   }
 }

@@ -49,7 +49,7 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
   shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
   shape(app.add_option("--weight-scale", weight_scale,
-                       "what gets its own scale: channel, tensor, block:N"));
+                       "what gets its own scale: channel, tensor, group:N, block:N"));
   shape(app.add_option("--formats", formats,
                        "number formats to choose from: uniform,kmeans,syq:levels=binary"));
   shape(app.add_option(
@@ -69,7 +69,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option(
       "--activation-mode", activation_mode,
       "when activations get their ranges: static (in calibration), dynamic or token (at run time, "
-      "one a tensor or one a row; 8 bits), hybrid (at run time where static ones are loud)"));
+      "one a tensor or one a row; 8 bits), hybrid (by layer: with a budget as the search finds, "
+      "else at run time where static ones are loud)"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
   app.add_option("--export", export_style,
