@@ -26,11 +26,11 @@ struct AssignOptions {
   Storage storage = Storage::kWidths;  // that sizes are counted in
   std::string method = "rtn";          // weight optimiser written into the plan
   std::string source;                  // for the plan: "search 4.5bits"
+  ActivationStyle style = {};
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
   // Widths that the device does not allow are no choices.
   std::optional<DeviceProfile> profile = {};
-  bool power_of_two_scales = false;  // of the plan
   double price_exponent =
       1;  // prices are raised to this power first: other plans from the same scores
 };
@@ -66,10 +66,6 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
 // without one that is a sum the cost is the mean width of weights.
 Frontier frontier(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options, int64_t points);
-
-// Throws Error{kInfeasible, QT-E501} naming a layer that the device has no kernel for; layers that the plan gives
-// reasons for are not looked at.
-void check_allowed(const QuantPlan& plan, const Sites& sites, const DeviceProfile& profile);
 
 // Milliseconds a sample that a profile predicts for a plan. Throws Error{kUsage, QT-E118} for a layer that it
 // does not price, or when it was measured on another model.

@@ -5,7 +5,9 @@
 //   double noise = probe.measure(plan).noise;      // of the whole network under the plan
 #pragma once
 
+#include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,17 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
 
 // The candidates of some of the widths, in this order.
 WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<Width>& widths);
+
+// The candidates of these widths in this order, each from the first of the two that has it.
+WeightCandidates joined_candidates(const WeightCandidates& first, const WeightCandidates& second,
+                                   const std::vector<Width>& widths);
+
+// Candidates in uniform numbers, kept under what they depend on besides their widths; more than a gigabyte is not
+// kept. Nothing where the file is not there or of another key.
+void save_candidates(const WeightCandidates& candidates, const std::string& key,
+                     const std::filesystem::path& path);
+std::optional<WeightCandidates> load_candidates(const std::string& key,
+                                                const std::filesystem::path& path);
 
 // The weight of a layer as chosen, filters of several widths put together from candidates, and the shift of its
 // bias. Throws Error{kUsage, QT-E131} for a width without candidate.

@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct ChannelBlocks {
   const float* data = nullptr;
   Shape shape;  // rank 3 or more where block > 1
   int64_t block = 1;
+  Tensor storage{};  // keeps `data` alive; undefined: the caller does
 };
 
 // Reads or replaces values as they are computed. Called for observed values only, in order of computation; inside
@@ -88,6 +90,12 @@ class Executor {
   // A live value or initializer by name; for values that exist (inputs, observed, constants, outputs).
   Tensor get(const State& state, const std::string& name) const;
   void set(State& state, const std::string& name, Tensor value) const;
+  // The same of floats, as they lie; row-major where they lie in no blocks.
+  ChannelBlocks blocks(const State& state, const std::string& name) const;
+  // Adds shift[c] to every element of channel c (axis 1; the last one where `last_axis`) of a live float
+  // value, where it lies.
+  void shift_channels(State& state, const std::string& name, std::span<const float> shift,
+                      bool last_axis) const;
   int step_count() const;
   // The step that `state` runs next.
   int next_step(const State& state) const;

@@ -103,13 +103,14 @@ struct PlanRequest {
   Storage storage = Storage::kWidths;              // that sizes are counted in
   std::string export_style = "qdq";                // written into the plan
   bool signed_activations = false;
-  bool power_of_two_scales = false;  // of weights and activations
-  bool keep_loud = true;             // uniform plans: what loud_activations finds stays in float
-  int64_t score_samples = 0;         // 0: 64 to 256, as many as the network's size allows
+  bool power_of_two_scales = false;            // of weights and activations; a profile has its own
+  std::vector<std::string> equal_around = {};  // see ActivationStyle; a profile has its own
+  bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
+  int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
   // samples that scores did not see; best: those plans are quantized for real.
   std::string effort = "balanced";
-  std::string profile;          // of a device: name or file; "" for none
+  std::string profile;  // of a device: name or file; "" for none; asks for style and formats, too
   int64_t verify_plans = 0;     // random plans to compare predicted with measured noise on
   int64_t frontier_points = 0;  // of the frontier of the first limit, see frontier(); 0: none
   int threads = 1;

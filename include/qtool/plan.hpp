@@ -57,6 +57,8 @@ struct ActivationSite {
   // Nodes that read the codes while all others read the float value: a value that no integer kernel
   // makes loses nothing where none reads it. Empty: everything behind it reads codes.
   std::set<std::string> readers = {};
+  // Further values that its own parameters have to cover (share_parameters).
+  std::vector<std::string> covers = {};
 };
 
 // A node without weights: Add, Concat, pools, MatMul of two activations, data movement …
@@ -104,6 +106,12 @@ const Target& find_target(std::string_view name);
 // (no calibration sample took that branch) nothing but weights can be codes.
 Sites find_sites(const Model& model, const Target& target,
                  const std::set<std::string>& unreached = {});
+
+// Gives what the operators of these types read (and make, where they only move values: Concat) one owner of their
+// parameters, as some devices want it. Values with a range known beforehand keep their own, which is logged.
+void share_parameters(Sites& sites, const Model& model, std::span<const std::string> types);
+// Throws Error{kUsage, QT-E119} for a type around which parameters cannot be equal.
+void check_shared_types(std::span<const std::string> types);
 
 // Which weights of a layer share a scale; as it is, those of an output channel.
 struct WeightScale {
@@ -158,15 +166,22 @@ LayerChoice layer_choice(const std::string& layer, const Width& width, std::stri
 // Mean width of a layer's weights.
 double mean_bits(const LayerChoice& choice);
 
+// How activations become codes: the same for all of them.
+struct ActivationStyle {
+  std::string range_method = "mse";
+  bool signed_codes = false;                   // s8 symmetric rather than u8
+  bool power_of_two_scales = false;            // and zero points 0 or the middle
+  std::vector<std::string> equal_around = {};  // types of operators, see share_parameters
+  bool operator==(const ActivationStyle&) const = default;
+};
+
 struct QuantPlan {
   std::string model_fingerprint;
   std::string source;  // "uniform w4a8", "search 4.5bits", "edited"
   std::vector<LayerChoice> layers;
   std::vector<LayerChoice> stored = {};        // of Sites::stored
   std::map<std::string, int> activation_bits;  // by value; layers' inputs and all other activations
-  bool signed_activations = false;             // s8 symmetric rather than u8
-  bool power_of_two_scales = false;            // of activations
-  std::string range_method = "mse";
+  ActivationStyle style = {};
   std::string export_style = "qdq";  // that its sizes were counted in
   int64_t most_bytes = 0;            // of the written constants, by a size limit; 0: any
   LayerChoice* layer(const std::string& name);

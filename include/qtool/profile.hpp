@@ -41,9 +41,10 @@ struct DeviceProfile {
   std::string target = "ort-cpu";  // whose graphs it runs
   std::vector<Allowed> allowed;
   bool symmetric_activations = false;
-  bool power_of_two_scales = false;      // of weights and activations
-  std::string weight_scale = "channel";  // or "tensor"
-  double conversion_ns = 0;              // per element between codes and floats
+  bool power_of_two_scales = false;            // of weights and activations
+  std::string weight_scale = "channel";        // or "tensor"
+  std::vector<std::string> equal_around = {};  // see ActivationStyle
+  double conversion_ns = 0;                    // per element between codes and floats
   std::vector<Cost> costs;
   // By `qtool profile`, of the model with this fingerprint: they go before `costs`.
   std::string model_fingerprint;

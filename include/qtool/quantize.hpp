@@ -130,7 +130,10 @@ struct OptimizerInput {
   int64_t groups = 1;
   bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
   WeightScale scale = {};
-  std::span<const int> row_bits = {};     // one an output channel; empty: `bits` for all
+  std::span<const int> row_bits = {};  // one an output channel; empty: `bits` for all
+  // Rows of a group that are solved apart from those behind them, so that these change none of their bits; 0: all
+  // of a group may be solved together.
+  int64_t part_rows = 0;
   const InputMoments* moments = nullptr;  // given to optimisers that need them
   int threads = 1;
   WeightGrid grid = {};

@@ -33,16 +33,16 @@ struct ScoreTable {
   std::string model_fingerprint, method;
   int64_t samples = 0;
   std::vector<GroupScore> groups;
-  // What the prices depend on besides model, calibration and widths; tables of one key can be joined.
+  // What the prices depend on besides model, calibration and widths: tables of one key can be joined.
   std::string key = {};
 };
 
 struct ScoreOptions {
   std::string method = "sqnr";
   std::vector<Width> weights = {2, 3, 4, 5, 6, 8};
-  std::vector<Width> activations = {8};  // one entry: not searched, not scored
+  std::vector<Width> activations = {};  // empty: activations are not priced
   std::string optimizer = "rtn";
-  std::string range_method = "mse";
+  ActivationStyle style = {};
   int64_t samples = 64;  // of the calibration data
   int threads = 1;
   // Made by score() where it is needed and nullptr; its widths are `weights`.
@@ -54,12 +54,15 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
-// Of `widths`, those of weights that a table does not price.
-std::vector<Width> missing_widths(const ScoreTable& scores, const std::vector<Width>& widths);
-// The prices of `widths` in that order, each from the first of two tables of one key that has it. Groups and
-// everything but widths are the first one's; a table without groups gives nothing.
+// Of `widths`, those that a table does not price in groups of this kind; all where it has none.
+std::vector<Width> missing_widths(const ScoreTable& scores, GroupKind kind,
+                                  const std::vector<Width>& widths);
+// All widths that a table prices in every group of this kind, as its first one has them.
+std::vector<Width> priced_widths(const ScoreTable& scores, GroupKind kind);
+// The prices of these widths in that order, each from the first of two tables of one key that has it; weights, then
+// activations, each in the order that tables have them. No groups of a kind whose widths are empty.
 ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
-                         const std::vector<Width>& widths);
+                         const std::vector<Width>& weights, const std::vector<Width>& activations);
 
 struct ScoreMethod {
   std::string_view name, summary;

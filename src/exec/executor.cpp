@@ -8,6 +8,23 @@ namespace qtool {
 
 struct State::Impl : Run {};
 
+namespace {
+
+// Of ChannelBlocks; 0: elements lie otherwise.
+int64_t block_of(const Array& array) { return array.layout ? array.layout->channel_block() : 1; }
+
+// x [rows][columns] += shift [columns]
+void add_rows(float* x, int64_t rows, const float* shift, int64_t columns) {
+  if (columns == 1) {
+    for (int64_t r = 0; r < rows; ++r) x[r] += *shift;
+    return;
+  }
+  for (int64_t r = 0; r < rows; ++r, x += columns)
+    for (int64_t c = 0; c < columns; ++c) x[c] += shift[c];
+}
+
+}  // namespace
+
 State::State() : impl(std::make_unique<Impl>()) {}
 State::State(const State& other) : impl(std::make_unique<Impl>(*other.impl)) {}
 State::State(State&&) noexcept = default;
@@ -37,6 +54,12 @@ struct Executor::Impl {
     if (id == ValueId::kNone)
       throw_internal(cat("value '", printable(name), "' is not in the compiled graph; observe it"));
     return id;
+  }
+
+  Array array(const Run& run, const std::string& name) const {
+    Array found = program.array(run, id_of(name));
+    if (!found.defined()) throw_internal(cat("value '", printable(name), "' is not live"));
+    return found;
   }
 
   // oneDNN reads the calling thread's OpenMP setting when it makes and when it runs a primitive.
@@ -103,14 +126,39 @@ std::vector<Tensor> Executor::run(const Feed& feed, Tap* tap) const {
 }
 
 Tensor Executor::get(const State& state, const std::string& name) const {
-  const Array array = impl_->program.array(*state.impl, impl_->id_of(name));
-  if (!array.defined()) throw_internal(cat("value '", printable(name), "' is not live"));
   impl_->set_threads();  // for the reorder
-  return array.plain();
+  return impl_->array(*state.impl, name).plain();
 }
 
 void Executor::set(State& state, const std::string& name, Tensor value) const {
   impl_->program.set(*state.impl, impl_->id_of(name), Array(std::move(value)));
+}
+
+ChannelBlocks Executor::blocks(const State& state, const std::string& name) const {
+  impl_->set_threads();
+  Array array = impl_->array(*state.impl, name);
+  const int64_t block = block_of(array);
+  if (block == 0) array = array.plain();
+  return {static_cast<const float*>(array.tensor.raw()), array.shape, std::max<int64_t>(block, 1),
+          array.tensor};
+}
+
+void Executor::shift_channels(State& state, const std::string& name, std::span<const float> shift,
+                              bool last_axis) const {
+  impl_->set_threads();
+  Array array = impl_->array(*state.impl, name);
+  impl_->program.set(*state.impl, impl_->id_of(name), Array());  // so that it is moved in place
+  const auto channels = static_cast<int64_t>(shift.size());
+  int64_t block = block_of(array), positions = 1;
+  if (block == 0 || (last_axis && block > 1)) array = array.plain();
+  if (last_axis || block == 0) block = last_axis ? channels : 1;
+  for (size_t d = 2; !last_axis && d < array.shape.size(); ++d) positions *= array.shape[d];
+  auto* x = static_cast<float*>(array.tensor.mutable_raw());
+  for (int64_t left = element_count(array.shape); left > 0; left -= channels * positions) {
+    for (int64_t c = 0; c < channels; c += block, x += positions * block)
+      add_rows(x, positions, shift.data() + c, block);
+  }
+  impl_->program.set(*state.impl, impl_->id_of(name), std::move(array));
 }
 
 int Executor::next_step(const State& state) const { return state.impl->next_step; }

@@ -67,17 +67,14 @@ std::vector<Assignment> Contest::plans() const {
     AssignOptions bent = options;
     bent.price_exponent = exponent;
     Assignment a = assign(prepared.model, prepared.sites, scores, bent);
-    a.plan.range_method = request.range;
-    a.plan.signed_activations = request.signed_activations;
     const bool known = std::any_of(found.begin(), found.end(), [&](const Assignment& other) {
       return same_widths(a.plan, other.plan);
     });
     if (!known) found.push_back(std::move(a));
     if (request.effort == "fast" || request.solver != "auto") break;
   }
-  // What bent prices say of a plan cannot be compared: all are told by the prices as they are.
+  // The bound of bent prices says nothing of the prices as they are.
   for (size_t i = 1; i < found.size(); ++i) {
-    found[i].loss = predicted_loss(found[i].plan, prepared.sites, scores);
     found[i].bound = found[0].bound;
     found[i].gap = found[i].loss > 0 ? std::max(0.0, 1 - found[0].bound / found[i].loss) : 0;
     found[i].status = "feasible";
@@ -128,8 +125,6 @@ Verification Contest::verify(int64_t plans) const {
   Progress progress("verifying", plans, "plans");
   for (auto& [plan, loss] :
        random_plans(prepared.model, prepared.sites, scores, options, plans, 1)) {
-    plan.range_method = request.range;
-    plan.signed_activations = request.signed_activations;
     const PlanProbe::Result result = probe.measure(plan);
     v.samples = result.samples;
     predicted.push_back(std::log(std::max(loss, 1e-30)));

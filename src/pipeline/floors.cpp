@@ -45,10 +45,7 @@ Assignment FloorSearch::plan_of(double bits) const {
   AssignOptions narrowed = options;
   std::erase_if(narrowed.limits, is_quality_floor);
   narrowed.limits.push_back({Limit::kBits, bits, ""});
-  Assignment found = assign(prepared.model, prepared.sites, scores, narrowed);
-  found.plan.range_method = request.range;
-  found.plan.signed_activations = request.signed_activations;
-  return found;
+  return assign(prepared.model, prepared.sites, scores, narrowed);
 }
 
 Evaluation FloorSearch::measure(const QuantPlan& plan) const {

@@ -13,7 +13,7 @@ struct FloorSearch {
   const SampleSource& source;
   const AssignOptions& options;
   const PlanRequest& request;
-  const QuantizeOptions& quantizing;
+  QuantizeOptions quantizing;
   // Of the float network on all data, where a drop is limited.
   std::optional<Vicinity> vicinity = {};
 

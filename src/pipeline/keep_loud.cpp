@@ -20,8 +20,6 @@ std::string noise_text(const LoudActivation& loud) {
 
 void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,
                const PlanRequest& request, QuantPlan& plan) {
-  plan.range_method = request.range;
-  plan.signed_activations = request.signed_activations;
   const bool hybrid = request.activation_mode == "hybrid";
   const Spread some(source, 16);
   for (const LoudActivation& loud :

@@ -65,6 +65,12 @@ CalibrationTable load_table(const Workspace& w) {
   return table;
 }
 
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+  return text;
+}
+
 }  // namespace pipeline
 
 namespace {
@@ -157,7 +163,7 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   make_folder(w.root);
   std::error_code failed;
   // Older plans and scores belong to other statistics.
-  for (const char* name : {kScores, kPlan}) fs::remove(w.file(name), failed);
+  for (const char* name : {kScores, kCandidates, kPlan}) fs::remove(w.file(name), failed);
   save_calibration(c.table, w.file(kCalibration));
   save_workspace(w);
   c.seconds = now_seconds() - begin;
@@ -172,10 +178,11 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   // Without a plan the safest width: everything in 8 bits.
   if (!request.plan && !fs::exists(w.file(kPlan))) wanted.uniform = "w8a8";
   if (wanted.uniform || !wanted.budgets.empty()) run_search(w, wanted);
-  const Prepared p = load_prepared(w, wanted.target);
+  Prepared p = load_prepared(w, wanted.target);
   const CalibrationTable table = load_table(w);
   QuantizeReport report;
   report.plan = load_plan(w.file(kPlan), p.sites, w.fingerprint);
+  share_parameters(p.sites, p.model, report.plan.style.equal_around);
   QuantizeOptions options;
   options.threads = request.threads;
   options.target = wanted.target;
@@ -184,7 +191,7 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
       request.export_style.empty() ? report.plan.export_style : request.export_style;
   options.bias_correction = request.bias_correction;
   options.tuning_rounds = request.effort == "best" ? 20 : 0;
-  options.provenance = cat("plan=", report.plan.source, " range=", report.plan.range_method,
+  options.provenance = cat("plan=", report.plan.source, " range=", report.plan.style.range_method,
                            " target=", options.target, " export=", options.export_style,
                            " bias_correction=", options.bias_correction ? "tried" : "off",
                            table.random_data ? " random_data" : "");

@@ -9,6 +9,7 @@ namespace qtool::pipeline {
 
 inline constexpr const char* kCalibration = "calibration.json";
 inline constexpr const char* kScores = "scores.json";
+inline constexpr const char* kCandidates = "candidates.npz";
 inline constexpr const char* kPlan = "plan.json";
 
 // Sites of a prepared model, what the data says of them, and which values in bodies no sample reached.
@@ -28,6 +29,9 @@ std::unique_ptr<SampleSource> open_fed(const std::vector<std::filesystem::path>&
                                        const Preprocess& preprocess, const Model& model,
                                        DataOptions& options);
 CalibrationTable load_table(const Workspace& workspace);
+
+// "a,b,c".
+std::string joined(const std::vector<std::string>& parts);
 
 // A few chunks spread over the data that hold about so many samples.
 class Spread : public SampleSource {

@@ -206,7 +206,7 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
     layer.format = format.text();
     layer.scale = {.block = format.def->scale_block};
   }
-  plan.power_of_two_scales |= format.def->shifts_activations;
+  plan.style.power_of_two_scales |= format.def->shifts_activations;
 }
 
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model, Storage storage) {

@@ -159,12 +159,13 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
   Json json = {{"schema", "qtool.plan/1"},
                {"model_fingerprint", plan.model_fingerprint},
                {"source", plan.source},
-               {"range_method", plan.range_method},
-               {"signed_activations", plan.signed_activations},
-               {"power_of_two_scales", plan.power_of_two_scales},
+               {"range_method", plan.style.range_method},
+               {"signed_activations", plan.style.signed_codes},
+               {"power_of_two_scales", plan.style.power_of_two_scales},
                {"layers", layers},
                {"stored", stored},
                {"activations", activations}};
+  if (!plan.style.equal_around.empty()) json["equal_around"] = plan.style.equal_around;
   if (plan.export_style != "qdq") json["export"] = plan.export_style;
   if (plan.most_bytes > 0) json["most_bytes"] = plan.most_bytes;
   write_file_atomic(path, json.dump(1) + "\n");
@@ -180,7 +181,8 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
   }
   check_keys(path, json,
              {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
-              "power_of_two_scales", "layers", "stored", "activations", "export", "most_bytes"},
+              "power_of_two_scales", "equal_around", "layers", "stored", "activations", "export",
+              "most_bytes"},
              "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
@@ -189,9 +191,11 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
     QuantPlan plan = uniform_plan(sites, {8, 8});
     plan.model_fingerprint = fingerprint;
     plan.source = json.value("source", std::string("edited"));
-    plan.range_method = json.value("range_method", std::string("mse"));
-    plan.signed_activations = json.value("signed_activations", false);
-    plan.power_of_two_scales = json.value("power_of_two_scales", false);
+    plan.style.range_method = json.value("range_method", std::string("mse"));
+    plan.style.signed_codes = json.value("signed_activations", false);
+    plan.style.power_of_two_scales = json.value("power_of_two_scales", false);
+    plan.style.equal_around = json.value("equal_around", std::vector<std::string>{});
+    check_shared_types(plan.style.equal_around);
     plan.export_style = json.value("export", std::string("qdq"));
     plan.most_bytes = json.value("most_bytes", int64_t{0});
     const Json activations = json.value("activations", Json::object()),

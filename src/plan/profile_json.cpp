@@ -63,17 +63,19 @@ double positive(const std::string& origin, const Json& json, const std::string& 
 }
 
 DeviceProfile profile_of(const Json& json, const std::string& origin) {
-  check_keys(
-      origin, json,
-      {"schema", "name", "summary", "target", "allowed", "symmetric_activations",
-       "power_of_two_scales", "weight_scale", "conversion_ns_per_element", "costs", "measured"},
-      "the profile");
+  check_keys(origin, json,
+             {"schema", "name", "summary", "target", "allowed", "symmetric_activations",
+              "power_of_two_scales", "weight_scale", "equal_around", "conversion_ns_per_element",
+              "costs", "measured"},
+             "the profile");
   DeviceProfile p;
   p.name = json.value("name", origin);
   p.summary = json.value("summary", std::string());
   p.target = json.value("target", p.target);
   p.symmetric_activations = json.value("symmetric_activations", false);
   p.power_of_two_scales = json.value("power_of_two_scales", false);
+  p.equal_around = json.value("equal_around", p.equal_around);
+  check_shared_types(p.equal_around);
   p.weight_scale = json.value("weight_scale", p.weight_scale);
   if (p.weight_scale != "channel" && p.weight_scale != "tensor")
     bad(origin, "'weight_scale' is neither \"channel\" nor \"tensor\"");
@@ -220,6 +222,7 @@ std::string profile_json(const DeviceProfile& p) {
                {"allowed", allowed},
                {"symmetric_activations", p.symmetric_activations},
                {"power_of_two_scales", p.power_of_two_scales},
+               {"equal_around", p.equal_around},
                {"weight_scale", p.weight_scale},
                {"conversion_ns_per_element", p.conversion_ns},
                {"costs", costs}};

@@ -7,6 +7,7 @@ namespace {
 
 // Steps of a power of two, as runtimes expect behind Softmax (1/256), Sigmoid and Tanh (2/256).
 QParams fixed_params(std::pair<double, double> range, const QuantSpec& spec) {
+  if (spec.symmetric) range.first = std::min(range.first, -range.second);
   const double steps = std::exp2(spec.bits);
   const auto [lowest, highest] = code_range(spec);
   QParams p;
@@ -33,24 +34,32 @@ QParams shift_params(const Range& range, const QuantSpec& spec) {
   return p;
 }
 
-QParams params_of(const ActivationSite& site, const QuantPlan& plan, int bits,
-                  const CalibrationTable& table) {
-  const ValueStats& stats = table.at(site.name);
-  QuantSpec spec;
-  spec.bits = bits;
-  spec.symmetric = plan.signed_activations;
-  spec.signed_codes = plan.signed_activations;
-  if (site.fixed_range) return fixed_params(*site.fixed_range, spec);
-  const Range range =
-      site.sensitive
-          ? find_range(plan.range_method)
-                .choose(stats.clamped(site.sensitive->first, site.sensitive->second), spec)
-          : find_range(plan.range_method).choose(stats, spec);
-  return plan.power_of_two_scales ? shift_params(range, spec)
-                                  : affine_params(range.lo, range.hi, spec);
+// Of a value and of those that its parameters cover, as far as they make a difference to their readers.
+ValueStats covered_stats(const Sites& sites, const ActivationSite& site,
+                         const CalibrationTable& table) {
+  const auto stats_of = [&](const ActivationSite& one) {
+    const ValueStats& stats = table.at(one.name);
+    return one.sensitive ? stats.clamped(one.sensitive->first, one.sensitive->second) : stats;
+  };
+  ValueStats stats = stats_of(site);
+  for (const std::string& name : site.covers) stats.merge(stats_of(*sites.activation(name)));
+  return stats;
 }
 
 }  // namespace
+
+QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int bits,
+                             const ActivationStyle& style, const CalibrationTable& table) {
+  QuantSpec spec;
+  spec.bits = bits;
+  spec.symmetric = style.signed_codes;
+  spec.signed_codes = style.signed_codes;
+  if (site.fixed_range) return fixed_params(*site.fixed_range, spec);
+  const Range range =
+      find_range(style.range_method).choose(covered_stats(sites, site, table), spec);
+  return style.power_of_two_scales ? shift_params(range, spec)
+                                   : affine_params(range.lo, range.hi, spec);
+}
 
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
                                    const CalibrationTable& table) {
@@ -60,7 +69,8 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
     if (bits == kFloatBits) continue;
     const bool same =
         !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) == bits;
-    params[site.name] = same ? params.at(site.shares_with) : params_of(site, plan, bits, table);
+    params[site.name] = same ? params.at(site.shares_with)
+                             : activation_quantizer(sites, site, bits, plan.style, table);
   }
   return params;
 }

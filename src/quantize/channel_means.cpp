@@ -2,18 +2,15 @@
 
 #include <algorithm>
 
+#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+
 namespace qtool::qdq {
 namespace {
 
-int64_t elements_per_channel(const Tensor& value, bool dense) {
-  int64_t inner = 1;
-  for (int64_t d = 2; !dense && d < value.rank(); ++d) inner *= value.dim(d);
-  return inner;
-}
+// Lanes by position and their order are fixed, so wider vectors and other blocks give the same bits.
+constexpr int64_t kLanes = 16, kColumns = 16;
 
-// Lanes and their order are fixed, so wider vectors give the same bits.
-__attribute__((target_clones("avx2", "default"))) double sum_of(const float* x, int64_t count) {
-  constexpr int64_t kLanes = 16;
+QTOOL_CLONES double sum_of(const float* x, int64_t count) {
   double lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
@@ -24,21 +21,60 @@ __attribute__((target_clones("avx2", "default"))) double sum_of(const float* x, 
   return sum;
 }
 
+// The same of kColumns columns of x [count][stride].
+QTOOL_CLONES void add_column_sums(const float* x, int64_t count, int64_t stride, double* sums) {
+  double lanes[kLanes][kColumns] = {}, rest[kColumns] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (auto& lane : lanes) {
+      for (int64_t c = 0; c < kColumns; ++c) lane[c] += static_cast<double>(x[c]);
+      x += stride;
+    }
+  for (; i < count; ++i, x += stride)
+    for (int64_t c = 0; c < kColumns; ++c) rest[c] += static_cast<double>(x[c]);
+  for (const auto& lane : lanes)
+    for (int64_t c = 0; c < kColumns; ++c) rest[c] += lane[c];
+  for (int64_t c = 0; c < kColumns; ++c) sums[c] += rest[c];
+}
+
+// Of x [count][stride], any number of columns.
+void add_column_sums(const float* x, int64_t count, int64_t stride, int64_t columns, double* sums) {
+  int64_t c = 0;
+  for (; c + kColumns <= columns; c += kColumns) add_column_sums(x + c, count, stride, sums + c);
+  std::vector<float> column(static_cast<size_t>(c < columns ? count : 0));
+  for (; c < columns; ++c) {
+    for (int64_t i = 0; i < count; ++i) column[static_cast<size_t>(i)] = x[i * stride + c];
+    sums[c] += sum_of(column.data(), count);
+  }
+}
+
 }  // namespace
 
-void ChannelMeans::add(const Tensor& value, bool dense) {
-  const int64_t channels = dense ? value.dim(-1) : value.dim(1),
-                inner = elements_per_channel(value, dense);
+void ChannelMeans::add(const ChannelBlocks& value) {
+  const int64_t channels = value.shape[1];
+  int64_t positions = 1;
+  for (size_t d = 2; d < value.shape.size(); ++d) positions *= value.shape[d];
   sums_.resize(static_cast<size_t>(channels), 0.0);
-  const float* x = value.data<float>().data();
-  const int64_t outer = channels * inner > 0 ? value.size() / (channels * inner) : 0;
-  for (int64_t o = 0; o < outer; ++o) {
-    for (double& sum : sums_) {
-      sum += inner == 1 ? *x : sum_of(x, inner);
-      x += inner;
+  const float* x = value.data;
+  for (int64_t left = element_count(value.shape); left > 0; left -= channels * positions) {
+    for (int64_t c = 0; c < channels; c += value.block, x += positions * value.block) {
+      double* sums = sums_.data() + c;
+      if (value.block > 1)
+        add_column_sums(x, positions, value.block, value.block, sums);
+      else
+        *sums += positions == 1 ? *x : sum_of(x, positions);
     }
+    per_channel_ += positions;
   }
-  per_channel_ += outer * inner;
+}
+
+void ChannelMeans::add_rows(const Tensor& value) {
+  sums_.resize(static_cast<size_t>(value.dim(-1)), 0.0);
+  const float* x = value.data<float>().data();
+  for (int64_t left = value.size(); left > 0; left -= value.dim(-1)) {
+    for (double& sum : sums_) sum += *x++;
+    ++per_channel_;
+  }
 }
 
 void ChannelMeans::merge(const ChannelMeans& other) {
@@ -49,19 +85,6 @@ void ChannelMeans::merge(const ChannelMeans& other) {
 
 double ChannelMeans::mean(size_t channel) const {
   return sums_[channel] / static_cast<double>(std::max<int64_t>(per_channel_, 1));
-}
-
-Tensor shifted(Tensor value, const std::vector<float>& shift, bool dense) {
-  const int64_t inner = elements_per_channel(value, dense),
-                channels = static_cast<int64_t>(shift.size());
-  float* x = value.mutable_data<float>().data();
-  const int64_t outer = channels * inner > 0 ? value.size() / (channels * inner) : 0;
-  for (int64_t o = 0; o < outer; ++o) {
-    for (const float s : shift) {
-      for (int64_t i = 0; i < inner; ++i) *x++ += s;
-    }
-  }
-  return value;
 }
 
 }  // namespace qtool::qdq

@@ -1,15 +1,18 @@
-// Means of a layer's output per channel (axis 1; the last axis of dense layers).
+// Means of a layer's output per channel.
 #pragma once
 
 #include <vector>
 
-#include "qtool/tensor.hpp"
+#include "qtool/exec.hpp"
 
 namespace qtool::qdq {
 
 class ChannelMeans {
  public:
-  void add(const Tensor& value, bool dense);
+  // Channels on axis 1; their values add up in one order, whatever the blocks.
+  void add(const ChannelBlocks& value);
+  // Channels on the last axis.
+  void add_rows(const Tensor& value);
   void merge(const ChannelMeans& other);
   size_t channels() const { return sums_.size(); }
   double mean(size_t channel) const;
@@ -18,8 +21,5 @@ class ChannelMeans {
   std::vector<double> sums_;
   int64_t per_channel_ = 0;
 };
-
-// The value with `shift` of its channel added to every element.
-Tensor shifted(Tensor value, const std::vector<float>& shift, bool dense);
 
 }  // namespace qtool::qdq

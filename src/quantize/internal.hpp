@@ -15,6 +15,9 @@ namespace qtool::qdq {
 using ActivationParams = std::map<std::string, QParams>;
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
                                    const CalibrationTable& table);
+// Of an activation that owns its parameters.
+QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int bits,
+                             const ActivationStyle& style, const CalibrationTable& table);
 
 // Of what a layer reads; nullptr where it reads floats.
 inline const QParams* input_params(const LayerSite& site, const ActivationParams& activations) {

@@ -209,11 +209,18 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
     quantized_->set(pair.quantized, site.weight, weight);
     reference_->advance(pair.reference, reference_->step_of(site.name) + 1);
     quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
-    want[i].add(reference_->get(pair.reference, value.reference_output), site.dense);
-    have[i].add(quantized_->get(pair.quantized, value.quantized_output), site.dense);
+    const auto add = [&](ChannelMeans& means, const Executor& executor, const State& state,
+                         const std::string& name) {
+      if (site.dense)
+        means.add_rows(executor.get(state, name));
+      else
+        means.add(executor.blocks(state, name));
+    };
+    add(want[i], *reference_, pair.reference, value.reference_output);
+    add(have[i], *quantized_, pair.quantized, value.quantized_output);
     if (value.reference_residual.empty()) return;
-    residual_want[i].add(reference_->get(pair.reference, value.reference_residual), site.dense);
-    residual_have[i].add(quantized_->get(pair.quantized, value.quantized_residual), site.dense);
+    add(residual_want[i], *reference_, pair.reference, value.reference_residual);
+    add(residual_have[i], *quantized_, pair.quantized, value.quantized_residual);
   });
   for (size_t i = 1; i < want.size(); ++i) {
     want[0].merge(want[i]);
@@ -233,9 +240,8 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
 
 void SideBySide::shift_output(State& state, const Decided& layer) const {
   if (layer.shift.empty()) return;
-  const std::string& output = names(*layer.site).quantized_output;
-  quantized_->set(state, output,
-                  shifted(quantized_->get(state, output), layer.shift, layer.site->dense));
+  quantized_->shift_channels(state, names(*layer.site).quantized_output, layer.shift,
+                             layer.site->dense);
 }
 
 void SideBySide::shift_output(const std::vector<float>& shift) {

@@ -39,7 +39,7 @@ TunableNetwork::TunableNetwork(const Model& model, const Sites& sites, const Qua
     const bool same = !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) ==
                                                        plan.activation_bits.at(site.name);
     scale_leader_[site.name] = same ? scale_leader_.at(site.shares_with) : site.name;
-    const bool free = !site.fixed_range && !plan.power_of_two_scales;
+    const bool free = !site.fixed_range && !plan.style.power_of_two_scales;
     if (scale_leader_[site.name] == site.name) {
       const Tensor start = Tensor::of<float>({}, {it->second.scale[0]});
       scales_[site.name] = free ? add_knob(Knob::Kind::kScale, site.name, start)

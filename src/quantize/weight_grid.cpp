@@ -90,7 +90,7 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
     if (!choice || !site.reason.empty() || choice->weight_bits == kFloatBits) continue;
     const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
     const WeightFormat format = parse_format(choice->format);
-    grids[site.name] = grid_of(weight, site, format, plan.power_of_two_scales);
+    grids[site.name] = grid_of(weight, site, format, plan.style.power_of_two_scales);
     if (!format.def->codebook) continue;
     const bool own = format.def->of == CodebookOf::kLayer;
     const std::string key =

@@ -32,7 +32,7 @@ std::vector<std::map<std::string, WeightGrid>> grids_of(const Model& model, cons
     const bool plain = widths[i].format == "uniform" && !options.power_of_two_scales;
     if (widths[i].bits == kFloatBits || plain) continue;
     QuantPlan plan = uniform_plan(sites, {widths[i].bits, 8});
-    plan.power_of_two_scales = options.power_of_two_scales;
+    plan.style.power_of_two_scales = options.power_of_two_scales;
     set_format(plan, parse_format(widths[i].format));
     grids[i] = weight_grids(model, sites, plan, table);
   }
@@ -124,6 +124,7 @@ class Optimized {
                                                         .bits = 8,
                                                         .input_mean_square = {},
                                                         .row_bits = row_bits,
+                                                        .part_rows = each,
                                                         .moments = &moments,
                                                         .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quantize/internal.hpp"
 #include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
 
@@ -11,11 +12,7 @@ namespace qtool {
 namespace {
 
 // E[(quantized x − x)²] from the histogram; within a bin that is wider than a step the error is even.
-double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& options) {
-  QuantSpec spec;
-  spec.bits = bits;
-  const Range range = find_range(options.range_method).choose(stats, spec);
-  const QParams params = affine_params(range.lo, range.hi, spec);
+double activation_noise(const ValueStats& stats, const QParams& params) {
   const double scale = params.scale[0], width = stats.histogram.bin_width();
   const double low = (params.min_at(0) - params.zero_point[0]) * scale,
                high = (params.max_at(0) - params.zero_point[0]) * scale;
@@ -33,19 +30,25 @@ double activation_noise(const ValueStats& stats, int bits, const ScoreOptions& o
   return count > 0 ? noise / count : 0;
 }
 
-GroupScore activation_group(const ActivationSite& site, double unit_noise,
-                            std::span<const double> at_run_time, const CalibrationTable& table,
-                            const ScoreOptions& options) {
+// `unit_noise`: what noise of unit power makes, `at_run_time`: what codes of each mode do, both by value.
+GroupScore activation_group(const Sites& sites, const ActivationSite& site,
+                            const std::map<std::string, double>& unit_noise,
+                            const std::map<std::string, std::vector<double>>& at_run_time,
+                            const CalibrationTable& table, const ScoreOptions& options) {
   GroupScore group{GroupKind::kActivation, site.name, options.activations, {}};
   size_t mode = 0;
   for (const Width& width : options.activations) {
+    double noise = 0;
     if (width.mode != ActivationMode::kStatic) {
-      group.noise.push_back(at_run_time[mode++]);
-      continue;
+      for (const std::string& name : covered_values(site)) noise += at_run_time.at(name)[mode];
+      ++mode;
+    } else if (width.bits != kFloatBits) {
+      const QParams params =
+          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
+      for (const std::string& name : covered_values(site))
+        noise += activation_noise(table.at(name), params) * unit_noise.at(name);
     }
-    const double noise =
-        width.bits == kFloatBits ? 0 : activation_noise(table.at(site.name), width.bits, options);
-    group.noise.push_back(noise * unit_noise);
+    group.noise.push_back(noise);
   }
   return group;
 }
@@ -75,7 +78,10 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
                const SampleSource& source, const ScoreOptions& options) {
   require_main_graph("fisher", sites);
   const std::vector<const LayerSite*> layers = quantizable_layers(sites);
-  const std::vector<std::string> activations = priced_activations(model, sites, options);
+  const std::vector<const ActivationSite*> owners = priced_activations(model, sites, options);
+  std::vector<std::string> activations;
+  for (const ActivationSite* site : owners)
+    for (const std::string& name : covered_values(*site)) activations.push_back(name);
   fisher::require_gradients(model, layers, activations);
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;
@@ -92,11 +98,15 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   ScoreTable scores{table.model_fingerprint, "fisher", samples, {}};
   for (size_t i = 0; i < layers.size(); ++i)
     scores.groups.push_back(weight_group(*layers[i], std::move(noise.rows[i]), options));
+  std::map<std::string, double> unit_noise;
+  std::map<std::string, std::vector<double>> at_run_time;
   for (size_t i = 0; i < activations.size(); ++i) {
-    scores.groups.push_back(activation_group(*sites.activation(activations[i]),
-                                             noise.activations[i], noise.at_run_time[i], table,
-                                             options));
+    unit_noise[activations[i]] = noise.activations[i];
+    at_run_time[activations[i]] = std::move(noise.at_run_time[i]);
   }
+  for (const ActivationSite* site : owners)
+    scores.groups.push_back(
+        activation_group(sites, *site, unit_noise, at_run_time, table, options));
   return scores;
 }
 

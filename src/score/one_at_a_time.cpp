@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "qtool/exec.hpp"
-#include "qtool/quantize.hpp"
+#include "quantize/internal.hpp"
 #include "score/output_error.hpp"
 #include "score/run_time_codes.hpp"
 
@@ -18,11 +18,17 @@ struct Candidate {
   ActivationMode mode = ActivationMode::kStatic;
 };
 
+// A value that changes, and the step in front of which it is there.
+struct Place {
+  int step = 0;
+  std::string value;
+};
+
 struct Group {
   GroupScore score;
-  int step = 0;       // where a run resumes
-  std::string value;  // the initializer or activation that changes
-  std::string bias;   // the initializer that changes with it, or empty
+  // The initializer, or the activation and those that its parameters cover, in the order of steps.
+  std::vector<Place> places;
+  std::string bias;  // the initializer that changes with the first, or empty
   int64_t channel_axis = 0;
   std::vector<std::optional<Candidate>> candidates;  // empty: float, no noise
   // Each filter's part of a candidate's noise, [candidate][output channel]: by its own output error.
@@ -56,8 +62,7 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   group.score.name = site.name;
   group.score.widths = options.weights;
   group.score.noise.assign(options.weights.size(), 0);
-  group.step = executor.step_of(site.name);
-  group.value = site.weight;
+  group.places = {{executor.step_of(site.name), site.weight}};
   group.bias = site.bias;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
@@ -81,28 +86,33 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
   return group;
 }
 
-Group activation_group(const ActivationSite& site, int step, const CalibrationTable& table,
-                       const ScoreOptions& options) {
+// The step behind the one that makes a value.
+int step_behind(const Model& model, const Uses& uses, const Executor& executor,
+                const std::string& value) {
+  const int32_t producer = uses.producer[index(model.graph.find(value))];
+  if (producer < 0) return 0;
+  return executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
+}
+
+Group activation_group(const Model& model, const Sites& sites, const Uses& uses,
+                       const Executor& executor, const ActivationSite& site,
+                       const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
   group.score.kind = GroupKind::kActivation;
   group.score.name = site.name;
   group.score.widths = options.activations;
   group.score.noise.assign(options.activations.size(), 0);
-  group.step = step;
-  group.value = site.name;
+  for (const std::string& name : covered_values(site))
+    group.places.push_back({step_behind(model, uses, executor, name), name});
+  std::ranges::stable_sort(group.places, {}, &Place::step);
   for (const Width& width : options.activations) {
-    if (width.bits == kFloatBits) {
-      group.candidates.emplace_back();
-      continue;
-    }
-    if (width.mode != ActivationMode::kStatic) {
-      group.candidates.push_back(Candidate{nullptr, {}, {}, width.mode});
-      continue;
-    }
-    QuantSpec spec;
-    spec.bits = width.bits;
-    const Range range = find_range(options.range_method).choose(table.at(site.name), spec);
-    group.candidates.push_back(Candidate{nullptr, {}, affine_params(range.lo, range.hi, spec)});
+    group.candidates.emplace_back();
+    if (width.bits == kFloatBits) continue;
+    Candidate& candidate = group.candidates.back().emplace();
+    candidate.mode = width.mode;
+    if (width.mode == ActivationMode::kStatic)
+      candidate.activation =
+          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
   }
   return group;
 }
@@ -116,30 +126,30 @@ std::vector<Group> make_groups(const Model& model, const Sites& sites, const Exe
     groups[static_cast<size_t>(i)] =
         weight_group(model, *layers[static_cast<size_t>(i)], executor, table, options);
   });
-  const std::vector<std::string> activations = priced_activations(model, sites, options);
   const Uses uses = uses_of(model.graph);
-  for (const std::string& name : activations) {
-    const int32_t producer = uses.producer[index(model.graph.find(name))];
-    const int step =
-        producer < 0 ? 0
-                     : executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
-    groups.push_back(activation_group(*sites.activation(name), step, table, options));
-  }
+  for (const ActivationSite* site : priced_activations(model, sites, options))
+    groups.push_back(activation_group(model, sites, uses, executor, *site, table, options));
   // Resumed in graph order; where two share a step, weights first.
-  std::stable_sort(groups.begin(), groups.end(),
-                   [](const Group& a, const Group& b) { return a.step < b.step; });
+  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+    return a.places[0].step < b.places[0].step;
+  });
   return groups;
 }
 
+// `state` stands in front of the group's first place.
 void apply(const Executor& executor, const Group& group, const Candidate& candidate, State& state) {
   if (group.score.kind == GroupKind::kActivation) {
-    const Tensor x = executor.get(state, group.value);
-    executor.set(state, group.value,
-                 candidate.mode == ActivationMode::kStatic ? fake_quantize(x, candidate.activation)
-                                                           : run_time_codes(x, candidate.mode));
+    for (const Place& place : group.places) {
+      executor.advance(state, place.step);
+      const Tensor x = executor.get(state, place.value);
+      executor.set(state, place.value,
+                   candidate.mode == ActivationMode::kStatic
+                       ? fake_quantize(x, candidate.activation)
+                       : run_time_codes(x, candidate.mode));
+    }
     return;
   }
-  executor.set(state, group.value, dequantized(*candidate.weight, group.channel_axis));
+  executor.set(state, group.places[0].value, dequantized(*candidate.weight, group.channel_axis));
   if (candidate.bias.empty()) return;
   Tensor bias = executor.get(state, group.bias);
   std::copy(candidate.bias.begin(), candidate.bias.end(), bias.mutable_data<float>().begin());
@@ -158,7 +168,7 @@ ChunkScores score_chunk(const Executor& executor, const std::vector<Group>& grou
   State state = executor.start(batch.feed);
   ChunkScores scores;
   for (const Group& group : groups) {
-    executor.advance(state, group.step);
+    executor.advance(state, group.places[0].step);
     auto& row = scores.distance.emplace_back(group.candidates.size(), 0.0);
     auto& errors = scores.error.emplace_back(group.candidates.size());
     for (size_t c = 0; c < group.candidates.size(); ++c) {
@@ -180,9 +190,8 @@ ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sit
                          const CalibrationTable& table, const SampleSource& source,
                          const ScoreOptions& options) {
   ExecOptions exec;
-  const std::vector<std::string> activations = priced_activations(model, sites, options);
-  if (!activations.empty())
-    for (const ActivationSite& site : sites.activations) exec.observe.insert(site.name);
+  for (const ActivationSite* site : priced_activations(model, sites, options))
+    for (const std::string& name : covered_values(*site)) exec.observe.insert(name);
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
   const ScoredChunks scored = scored_chunks(source, options.samples);

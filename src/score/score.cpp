@@ -20,17 +20,6 @@ void require_main_graph(std::string_view method, const Sites& sites) {
   }
 }
 
-std::vector<std::string> priced_activations(const Model& model, const Sites& sites,
-                                            const ScoreOptions& options) {
-  std::vector<std::string> names;
-  if (options.activations.size() < 2) return names;
-  for (const ActivationSite& site : sites.activations) {
-    if (site.shares_with.empty() && model.graph.find(site.name) != ValueId::kNone)
-      names.push_back(site.name);
-  }
-  return names;
-}
-
 ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
   ScoredChunks scored;
   while (scored.chunks < source.chunk_count() && scored.samples < samples)
@@ -38,8 +27,24 @@ ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
   return scored;
 }
 
+std::vector<const ActivationSite*> priced_activations(const Model& model, const Sites& sites,
+                                                      const ScoreOptions& options) {
+  std::vector<const ActivationSite*> owners;
+  if (options.activations.empty()) return owners;
+  for (const ActivationSite& site : sites.activations)
+    if (site.shares_with.empty() && model.graph.find(site.name) != ValueId::kNone)
+      owners.push_back(&site);
+  return owners;
+}
+
+std::vector<std::string> covered_values(const ActivationSite& owner) {
+  std::vector<std::string> values = {owner.name};
+  values.insert(values.end(), owner.covers.begin(), owner.covers.end());
+  return values;
+}
+
 void require_fixed_activations(std::string_view method, const ScoreOptions& options) {
-  if (options.activations.size() < 2) return;
+  if (options.activations.empty()) return;
   throw Error(ErrorKind::kUsage, "QT-E139",
               cat("the score '", method, "' prices weights, not activations"))
       .hint("give --activations one width, or take --score fisher or sqnr");

@@ -12,15 +12,18 @@ std::vector<const LayerSite*> quantizable_layers(const Sites& sites);
 
 // For methods that follow layers through the main graph. Throws Unsupported where one stands inside a body.
 void require_main_graph(std::string_view method, const Sites& sites);
-// Owners of parameters in the main graph: what stands inside a body is changed by no step of a run.
-std::vector<std::string> priced_activations(const Model& model, const Sites& sites,
-                                            const ScoreOptions& options);
-
 // The first chunks of the data that hold at least the wanted number of samples.
 struct ScoredChunks {
   int64_t chunks = 0, samples = 0;
 };
 ScoredChunks scored_chunks(const SampleSource& source, int64_t samples);
+
+// Where widths of activations are priced, owners of parameters in the main graph: what stands inside a body is
+// changed by no step of a run.
+std::vector<const ActivationSite*> priced_activations(const Model& model, const Sites& sites,
+                                                      const ScoreOptions& options);
+// The values whose parameters an owner decides, but those that merely move its codes.
+std::vector<std::string> covered_values(const ActivationSite& owner);
 
 // For methods that say nothing of activations. Throws Error{kUsage, QT-E139} when widths of
 // activations are searched.

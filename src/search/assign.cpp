@@ -13,6 +13,12 @@ namespace {
 
 [[noreturn]] void throw_infeasible(const search::ProblemBuilder& builder,
                                    const Solution& solution) {
+  if (solution.blocked_group >= 0) {
+    throw Error(ErrorKind::kInfeasible, "QT-E501",
+                cat("the device allows none of the candidate widths of '",
+                    printable(builder.name_of(solution.blocked_group)), "'"))
+        .hint("give others with --weights and --activations, or --keep it in float");
+  }
   // The limits that are missed most, at most three of them.
   std::vector<std::pair<double, size_t>> missed;
   for (size_t k = 0; k < solution.smallest.size(); ++k) {
@@ -33,23 +39,6 @@ namespace {
 }
 
 }  // namespace
-
-void check_allowed(const QuantPlan& plan, const Sites& sites, const DeviceProfile& profile) {
-  for (const LayerChoice& layer : plan.layers) {
-    const LayerSite& site = *sites.layer(layer.name);
-    const int input = plan.input_bits(site);
-    if (!layer.reason.empty() || !layer.filter_bits.empty() ||
-        profile.allows(site.type, {layer.weight_bits, layer.format}, input))
-      continue;
-    throw Error(
-        ErrorKind::kInfeasible, "QT-E501",
-        cat("the profile '", printable(profile.name), "' does not allow ", layer.weight_bits, " × ",
-            input, " bits (", layer.format, ") at '", printable(layer.name), "' (", site.type, ")"))
-        .hint(
-            "`qtool list profiles` shows what there is; searches give --activations one width that "
-            "goes with all --weights");
-  }
-}
 
 Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scores,
                   const AssignOptions& options) {
@@ -75,11 +64,9 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   }
   if (!exact) search::set_bound(solution, bound);
   result.plan.model_fingerprint = scores.model_fingerprint;
-  result.loss = solution.loss;
+  result.loss = options.price_exponent == 1 ? solution.loss : builder.loss(solution.choice);
   result.bound = solution.bound;
   result.gap = solution.gap;
-  // Choices are made one by one: a device that takes only some pairs of widths can be left with another.
-  if (options.profile) check_allowed(result.plan, sites, *options.profile);
   const auto latency = std::find_if(options.limits.begin(), options.limits.end(),
                                     [](const Limit& l) { return !l.profile.empty(); });
   if (latency != options.limits.end())

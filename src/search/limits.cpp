@@ -16,17 +16,15 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
       .hint("measure this one with `qtool profile MODEL`");
 }
 
-double conversion_ms(const DeviceProfile& profile, const Sites& sites, const LayerSite& site) {
-  return profile.conversion_ns * 1e-6 * static_cast<double>(converted_elements(site, sites));
-}
-
 // Of a layer at a width of its weights, with what it takes to compute in float between codes.
-double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const QuantPlan& plan,
-                        const LayerSite& site, const Width& weights) {
-  const int input = plan.input_bits(site);
-  const double ms = profile.layer_ms(site, weights, input);
-  const bool converts = input != kFloatBits && (weights.bits == kFloatBits || input > 8);
-  return converts ? ms + conversion_ms(profile, sites, site) : ms;
+double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const LayerSite& site,
+                        const Width& weights, const Width& input) {
+  const double ms = profile.layer_ms(site, weights, input.bits);
+  const bool converts = input.bits != kFloatBits && (weights.bits == kFloatBits || input.bits > 8 ||
+                                                     input.mode != ActivationMode::kStatic);
+  return converts ? ms + profile.conversion_ns * 1e-6 *
+                             static_cast<double>(converted_elements(site, sites))
+                  : ms;
 }
 
 }  // namespace
@@ -36,20 +34,23 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   std::set<std::string> free_weights, free_activations;
   std::vector<std::vector<int64_t>> rows;
   for (const Item& item : items_) {
-    std::vector<int64_t> row;
-    for (const Width& width : item.widths) {
-      if (item.kind == GroupKind::kWeights) {
-        const LayerSite& site = *sites_.layer(item.names[0]);
+    std::vector<int64_t> row(item.widths.size(), 0);
+    for (size_t p = 0; p < item.parts.size(); ++p) {
+      const Part& part = item.parts[p];
+      const bool weights = part.kind == GroupKind::kWeights;
+      const LayerSite* site = weights ? sites_.layer(part.names[0]) : nullptr;
+      for (size_t c = 0; c < row.size(); ++c) {
+        const Width& width = item.widths[c][p];
         // Filters are equally large, so that a layer's cost divides.
-        row.push_back(weight_cost(site, width) / (item.filter < 0 ? 1 : site.channels));
-      } else
-        row.push_back(activation_cost(item.names[0], width.bits));
+        row[c] += weights ? weight_cost(*site, width) / (part.filter < 0 ? 1 : site->channels)
+                          : activation_cost(part.names[0], width.bits);
+      }
+      if (weights)
+        free_weights.insert(site->weight);
+      else
+        free_activations.insert(part.names[0]);
     }
     rows.push_back(std::move(row));
-    if (item.kind == GroupKind::kWeights)
-      free_weights.insert(sites_.layer(item.names[0])->weight);
-    else
-      free_activations.insert(item.names[0]);
   }
   std::set<std::string> counted = free_weights;
   for (const LayerSite& site : sites_.layers) {
@@ -67,22 +68,19 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
 }
 
 // What every layer costs by itself, also where several share a weight.
-void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WeightCost& cost,
-                                   const ModeCost& mode_cost) {
+void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WorkCost& cost) {
   std::vector<std::vector<int64_t>> rows;
   std::set<std::string> free;
   for (const Item& item : items_) {
     std::vector<int64_t> row(item.widths.size(), 0);
-    for (size_t c = 0; c < row.size(); ++c) {
-      if (item.kind == GroupKind::kActivation) {
-        for (const LayerSite* site : readers(item.names[0]))
-          if (mode_cost && item.widths[c].mode != ActivationMode::kStatic)
-            row[c] += mode_cost(*site);
-        continue;
-      }
-      for (const std::string& layer : item.names) {
+    for (size_t p = 0; p < item.parts.size(); ++p) {
+      const Part& part = item.parts[p];
+      if (part.kind != GroupKind::kWeights) continue;
+      for (const std::string& layer : part.names) {
         const LayerSite& site = *sites_.layer(layer);
-        row[c] += cost(site, item.widths[c]) / (item.filter < 0 ? 1 : site.channels);
+        for (size_t c = 0; c < row.size(); ++c)
+          row[c] += cost(site, item.widths[c][p], input_width(item, c, site)) /
+                    (part.filter < 0 ? 1 : site.channels);
         free.insert(layer);
       }
     }
@@ -91,7 +89,7 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const Weight
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
     if (choice && !free.contains(site.name))
-      limit -= cost(site, {choice->weight_bits, choice->format});
+      limit -= cost(site, {choice->weight_bits, choice->format}, plan_.input_bits(site));
   }
   problem_.cost.push_back(std::move(rows));
   problem_.limit.push_back(limit);
@@ -180,24 +178,23 @@ void ProblemBuilder::add_limit(const Limit& limit) {
   }
 }
 
-void ProblemBuilder::require_fixed_activations(const std::string& what) const {
-  for (const Item& item : items_) {
-    if (item.kind != GroupKind::kActivation ||
-        std::ranges::all_of(item.widths,
-                            [&](const Width& width) { return width.bits == item.widths[0].bits; }))
-      continue;
-    throw Error(ErrorKind::kUsage, "QT-E125",
-                cat("a ", what, " limit needs fixed activation widths"))
-        .hint("give --activations one width");
-  }
+// Widths of filters that multiply with that of one input have too many combinations.
+void ProblemBuilder::require_layers_or_fixed_activations() const {
+  const bool searched = std::ranges::any_of(
+      items_, [](const Item& item) { return item.parts[0].kind == GroupKind::kActivation; });
+  if (!options_.per_filter || !searched) return;
+  throw Error(ErrorKind::kUsage, "QT-E125",
+              "bops and latency limits need fixed activation widths with --granularity filter")
+      .hint("give --activations one width, or leave --granularity filter out");
 }
 
 // What has its range found at run time is float before and behind the layer that reads it, which counts otherwise.
 void ProblemBuilder::require_static_activations(const std::string& what) const {
   for (const Item& item : items_) {
-    if (item.kind == GroupKind::kActivation &&
-        std::ranges::any_of(
-            item.widths, [](const Width& width) { return width.mode != ActivationMode::kStatic; }))
+    if (std::ranges::any_of(item.widths, [](const std::vector<Width>& widths) {
+          return std::ranges::any_of(
+              widths, [](const Width& width) { return width.mode != ActivationMode::kStatic; });
+        }))
       throw Error(ErrorKind::kUsage, "QT-E125",
                   cat("the limit ", what, " does not go with --activation-mode hybrid"))
           .hint("leave one of them out");
@@ -206,7 +203,6 @@ void ProblemBuilder::require_static_activations(const std::string& what) const {
 
 // In picoseconds; each layer may be rounded up by one.
 void ProblemBuilder::add_latency(const Limit& limit) {
-  require_fixed_activations("latency");
   if (options_.per_filter) {
     throw Error(ErrorKind::kUsage, "QT-E125", "a latency limit needs widths of whole layers")
         .hint("leave --granularity filter out");
@@ -224,13 +220,9 @@ void ProblemBuilder::add_latency(const Limit& limit) {
   }
   add_work_rows(
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
-      limit_text(limit),
-      [&](const LayerSite& site, const Width& width) {
+      limit_text(limit), [&](const LayerSite& site, const Width& weights, const Width& input) {
         return static_cast<int64_t>(
-            std::ceil(layer_latency_ms(profile, sites_, plan_, site, width) * kPerMs));
-      },
-      [&](const LayerSite& site) {
-        return static_cast<int64_t>(std::ceil(conversion_ms(profile, sites_, site) * kPerMs));
+            std::ceil(layer_latency_ms(profile, sites_, site, weights, input) * kPerMs));
       });
 }
 
@@ -258,12 +250,11 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
   }
 }
 
-// A product of two widths is a sum of costs only while one of them is fixed.
 void ProblemBuilder::add_bops(int64_t limit, std::string name) {
-  require_fixed_activations("bops");
-  add_work_rows(limit, std::move(name), [&](const LayerSite& s, const Width& width) {
-    return s.macs * width.bits * plan_.input_bits(s);
-  });
+  add_work_rows(limit, std::move(name),
+                [](const LayerSite& s, const Width& weights, const Width& input) {
+                  return s.macs * weights.bits * input.bits;
+                });
 }
 
 }  // namespace qtool::search
@@ -286,8 +277,8 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
-    ms += search::layer_latency_ms(profile, sites, plan, site, {layer.weight_bits, layer.format});
-    if (layer.dynamic()) ms += search::conversion_ms(profile, sites, site);
+    ms += search::layer_latency_ms(profile, sites, site, {layer.weight_bits, layer.format},
+                                   {plan.input_bits(site), "uniform", layer.mode});
   }
   return ms + profile.other_ms(any_integer);
 }

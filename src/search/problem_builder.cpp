@@ -2,22 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace qtool::search {
 namespace {
 
-double importance_of(const GroupScore& group, int64_t filter) {
-  const std::vector<double>& all = group.importance;
-  if (all.empty()) return std::numeric_limits<double>::quiet_NaN();
-  if (filter >= 0) return all[static_cast<size_t>(filter)];
-  double sum = 0;
-  for (double i : all) sum += i;
-  return sum / static_cast<double>(all.size());
-}
-
-[[noreturn]] void throw_not_in_model(const GroupScore& group) {
-  throw Error(ErrorKind::kUsage, "QT-E131",
-              cat("scores name '", printable(group.name), "', which is not in the model"));
+// A product of widths is no sum of what each of them costs.
+bool multiplies_widths(const Limit& limit) {
+  return limit.kind == Limit::kBops || limit.kind == Limit::kBopsFraction ||
+         limit.kind == Limit::kLatency || limit.kind == Limit::kLatencyFraction;
 }
 
 }  // namespace
@@ -28,13 +21,19 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
       model_(model),
       sites_(sites),
       options_(options),
-      plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)) {
-  for (const GroupScore& group : scores.groups) add(group);
+      plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)),
+      items_(make_items(sites, scores, plan_, options.per_filter)) {
+  plan_.style = options.style;
+  if (std::ranges::any_of(options.limits, multiplies_widths)) require_layers_or_fixed_activations();
+  forbid_modes();
+  if (!options.per_filter) {
+    items_ =
+        join_items(std::move(items_), sites, [this](const auto&... of) { return coupled(of...); });
+  }
   const bool ranked = std::none_of(items_.begin(), items_.end(),
                                    [](const Item& item) { return std::isnan(item.importance); });
   const bool interact = std::any_of(items_.begin(), items_.end(),
                                     [](const Item& item) { return !item.error.empty(); });
-  forbid_modes();
   if (options.profile) forbid();
   for (const Item& item : items_) {
     problem_.loss.push_back(item.loss);
@@ -53,57 +52,93 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
   for (const Limit& limit : options.limits) add_limit(limit);
 }
 
-// Widths that the device has no kernel for, whatever the other operand may be.
-void ProblemBuilder::forbid() {
-  const DeviceProfile& profile = *options_.profile;
-  std::map<std::string, std::vector<Width>> weights,
-      inputs;  // by layer, by value: what is chosen from
-  for (const Item& item : items_) {
-    for (const std::string& name : item.names)
-      (item.kind == GroupKind::kWeights ? weights : inputs)[name] = item.widths;
-  }
-  const auto any = [&](const LayerSite& site, const std::vector<Width>& w,
-                       const std::vector<Width>& a) {
-    return std::ranges::any_of(w, [&](const Width& of_weight) {
-      return std::ranges::any_of(a, [&](const Width& of_input) {
-        return profile.allows(site.type, of_weight, of_input.bits);
-      });
-    });
+bool ProblemBuilder::coupled(const LayerSite& site, const std::vector<Width>& weights,
+                             const std::vector<Width>& inputs) const {
+  if (std::ranges::any_of(options_.limits, multiplies_widths)) return true;
+  if (!options_.profile) return false;
+  // Widths that the device takes in some pair, but not in every one.
+  const auto allows = [&](const Width& w, const Width& a) {
+    return options_.profile->allows(site.type, w, a.bits);
   };
-  const auto inputs_of = [&](const LayerSite& site) {
-    const auto at = inputs.find(site.input);
-    return at != inputs.end() && site.float_input.empty()
-               ? at->second
-               : std::vector<Width>{plan_.input_bits(site)};
-  };
-  for (Item& item : items_) {
-    for (size_t c = 0; c < item.widths.size(); ++c) {
-      bool allowed = true;
-      if (item.kind == GroupKind::kWeights) {
-        for (const std::string& name : item.names) {
-          const LayerSite& site = *sites_.layer(name);
-          allowed &= any(site, {item.widths[c]}, inputs_of(site));
-        }
-      }
-      for (const LayerSite& site : sites_.layers) {
-        if (item.kind == GroupKind::kActivation && site.input == item.names[0] &&
-            site.float_input.empty() && weights.contains(site.name))
-          allowed &= any(site, weights.at(site.name), {item.widths[c]});
-      }
-      if (!allowed) item.loss[c] = std::numeric_limits<double>::infinity();
+  for (const Width& w : weights) {
+    for (const Width& a : inputs) {
+      if (!allows(w, a) &&
+          std::ranges::any_of(inputs, [&](const Width& other) { return allows(w, other); }) &&
+          std::ranges::any_of(weights, [&](const Width& other) { return allows(other, a); }))
+        return true;
     }
   }
+  return false;
+}
+
+Width ProblemBuilder::input_width(const Item& item, size_t choice, const LayerSite& site) const {
+  for (size_t p = 0; p < item.parts.size() && site.float_input.empty(); ++p) {
+    if (item.parts[p].kind == GroupKind::kActivation &&
+        item.parts[p].names[0] == owner_of(sites_, site.input))
+      return item.widths[choice][p];
+  }
+  return plan_.input_bits(site);
+}
+
+// Pairs of widths that the device has no kernel for. Where a layer and what it reads are chosen apart, an input's
+// width stays when some width of the weights goes with it, and the weights' when it goes with all of those.
+void ProblemBuilder::forbid() {
+  const DeviceProfile& profile = *options_.profile;
+  constexpr double kForbidden = std::numeric_limits<double>::infinity();
+  std::map<std::string, Item*> inputs;  // chosen apart from the layers that read them
+  for (Item& item : items_)
+    if (item.parts.size() == 1 && item.parts[0].kind == GroupKind::kActivation)
+      inputs[item.parts[0].names[0]] = &item;
+  const auto input_of = [&](const LayerSite& site) {
+    const auto at = inputs.find(owner_of(sites_, site.input));
+    return at != inputs.end() && site.float_input.empty() ? at->second : nullptr;
+  };
+  const auto for_layers = [&](const auto& visit) {
+    for (Item& item : items_)
+      for (size_t p = 0; p < item.parts.size(); ++p)
+        for (const std::string& name : item.parts[p].names)
+          if (item.parts[p].kind == GroupKind::kWeights) visit(item, p, *sites_.layer(name));
+  };
+  for_layers([&](Item& item, size_t p, const LayerSite& site) {
+    Item* input = input_of(site);
+    for (size_t a = 0; input && a < input->widths.size(); ++a) {
+      if (std::ranges::none_of(item.widths, [&](const std::vector<Width>& widths) {
+            return profile.allows(site.type, widths[p], input->widths[a][0].bits);
+          }))
+        input->loss[a] = kForbidden;
+    }
+  });
+  for_layers([&](Item& item, size_t p, const LayerSite& site) {
+    const Item* input = input_of(site);
+    for (size_t c = 0; c < item.widths.size(); ++c) {
+      bool allowed =
+          input || profile.allows(site.type, item.widths[c][p], input_width(item, c, site).bits);
+      for (size_t a = 0; input && a < input->widths.size(); ++a)
+        allowed &= input->loss[a] == kForbidden ||
+                   profile.allows(site.type, item.widths[c][p], input->widths[a][0].bits);
+      if (!allowed) item.loss[c] = kForbidden;
+    }
+  });
+}
+
+double ProblemBuilder::loss(const std::vector<int>& choice) const {
+  double sum = 0;
+  for (size_t i = 0; i < items_.size(); ++i) sum += items_[i].loss[static_cast<size_t>(choice[i])];
+  return sum;
 }
 
 QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   QuantPlan plan = plan_;
   for (size_t i = 0; i < items_.size(); ++i) {
-    const Width& width = items_[i].widths[static_cast<size_t>(choice[i])];
-    for (const std::string& name : items_[i].names) {
-      if (items_[i].kind == GroupKind::kWeights)
-        set_width(*plan.layer(name), items_[i], width);
-      else
-        set_activation(plan, name, width);
+    const std::vector<Width>& widths = items_[i].widths[static_cast<size_t>(choice[i])];
+    for (size_t p = 0; p < items_[i].parts.size(); ++p) {
+      const Part& part = items_[i].parts[p];
+      for (const std::string& name : part.names) {
+        if (part.kind == GroupKind::kWeights)
+          set_width(*plan.layer(name), part, widths[p]);
+        else
+          set_activation(plan, name, widths[p]);
+      }
     }
   }
   for (LayerChoice& layer : plan.layers) {
@@ -112,12 +147,11 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   }
   settle_activation_modes(plan, sites_, model_);
   plan.source = options_.source;
-  plan.power_of_two_scales = options_.power_of_two_scales;
   return plan;
 }
 
-void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, const Width& width) const {
-  if (item.filter < 0) {
+void ProblemBuilder::set_width(LayerChoice& layer, const Part& part, const Width& width) const {
+  if (part.filter < 0) {
     layer.weight_bits = width.bits;
     layer.format = width.format;
     layer.scale.block = parse_format(width.format).def->scale_block;
@@ -127,7 +161,7 @@ void ProblemBuilder::set_width(LayerChoice& layer, const Item& item, const Width
     layer.filter_bits.resize(static_cast<size_t>(sites_.layer(layer.name)->channels));
     layer.weight_bits = 0;
   }
-  layer.filter_bits[static_cast<size_t>(item.filter)] = width.bits;
+  layer.filter_bits[static_cast<size_t>(part.filter)] = width.bits;
   layer.weight_bits = std::max(layer.weight_bits, width.bits);
 }
 
@@ -146,9 +180,8 @@ void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name,
 std::vector<const LayerSite*> ProblemBuilder::readers(const std::string& activation) const {
   std::vector<const LayerSite*> layers;
   for (const LayerSite& site : sites_.layers) {
-    const ActivationSite* input = sites_.activation(site.input);
-    if (input && site.float_input.empty() && plan_.layer(site.name) &&
-        (input->name == activation || input->shares_with == activation))
+    if (site.float_input.empty() && plan_.layer(site.name) &&
+        owner_of(sites_, site.input) == activation)
       layers.push_back(&site);
   }
   return layers;
@@ -158,96 +191,28 @@ std::vector<const LayerSite*> ProblemBuilder::readers(const std::string& activat
 void ProblemBuilder::forbid_modes() {
   std::map<std::string, const Item*> weights;  // by layer
   for (const Item& item : items_)
-    for (const std::string& name : item.names)
-      if (item.kind == GroupKind::kWeights) weights[name] = &item;
+    for (const std::string& name : item.parts[0].names)
+      if (item.parts[0].kind == GroupKind::kWeights) weights[name] = &item;
   const auto can = [&](const LayerSite& site, ActivationMode mode) {
     const auto at = weights.find(site.name);
     if (at == weights.end()) return false;  // kept as it is
-    return std::ranges::all_of(at->second->widths, [&](const Width& width) {
+    return std::ranges::all_of(widths_of(*at->second), [&](const Width& width) {
       LayerChoice choice = layer_choice(site.name, width);
       choice.mode = mode;
       return width.bits == kFloatBits || why_not_dynamic(model_, site, choice).empty();
     });
   };
   for (Item& item : items_) {
-    for (size_t c = 0; c < item.widths.size() && item.kind == GroupKind::kActivation; ++c) {
-      const ActivationMode mode = item.widths[c].mode;
+    for (size_t c = 0; c < item.widths.size() && item.parts[0].kind == GroupKind::kActivation;
+         ++c) {
+      const ActivationMode mode = item.widths[c][0].mode;
       if (mode == ActivationMode::kStatic) continue;
-      const std::vector<const LayerSite*> layers = readers(item.names[0]);
+      const std::vector<const LayerSite*> layers = readers(item.parts[0].names[0]);
       if (layers.empty() ||
           !std::ranges::all_of(layers, [&](const LayerSite* site) { return can(*site, mode); }))
         item.loss[c] = std::numeric_limits<double>::infinity();
     }
   }
-}
-
-bool ProblemBuilder::is_kept(const std::string& layer) const {
-  const LayerChoice* choice = plan_.layer(layer);
-  return !choice || !choice->reason.empty();
-}
-
-void ProblemBuilder::add_activation(const GroupScore& group) {
-  if (!sites_.activation(group.name)) throw_not_in_model(group);
-  for (const LayerSite& site : sites_.layers)
-    if (site.input == group.name && site.reason.empty() && is_kept(site.name)) return;
-  items_.push_back({.kind = group.kind,
-                    .names = {group.name},
-                    .widths = group.widths,
-                    .loss = group.noise,
-                    .error = group.error});
-}
-
-void ProblemBuilder::add_item(const GroupScore& group, int64_t filter,
-                              const std::vector<double>& loss) {
-  items_.push_back({.kind = group.kind,
-                    .names = {group.name},
-                    .widths = group.widths,
-                    .loss = loss,
-                    .filter = filter,
-                    .importance = importance_of(group, filter),
-                    .error = filter < 0 ? group.error : std::vector<std::vector<float>>{}});
-}
-
-// One weight, one width: prices add up.
-void ProblemBuilder::merge(const GroupScore& group, const std::vector<double>& loss,
-                           Item& item) const {
-  for (size_t c = 0; c < item.loss.size(); ++c) {
-    item.loss[c] += loss[c];
-    if (item.error.empty() || group.error.empty()) continue;
-    for (size_t d = 0; d < item.error[c].size(); ++d) item.error[c][d] += group.error[c][d];
-  }
-  item.names.push_back(group.name);
-}
-
-void ProblemBuilder::add(const GroupScore& group) {
-  if (group.kind == GroupKind::kActivation) return add_activation(group);
-  const LayerSite* site = sites_.layer(group.name);
-  if (!site) throw_not_in_model(group);
-  if (is_kept(group.name)) return;
-  std::vector<std::vector<double>> losses = {group.noise};
-  if (options_.per_filter) losses = filter_losses(group, *site);
-  const auto [first, fresh] = first_item_.emplace(site->weight, items_.size());
-  for (size_t f = 0; f < losses.size(); ++f) {
-    if (fresh)
-      add_item(group, options_.per_filter ? static_cast<int64_t>(f) : -1, losses[f]);
-    else
-      merge(group, losses[f], items_[first->second + f]);
-  }
-}
-
-std::vector<std::vector<double>> ProblemBuilder::filter_losses(const GroupScore& group,
-                                                               const LayerSite& site) const {
-  if (static_cast<int64_t>(group.filter_noise.size()) != site.channels) {
-    throw Error(ErrorKind::kUsage, "QT-E139",
-                cat("the scores of '", printable(group.name), "' do not price its filters"))
-        .hint("take another --score, or --granularity layer");
-  }
-  std::vector<std::vector<double>> losses = group.filter_noise;
-  for (size_t c = 0; c < group.widths.size(); ++c) {
-    if (group.widths[c].bits != kFloatBits) continue;  // a layer is float as a whole
-    for (auto& row : losses) row[c] = std::numeric_limits<double>::infinity();
-  }
-  return losses;
 }
 
 }  // namespace qtool::search

@@ -1,23 +1,11 @@
 // The problem behind a search: groups and their prices from the score table, limits from the budget.
 #pragma once
 
-#include <limits>
 #include <map>
 
-#include "qtool/assign.hpp"
+#include "search/items.hpp"
 
 namespace qtool::search {
-
-// What one group costs at a width, and how its choice is written into the plan.
-struct Item {
-  GroupKind kind;
-  std::vector<std::string> names;  // layers that share one weight, or one activation
-  std::vector<Width> widths;
-  std::vector<double> loss;
-  int64_t filter = -1;  // of the layers' output channels; −1: all of them
-  double importance = std::numeric_limits<double>::quiet_NaN();  // not a number: unknown
-  std::vector<std::vector<float>> error = {};                    // see Problem::error
-};
 
 // What is kept does not take part.
 class ProblemBuilder {
@@ -28,6 +16,12 @@ class ProblemBuilder {
   const Problem& problem() const { return problem_; }
   const std::vector<std::string>& limit_names() const { return limit_names_; }
   QuantPlan plan(const std::vector<int>& choice) const;
+  // The sum of the scores' prices, whatever exponent the problem has them in.
+  double loss(const std::vector<int>& choice) const;
+  // The layer or activation that an item is for, or begins with.
+  const std::string& name_of(int item) const {
+    return items_[static_cast<size_t>(item)].parts[0].names[0];
+  }
 
   // stored_limits.cpp: what a file stores can be more than its choices add up to.
   // Takes off the limits what a plan of this cost stores above them; false when it holds them.
@@ -39,38 +33,34 @@ class ProblemBuilder {
 
  private:
   using WeightCost = std::function<int64_t(const LayerSite&, const Width&)>;
-  using ModeCost = std::function<int64_t(const LayerSite&)>;
+  using WorkCost =
+      std::function<int64_t(const LayerSite&, const Width& weights, const Width& input)>;
   using ActivationCost = std::function<int64_t(const std::string&, int bits)>;
 
-  void set_width(LayerChoice& layer, const Item& item, const Width& width) const;
+  void set_width(LayerChoice& layer, const Part& part, const Width& width) const;
   void set_activation(QuantPlan& plan, const std::string& name, const Width& width) const;
   // Layers that read codes of an activation, or of one that has its parameters.
   std::vector<const LayerSite*> readers(const std::string& activation) const;
-  bool is_kept(const std::string& layer) const;
-  void add(const GroupScore& group);
-  void add_activation(const GroupScore& group);
-  void add_item(const GroupScore& group, int64_t filter, const std::vector<double>& loss);
-  void merge(const GroupScore& group, const std::vector<double>& loss, Item& item) const;
-  std::vector<std::vector<double>> filter_losses(const GroupScore& group,
-                                                 const LayerSite& site) const;
+  bool coupled(const LayerSite& site, const std::vector<Width>& weights,
+               const std::vector<Width>& inputs) const;
+  void forbid();
+  void forbid_modes();
+  // Of what a layer of an item reads at a choice.
+  Width input_width(const Item& item, size_t choice, const LayerSite& site) const;
 
   // limits.cpp
   void add_limit(const Limit& limit);
-  // cost(layer, width) summed over weights, cost(activation, bits) over activations; what is fixed is taken
+  // cost(layer, bits) summed over weights, cost(activation, bits) over activations; what is fixed is taken
   // off the limit.
   void add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
                 const ActivationCost& activation_cost);
-  // `mode_cost`: of a layer that finds its input's range at run time, besides.
-  void add_work_rows(int64_t limit, std::string name, const WeightCost& cost,
-                     const ModeCost& mode_cost = {});
+  void add_work_rows(int64_t limit, std::string name, const WorkCost& cost);
   void add_bops(int64_t limit, std::string name);
   void add_stored(double allowed_bits, const Limit& limit);
   void add_latency(const Limit& limit);
   void add_peak(int64_t limit_bytes, const std::string& name);
-  void require_fixed_activations(const std::string& what) const;
+  void require_layers_or_fixed_activations() const;
   void require_static_activations(const std::string& what) const;
-  void forbid();
-  void forbid_modes();
   int64_t elements(const std::string& name) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;
@@ -87,7 +77,6 @@ class ProblemBuilder {
   const AssignOptions& options_;
   QuantPlan plan_;
   std::vector<Item> items_;
-  std::map<std::string, size_t> first_item_;  // of a weight
   Problem problem_;
   std::vector<std::string> limit_names_;
   std::vector<StoredLimit> stored_limits_;

@@ -72,13 +72,13 @@ bool ProblemBuilder::shares_containers() const {
 void ProblemBuilder::hold_in(const std::map<std::string, int>& containers) {
   for (size_t i = 0; i < items_.size(); ++i) {
     const Item& item = items_[i];
-    if (item.filter < 0) continue;
-    const LayerSite& site = *sites_.layer(item.names[0]);
+    if (item.parts[0].filter < 0) continue;
+    const LayerSite& site = *sites_.layer(item.parts[0].names[0]);
     const auto found = containers.find(site.name);
     const int container =
-        found == containers.end() ? container_bits(item.widths[0].bits) : found->second;
+        found == containers.end() ? container_bits(item.widths[0][0].bits) : found->second;
     for (size_t c = 0; c < item.widths.size(); ++c)
-      if (item.widths[c].bits > container)
+      if (item.widths[c][0].bits > container)
         problem_.loss[i][c] = std::numeric_limits<double>::infinity();
     const int64_t whole =
         stored_bits(site, layer_choice(site.name, container), model_, options_.storage);

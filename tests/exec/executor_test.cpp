@@ -53,6 +53,47 @@ TEST(Executor, BranchesOfAStateDoNotDisturbEachOther) {
   EXPECT_FLOAT_EQ(executor.finish(state)[0].data<float>()[0], 10);
 }
 
+// Three channels are padded in blocks, 16 are not; values of rank 2 have no positions.
+TEST(Executor, ShowsAndShiftsChannelsWhereTheyLie) {
+  for (const int64_t channels : {3, 16}) {
+    const Model model = model_from_text(
+        cat(R"(<ir_version: 8, opset_import: ["": 17]> g (float[2, 4, 5, 3] x, float[)", channels,
+            R"(, 4, 1, 1] w) => (float[n, c, 5, 3] y) { v = Conv(x, w)  y = Neg(v) })"));
+    Tensor x(DType::kFloat, {2, 4, 5, 3}), w(DType::kFloat, {channels, 4, 1, 1});
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.mutable_data<float>()[static_cast<size_t>(i)] = static_cast<float>(i % 17) - 8;
+    for (int64_t i = 0; i < w.size(); ++i)
+      w.mutable_data<float>()[static_cast<size_t>(i)] = static_cast<float>(i % 5) - 2;
+    const Executor executor(model, {.observe = {"v"}});
+    State state = executor.start({{"x", x}, {"w", w}});
+    executor.advance(state, executor.step_of(model.graph.nodes[0].name) + 1);
+    const Tensor before = executor.get(state, "v");
+    const ChannelBlocks blocks = executor.blocks(state, "v");
+    const int64_t positions = 15;
+    ASSERT_EQ(blocks.shape, (Shape{2, channels, 5, 3}));
+    for (int64_t i = 0; i < before.size(); ++i) {
+      const int64_t p = i % positions, c = i / positions % channels, n = i / positions / channels;
+      const int64_t at =
+          ((n * channels / blocks.block + c / blocks.block) * positions + p) * blocks.block +
+          c % blocks.block;
+      EXPECT_EQ(blocks.data[at], before.data<float>()[static_cast<size_t>(i)]);
+    }
+    const State copy = state;
+    std::vector<float> shift(static_cast<size_t>(channels));
+    for (size_t c = 0; c < shift.size(); ++c) shift[c] = 0.5f * static_cast<float>(c + 1);
+    executor.shift_channels(state, "v", shift, false);
+    const Tensor after = executor.get(state, "v"), other = executor.get(copy, "v");
+    for (size_t i = 0; i < static_cast<size_t>(after.size()); ++i) {
+      EXPECT_EQ(other.data<float>()[i], before.data<float>()[i]);
+      EXPECT_EQ(after.data<float>()[i],
+                before.data<float>()[i] + shift[i / positions % shift.size()]);
+    }
+    executor.shift_channels(state, "v", std::vector<float>{1, 2, 3}, true);
+    EXPECT_EQ(executor.get(state, "v").data<float>()[4], after.data<float>()[4] + 2);
+    EXPECT_EQ(executor.finish(state)[0].data<float>()[4], -after.data<float>()[4] - 2);
+  }
+}
+
 TEST(Executor, ForgottenKernelsAreMadeAgain) {
   const Executor executor(two_steps());
   const Feed feed{{"x", Tensor::of<float>({1, 2}, {1.f, 2.f})}};
@@ -181,6 +222,8 @@ struct Case {
   const char* name;
   const char* text;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
 class OneDnnMatchesReference : public testing::TestWithParam<Case> {};
 
 Tensor random_tensor(DType type, Shape shape, uint64_t seed) {

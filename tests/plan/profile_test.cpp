@@ -83,6 +83,7 @@ TEST(Profile, SaysWhatIsWrong) {
           R"({"allowed": [{"ops": ["*"], "weights": [4], "activations": [8], "macs": ["divide"]}]})")
           .find("'divide' is neither multiply, shift, add nor lookup"),
       std::string::npos);
+  EXPECT_NE(code(R"({"equal_around": ["Conv"]})").find("'Conv'"), std::string::npos);
   EXPECT_THROW(load_profile("tensorr"), Error);
   EXPECT_THROW(load_profile("none.json"), Error);
 }

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "score/fixture.hpp"
 
 namespace qtool {
@@ -12,22 +14,47 @@ WeightCandidates candidates_of(const Fixture& f, std::vector<Width> widths, int 
                            {std::move(widths), "cd", 256, threads});
 }
 
-// Solved together or alone, with other widths or threads: the same codes, but for ties that the order of
-// a sum decides.
+void expect_same(const LayerCandidates& a, size_t width, const LayerCandidates& b, size_t other) {
+  const auto x = a.codes[width].codes.data<int8_t>(), y = b.codes[other].codes.data<int8_t>();
+  EXPECT_TRUE(std::ranges::equal(x, y));
+  EXPECT_EQ(a.codes[width].scales, b.codes[other].scales);
+  EXPECT_EQ(a.bias_shift[width], b.bias_shift[other]);
+}
+
+// Solved together or alone, with other widths or threads: the same bits, so that what is kept from before is
+// what would be made now.
 TEST(Candidates, AWidthDoesNotDependOnTheOthers) {
   const Fixture f(test::kNet);
   const WeightCandidates all = candidates_of(f, {2, 3, 4, kFloatBits}, 2),
                          one = candidates_of(f, {3});
   for (const LayerSite& site : f.sites.layers) {
+    SCOPED_TRACE(site.name);
     const LayerCandidates &a = all.layers.at(site.name), &b = one.layers.at(site.name);
-    const auto x = a.codes[1].codes.data<int8_t>(), y = b.codes[0].codes.data<int8_t>();
-    size_t other = 0;
-    for (size_t i = 0; i < x.size(); ++i) other += x[i] != y[i];
-    EXPECT_LE(other, x.size() / 50) << site.name;
-    for (size_t r = 0; r < a.codes[1].scales.size(); ++r)
-      EXPECT_NEAR(a.codes[1].scales[r], b.codes[0].scales[r], 0.02) << site.name;
+    expect_same(a, 1, b, 0);
     EXPECT_FALSE(a.codes[3].codes.defined());
     for (int8_t code : a.codes[0].codes.data<int8_t>()) EXPECT_TRUE(code >= -2 && code <= 1);
+  }
+}
+
+TEST(Candidates, AreReadBackAndJoined) {
+  const Fixture f(test::kNet);
+  const WeightCandidates some = candidates_of(f, {2, 4, kFloatBits}), more = candidates_of(f, {3}),
+                         all = candidates_of(f, {2, 3, 4});
+  const auto path = std::filesystem::temp_directory_path() / "qtool_candidates_test.npz";
+  save_candidates(some, "cd of a test", path);
+  EXPECT_FALSE(load_candidates("another", path));
+  const std::optional<WeightCandidates> read = load_candidates("cd of a test", path);
+  std::filesystem::remove(path);
+  EXPECT_FALSE(load_candidates("cd of a test", path));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->widths, some.widths);
+  const WeightCandidates joined = joined_candidates(*read, more, {2, 3, 4});
+  for (const LayerSite& site : f.sites.layers) {
+    SCOPED_TRACE(site.name);
+    EXPECT_FALSE(read->layers.at(site.name).codes[2].codes.defined());
+    EXPECT_EQ(read->layers.at(site.name).codes[0].method, "cd");
+    for (size_t c = 0; c < 3; ++c)
+      expect_same(joined.layers.at(site.name), c, all.layers.at(site.name), c);
   }
 }
 

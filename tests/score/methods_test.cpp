@@ -99,20 +99,50 @@ TEST(Orthogonality, AnOutputThatIsAlikeCountsLess) {
   EXPECT_LT(scores.groups[0].noise[0], scores.groups[2].noise[0]);
 }
 
+void expect_same_prices(const ScoreTable& a, const ScoreTable& b) {
+  ASSERT_EQ(a.groups.size(), b.groups.size());
+  for (size_t g = 0; g < a.groups.size(); ++g) {
+    EXPECT_EQ(a.groups[g].name, b.groups[g].name);
+    EXPECT_EQ(a.groups[g].kind, b.groups[g].kind);
+    EXPECT_EQ(a.groups[g].widths, b.groups[g].widths);
+    EXPECT_EQ(a.groups[g].noise, b.groups[g].noise);
+    EXPECT_EQ(a.groups[g].filter_noise, b.groups[g].filter_noise);
+    EXPECT_EQ(a.groups[g].error, b.groups[g].error);
+  }
+}
+
+// A width of weights or activations that is added later gets the price that it would have had at first.
 TEST(Scores, WidthsOfTwoTablesAreJoined) {
   const Fixture f(test::kNet);
-  const ScoreTable few = f.score("sqnr", {.weights = {2, 4}}),
-                   more = f.score("sqnr", {.weights = {3}}),
-                   all = f.score("sqnr", {.weights = {2, 3, 4}});
-  EXPECT_EQ(missing_widths(few, {2, 3, 4}), (std::vector<Width>{3}));
-  EXPECT_EQ(missing_widths(ScoreTable{}, {2, 3}), (std::vector<Width>{2, 3}));
-  EXPECT_EQ(missing_widths(few, {2, {2, "kmeans"}}), (std::vector<Width>{{2, "kmeans"}}));
-  const ScoreTable joined = joined_scores(few, more, {2, 3, 4});
-  for (size_t g = 0; g < all.groups.size(); ++g) {
-    EXPECT_EQ(joined.groups[g].widths, all.groups[g].widths);
-    EXPECT_EQ(joined.groups[g].noise, all.groups[g].noise);
-    EXPECT_EQ(joined.groups[g].filter_noise, all.groups[g].filter_noise);
+  const auto priced = [&](const std::string& method, std::vector<Width> weights,
+                          std::vector<Width> activations) {
+    return f.score(
+        method,
+        {.weights = std::move(weights), .activations = std::move(activations), .optimizer = "cd"});
+  };
+  for (const std::string method : {"sqnr", "fisher", "interaction"}) {
+    SCOPED_TRACE(method);
+    const std::vector<Width> weights = {2, 3, 4}, activations = {4, 6, 8};
+    const ScoreTable all = joined_scores(priced(method, weights, activations), {}, weights,
+                                         activations),
+                     few = priced(method, {2, 4}, {8, 4}), wider = priced(method, {3}, {}),
+                     more = priced(method, {}, {6});
+    const ScoreTable two = joined_scores(few, wider, weights, {8, 4});
+    expect_same_prices(joined_scores(two, more, weights, activations), all);
+    expect_same_prices(
+        joined_scores(joined_scores(wider, few, weights, {4, 8}), more, weights, activations), all);
   }
+}
+
+TEST(Scores, KnowWhatTheyLack) {
+  ScoreTable few;
+  few.groups = {{GroupKind::kWeights, "a", {4, 2}, {0.1, 0.2}},
+                {GroupKind::kWeights, "b", {2, 4}, {0.2, 0.1}},
+                {GroupKind::kActivation, "x", {8}, {0.1}}};
+  EXPECT_EQ(missing_widths(few, GroupKind::kWeights, {2, 3, 4}), (std::vector<Width>{3}));
+  EXPECT_EQ(missing_widths(few, GroupKind::kActivation, {4, 8}), (std::vector<Width>{4}));
+  EXPECT_EQ(missing_widths(ScoreTable{}, GroupKind::kWeights, {2, 3}), (std::vector<Width>{2, 3}));
+  EXPECT_EQ(priced_widths(few, GroupKind::kWeights), (std::vector<Width>{4, 2}));
 }
 
 }  // namespace

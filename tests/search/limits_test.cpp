@@ -172,6 +172,86 @@ TEST(Limits, RunTimeRangesAreChosenWhereTheyArePaidFor) {
   EXPECT_THROW(net.assign("peak=100kB"), Error);
 }
 
+// Two widths multiply: those of a layer and of what it reads are chosen together.
+TEST(Limits, BitOperationsOfSearchedActivationsHoldAndAreBest) {
+  Net net;
+  net.score_activations();
+  double least = 1e9;
+  const double whole =
+      1024.0 * static_cast<double>(net.sites.layers[0].macs + net.sites.layers[1].macs +
+                                   net.sites.layers[2].macs);
+  const Assignment best = net.assign("5%bops");
+  EXPECT_LE(best.cost.bops, 0.05 * whole);
+  EXPECT_EQ(best.status, "optimal");
+  // All plans, tried one by one.
+  std::vector<std::string> owners;
+  for (const GroupScore& group : net.scores.groups)
+    if (group.kind == GroupKind::kActivation) owners.push_back(group.name);
+  const int widths[] = {4, 8, kFloatBits};
+  for (int at = 0; at < 27 << owners.size(); ++at) {
+    QuantPlan plan = best.plan;
+    int digits = at >> owners.size();
+    for (size_t i = 0; i < 3; ++i, digits /= 3) plan.layers[i].weight_bits = widths[digits % 3];
+    for (size_t i = 0; i < owners.size(); ++i) {
+      for (const ActivationSite& site : net.sites.activations)
+        if (site.name == owners[i] || site.shares_with == owners[i])
+          plan.activation_bits[site.name] = widths[at >> i & 1];
+    }
+    if (plan_cost(plan, net.sites, net.model).bops <= 0.05 * whole)
+      least = std::min(least, predicted_loss(plan, net.sites, net.scores));
+  }
+  EXPECT_NEAR(best.loss, least, 1e-12);
+}
+
+TEST(Limits, LatencyOfSearchedActivationsCountsPairsOfWidths) {
+  Net net;
+  net.score_activations();
+  const auto file = std::filesystem::temp_directory_path() / "qtool_limits_pairs_test.json";
+  write_file_atomic(file, R"({"costs": [
+    {"op": "*", "weights": 8, "activations": 4, "gmacs_per_second": 2},
+    {"op": "*", "weights": 4, "activations": 8, "gmacs_per_second": 2},
+    {"op": "*", "weights": 8, "activations": 8, "gmacs_per_second": 1},
+    {"op": "*", "weights": "float", "activations": 8, "gmacs_per_second": 0.5},
+    {"op": "*", "weights": "float", "activations": "float", "gmacs_per_second": 0.5}]})");
+  const DeviceProfile profile = load_profile(file.string());
+  const Assignment half = net.assign("27%latency@" + file.string());
+  double whole = 0;
+  for (const LayerSite& site : net.sites.layers)
+    whole += profile.layer_ms(site, kFloatBits, kFloatBits);
+  ASSERT_TRUE(half.latency_ms);
+  EXPECT_LE(*half.latency_ms, 0.27 * whole);
+  std::filesystem::remove(file);
+}
+
+TEST(Limits, PairsThatADeviceDoesNotAllowAreNotChosen) {
+  Net net;
+  net.score_activations();
+  const DeviceProfile device = parse_profile(R"({"allowed": [
+    {"ops": ["Conv"], "weights": [4], "activations": [8]},
+    {"ops": ["Conv"], "weights": [8], "activations": [4]},
+    {"ops": ["MatMul", "Gemm"], "weights": [8], "activations": [8]}]})",
+                                             "device");
+  for (const char* budget : {"8bits", "6bits", "8bits,act=5bits"}) {
+    const Assignment a = net.assign(budget, device);
+    for (const LayerChoice& layer : a.plan.layers) {
+      const LayerSite& site = *net.sites.layer(layer.name);
+      EXPECT_TRUE(
+          device.allows(site.type, {layer.weight_bits, layer.format}, a.plan.input_bits(site)))
+          << budget << " " << layer.name << " " << layer.weight_bits << "x"
+          << layer.activation_bits;
+    }
+  }
+  const DeviceProfile none =
+      parse_profile(R"({"allowed": [{"ops": ["*"], "weights": [5], "activations": [8]}]})", "none");
+  try {
+    net.assign("8bits", none);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), "QT-E501");
+    EXPECT_NE(e.message().find("allows none"), std::string::npos) << e.message();
+  }
+}
+
 TEST(Limits, RandomPlansArePricedBySums) {
   const Net net;
   for (const auto& [plan, loss] : random_plans(net.model, net.sites, net.scores, {}, 20, 1))

@@ -138,10 +138,8 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   if (limits) {
     r.profile = device ? target : profile;
     (void)qtool::find_target(r.target);
-    if (limits->weight_scale == "tensor") r.weight_scale = "tensor";
-    r.power_of_two_scales = limits->power_of_two_scales;
   }
-  r.signed_activations = signed_activations || (limits && limits->symmetric_activations);
+  r.signed_activations = signed_activations;
   r.keep_loud = !no_float_activations;
   r.score_samples = score_samples;
   r.effort = effort;

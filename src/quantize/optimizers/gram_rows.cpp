@@ -103,6 +103,7 @@ class Layer {
         groups_(static_cast<int64_t>(input.moments->groups.size())),
         each_(count_ / groups_),
         share_(input.scale.channels == 0 ? count_ : input.scale.channels),
+        part_(input.part_rows > 0 ? input.part_rows : each_),
         targets_(rows_of(input.weight, input.channel_axis)),
         rows_(static_cast<size_t>(count_)),
         bits_(input.row_bits.begin(), input.row_bits.end()) {
@@ -163,18 +164,21 @@ class Layer {
            (input_.grid.own_codebook && shared_.codebook.levels.size() <= kMostLevels);
   }
 
+  int64_t tasks_a_part() const { return (part_ + kRowsATask - 1) / kRowsATask; }
+  int64_t tasks_a_group() const { return each_ / part_ * tasks_a_part(); }
+
   template <typename Fn>
   void for_tasks(const Group& group, int64_t g, const Fn& fn) {
-    const int64_t tasks = (each_ + kRowsATask - 1) / kRowsATask;
-    parallel_for(groups_ > 1 ? 1 : input_.threads, tasks, [&](int64_t task, int) {
-      const int64_t first = task * kRowsATask;
+    parallel_for(groups_ > 1 ? 1 : input_.threads, tasks_a_group(), [&](int64_t task, int) {
+      const int64_t inside = task % tasks_a_part() * kRowsATask;
+      const int64_t first = task / tasks_a_part() * part_ + inside;
       const auto at = static_cast<size_t>(g * each_ + first),
-                 n = static_cast<size_t>(std::min(kRowsATask, each_ - first));
+                 n = static_cast<size_t>(std::min(kRowsATask, part_ - inside));
       const auto fixed =
           fixed_.empty() ? std::span<const float>() : std::span(fixed_).subspan(at, n);
       const RowsProblem problem =
           group.problem(first, std::span(bits_).subspan(at, n), fixed, shared_);
-      fn(problem, std::span(rows_).subspan(at, n), g * tasks + task);
+      fn(problem, std::span(rows_).subspan(at, n), g * tasks_a_group() + task);
     });
   }
 
@@ -217,8 +221,7 @@ class Layer {
   void refit() {
     const size_t count =
         shared_.places.empty() ? shared_.codebook.levels.size() : shared_.places.size();
-    const int64_t tasks = (each_ + kRowsATask - 1) / kRowsATask;
-    std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks), SharedFit(count));
+    std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks_a_group()), SharedFit(count));
     for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t task) {
       std::vector<float> values(static_cast<size_t>(k_));
       std::vector<uint16_t> classes(static_cast<size_t>(k_));
@@ -351,7 +354,9 @@ class Layer {
   const OptimizerInput& input_;
   RowsPolish polish_;
   RowsStart start_;
-  int64_t k_, count_, groups_, each_, share_;  // share: rows with one scale
+  int64_t k_, count_, groups_, each_;
+  int64_t share_;  // rows with one scale
+  int64_t part_;   // rows of a group that tasks do not reach across
   std::vector<float> targets_;
   std::vector<RowCodes> rows_;
   std::vector<int> bits_;
