@@ -25,9 +25,7 @@ struct AssignOptions {
   bool per_filter = false;             // every output channel its own width
   Storage storage = Storage::kWidths;  // that sizes are counted in
   std::string method = "rtn";          // weight optimiser written into the plan
-  // The number format of a layer at a width; none: uniform.
-  std::function<std::string(const LayerSite&, int bits)> format_of = {};
-  std::string source;  // for the plan: "search 4.5bits"
+  std::string source;                  // for the plan: "search 4.5bits"
   ActivationStyle style = {};
   // Measured share of answers that a plan keeps, 0 to 1; for solvers that look.
   std::function<double(const QuantPlan&)> quality = {};
@@ -78,7 +76,7 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
 int64_t converted_elements(const LayerSite& site, const Sites& sites);
 
 // What the scores predict of a plan of theirs: the sum of its choices' prices.
-double predicted_loss(const QuantPlan& plan, const ScoreTable& scores);
+double predicted_loss(const QuantPlan& plan, const Sites& sites, const ScoreTable& scores);
 
 // Seeded plans with random widths among the scores' candidates, kept layers as kept; with what the scores
 // predict of each.

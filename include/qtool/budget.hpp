@@ -75,10 +75,10 @@ bool split_saves(int64_t whole_bits, int64_t parts_bits, int64_t rows);
 // The width of the smallest ONNX type that holds codes of so many bits: 2, 4 or 8.
 int container_bits(int bits);
 
-// "tensor", "channel" or "block:N" as LayerChoice::scale_block. Throws Error{kUsage} QT-E117.
-int64_t parse_weight_scale(std::string_view text);
+// "tensor", "channel", "group:N" (channels) or "block:N". Throws Error{kUsage} QT-E117.
+WeightScale parse_weight_scale(std::string_view text);
 // The same as parse_weight_scale reads it back.
-std::string weight_scale_text(int64_t scale_block);
+std::string weight_scale_text(WeightScale scale);
 
 // A rule that pins layers: the word "first" or "last" (weighted layer) or a regular expression for
 // name_matches, and the widths.

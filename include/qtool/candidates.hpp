@@ -1,6 +1,6 @@
 // What a search chooses from, and what its choices do together (layer score).
 //
-//   WeightCandidates c = weight_candidates(prepared, sites, table, *source, {.bits = {2, 3, 4}});
+//   WeightCandidates c = weight_candidates(prepared, sites, table, *source, {.widths = {2, 3, 4}});
 //   PlanProbe probe(prepared, sites, table, c, *source, 0, 4, threads);
 //   double noise = probe.measure(plan).noise;      // of the whole network under the plan
 #pragma once
@@ -23,29 +23,30 @@ struct LayerCandidates {
   std::vector<std::vector<float>> bias_shift;
 };
 struct WeightCandidates {
-  std::vector<int> bits;
+  std::vector<Width> widths;
   std::map<std::string, LayerCandidates> layers;  // by name; layers that can be quantized
 };
 
 struct CandidateOptions {
-  std::vector<int> bits;
+  std::vector<Width> widths;
   std::string optimizer = "rtn";
   int64_t samples = 64;  // of the calibration data, for optimisers that need moments
-  std::vector<std::string> formats = {"uniform"};  // each width takes the one that suits the layer
   int threads = 1;
+  bool power_of_two_scales = false;
 };
-// All widths of a layer are solved on one Gram matrix and one factor. Optimisers that need moments are
+// All widths of a layer are solved on one Gram matrix and one factor, uniform ones together. Codebooks that layers
+// share are fitted to all of them. Optimisers that need moments are
 // stood in for by rounding where the layer is no column product.
 WeightCandidates weight_candidates(const Model& model, const Sites& sites,
                                    const CalibrationTable& table, const SampleSource& source,
                                    const CandidateOptions& options);
 
 // The candidates of some of the widths, in this order.
-WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<int>& bits);
+WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<Width>& widths);
 
 // The candidates of these widths in this order, each from the first of the two that has it.
 WeightCandidates joined_candidates(const WeightCandidates& first, const WeightCandidates& second,
-                                   const std::vector<int>& bits);
+                                   const std::vector<Width>& widths);
 
 // Candidates in uniform numbers, kept under what they depend on besides their widths; more than a gigabyte is not
 // kept. Nothing where the file is not there or of another key.
@@ -54,14 +55,14 @@ void save_candidates(const WeightCandidates& candidates, const std::string& key,
 std::optional<WeightCandidates> load_candidates(const std::string& key,
                                                 const std::filesystem::path& path);
 
-// The weight of a layer at one width a filter (`bits` of one entry: all filters), put together from
-// candidates, and the shift of its bias. Throws Error{kUsage, QT-E131} for a width without candidate.
+// The weight of a layer as chosen, filters of several widths put together from candidates, and the shift of its
+// bias. Throws Error{kUsage, QT-E131} for a width without candidate.
 struct ChosenWeight {
   WeightCodes codes;
   std::vector<float> bias_shift;  // one an output channel, or empty
 };
 ChosenWeight chosen_weight(const WeightCandidates& candidates, const LayerSite& site,
-                           std::span<const int> bits);
+                           const LayerChoice& choice);
 
 // Whole plans on some chunks of data: candidates' weights and the plan's activation quantizers in the
 // exported form, against the float network. An estimate of what quantize makes of the plan, for the

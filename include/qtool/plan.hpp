@@ -113,8 +113,13 @@ void share_parameters(Sites& sites, const Model& model, std::span<const std::str
 // Throws Error{kUsage, QT-E119} for a type around which parameters cannot be equal.
 void check_shared_types(std::span<const std::string> types);
 
-// LayerChoice::scale_block for one scale a channel, and for one a tensor.
-inline constexpr int64_t kChannelScale = 0, kTensorScale = -1;
+// Which weights of a layer share a scale; as it is, those of an output channel.
+struct WeightScale {
+  int64_t channels = 1;  // that share one; 0: all
+  int64_t block = 0;     // weights along a channel's row that share one; 0: all
+  bool operator==(const WeightScale&) const = default;
+  bool by_channel() const { return *this == WeightScale(); }
+};
 
 // When what a layer reads gets its quantization parameters.
 enum class ActivationMode {
@@ -127,6 +132,19 @@ std::span<const std::string_view> activation_modes();
 std::string_view activation_mode_name(ActivationMode mode);
 std::optional<ActivationMode> find_activation_mode(std::string_view name);
 
+// One of the choices that a search has for a group: a width, of weights in a number format, of an activation
+// with when it gets its parameters.
+struct Width {
+  Width(int bits = 8, std::string format = "uniform", ActivationMode mode = ActivationMode::kStatic)
+      : bits(bits), format(std::move(format)), mode(mode) {}
+  int bits;  // kFloatBits: float
+  std::string format;
+  ActivationMode mode;
+  bool operator==(const Width&) const = default;
+};
+// Every one of `bits` in every format that has it, in this order; float once.
+std::vector<Width> widths_in(const std::vector<std::string>& formats, const std::vector<int>& bits);
+
 // What was chosen for one layer. Hand-editable in plan.json.
 struct LayerChoice {
   std::string name;
@@ -135,12 +153,15 @@ struct LayerChoice {
   ActivationMode mode = ActivationMode::kStatic;  // others have 8 bits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};
-  int64_t scale_block = kChannelScale;  // N > 0: so many weights along a row share a scale
-  std::string format = "uniform";       // number format of the weights, as parse_format() reads it
-  std::string method = "rtn";           // weight optimiser
-  std::string reason = {};              // why float, or "kept by --keep …"
+  WeightScale scale = {};
+  std::string format = "uniform";  // number format of the weights, as parse_format() reads it
+  std::string method = "rtn";      // weight optimiser
+  std::string reason = {};         // why float, or "kept by --keep …"
   bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
+
+// A layer's weights at a width; activations have 8 bits.
+LayerChoice layer_choice(const std::string& layer, const Width& width, std::string method = "rtn");
 
 // Mean width of a layer's weights.
 double mean_bits(const LayerChoice& choice);
@@ -178,11 +199,11 @@ struct UniformChoice {
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
 
-// Gives every layer of a plan this scale block; layers that read codes, and all but dense ones, have
+// Gives every layer of a plan these scales; layers that read codes, and all but dense ones, have
 // one scale a channel where blocks are asked for: no integer kernel takes blocks. Stacks of matrices that read
-// codes have one for the tensor. Throws
-// Error{kUsage, QT-E129} when none could take a block.
-void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block);
+// codes have one for the tensor. Throws Error{kUsage, QT-E129} when none could take a block, or for formats that have
+// scales of their own.
+void set_weight_scale(QuantPlan& plan, const Sites& sites, WeightScale scale);
 
 // Gives every layer of a plan that is not kept by a rule this number format, and activations scales
 // that are powers of two where the format says so. Throws Error{kUsage, QT-E136} when the format has
@@ -207,11 +228,15 @@ struct PlanCost {
 };
 // What holds codes when weights are counted.
 enum class Storage {
-  kWidths,  // their own width, whatever a file would need
-  kBytes,   // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
-  kPacked,  // of a layer, the smallest ONNX type that holds its widest: `--export packed`
-  kSplit,   // of each output channel, the smallest that holds its width: `--export split`
+  kWidths,     // their own width, whatever a file would need
+  kBytes,      // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
+  kOperators,  // the same, and biases without scales: `--export qoperator`
+  kPacked,     // of a layer, the smallest ONNX type that holds its widest: `--export packed`
+  kSplit,      // of each output channel, the smallest that holds its width: `--export split`
 };
+inline bool in_bytes(Storage storage) {
+  return storage == Storage::kBytes || storage == Storage::kOperators;
+}
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model,
                    Storage storage = Storage::kWidths);
 

@@ -6,6 +6,7 @@
 // A profile is a JSON file; tools/profiles/ are built in. docs/quantization.md describes its keys.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct DeviceProfile {
   struct Allowed {
     std::vector<std::string> ops;  // "*": all
     std::vector<int> weights, activations;
+    std::vector<MacKind> macs =
+        {};  // what a weight takes; empty: any format runs, as whole numbers
   };
   // Time of a layer: overhead + MACs / rate, of the row with its op, or "*", whose widths are the least
   // that hold its own.
@@ -25,6 +28,8 @@ struct DeviceProfile {
     std::string op;
     int weights = 8, activations = 8;
     double gmacs_per_second = 0, overhead_us = 0;
+    // Of formats whose weights take this, so often as they do; absent: of all, as multiplications.
+    std::optional<MacKind> mac = {};
   };
   // A layer of one model as it was measured.
   struct Measured {
@@ -46,9 +51,17 @@ struct DeviceProfile {
   std::vector<Measured> layers;
   double other_float_ms = 0, other_integer_ms = 0;  // of all that is no layer
 
-  bool allows(std::string_view op, int weights, int activations) const;
+  // Weights of kFloatBits are multiplied.
+  bool allows(std::string_view op, const Width& weights, int activations) const;
+  // At some operator, beside some activation.
+  bool allows_weights(const Width& weights) const;
+  bool multiplies() const {
+    return allows_weights({8, "uniform"}) || allows_weights({4, "uniform"});
+  }
+  // Formats with a scale a channel, without options, that it allows at some width.
+  std::vector<std::string> formats() const;
   // Milliseconds a sample. Throws Error{kUsage, QT-E118} when no row prices it.
-  double layer_ms(const LayerSite& site, int weights, int activations) const;
+  double layer_ms(const LayerSite& site, const Width& weights, int activations) const;
   // Of everything that no width changes.
   double other_ms(bool any_integer) const {
     return any_integer ? other_integer_ms : other_float_ms;

@@ -72,10 +72,11 @@ struct WeightGrid {
 // Weight codes of one layer for a width: the price that search asks about. Rows are output channels,
 // columns are in (kernel position, input channel) order.
 struct WeightCodes {
-  Tensor codes;               // int8, the weight's shape
-  std::vector<float> scales;  // [rows × blocks], row-major; one block a row unless `block` > 0
-  int64_t block = 0;          // as LayerChoice::scale_block; kTensorScale: all scales are equal
-  std::string method = {};    // the optimiser that made them
+  Tensor codes;                  // the weight's shape; int8, or the type of the codebook's levels
+  std::vector<float> scales;     // [rows × blocks], row-major; one block a row unless `block` > 0
+  int64_t block = 0;             // weights of a row that share a scale; 0: all
+  int64_t channels_a_scale = 1;  // whose scales are equal; as WeightScale::channels
+  std::string method = {};       // the optimiser that made them
   std::shared_ptr<const Codebook> codebook = {};  // that the codes are levels of; nullptr: integers
   // Where scales are products of one a row and one a place: the factors; else empty.
   std::vector<float> row_scales = {}, place_scales = {};
@@ -130,7 +131,7 @@ struct OptimizerInput {
   std::vector<double> input_mean_square;
   int64_t groups = 1;
   bool exact_pairs = true;  // 8 bits: no two neighbouring codes may overflow int16 with u8 inputs
-  int64_t scale_block = 0;  // as LayerChoice::scale_block
+  WeightScale scale = {};
   std::span<const int> row_bits = {};  // one an output channel; empty: `bits` for all
   // Rows of a group that are solved apart from those behind them, so that these change none of their bits; 0: all
   // of a group may be solved together.

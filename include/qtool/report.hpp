@@ -179,6 +179,9 @@ std::string compare_json(const Comparison& comparison);
 struct Listing {
   std::string kind;
   std::vector<std::pair<std::string, std::string>> rows;  // name, summary
+  // What else there is to say of every row: keys, and [row][key].
+  std::vector<std::string> keys = {};
+  std::vector<std::vector<std::string>> facts = {};
 };
 std::string list_text(const std::vector<Listing>& listings);
 std::string list_json(const std::vector<Listing>& listings);

@@ -18,7 +18,7 @@ enum class GroupKind { kWeights, kActivation };
 struct GroupScore {
   GroupKind kind = GroupKind::kWeights;
   std::string name;           // layer or value
-  std::vector<int> bits;      // candidates, kFloatBits among them when asked
+  std::vector<Width> widths;  // candidates, float among them when asked
   std::vector<double> noise;  // relative noise power at the network's outputs, one per candidate
   // [output channel][candidate], adding up to `noise`; empty: the method prices whole groups.
   std::vector<std::vector<double>> filter_noise = {};
@@ -39,15 +39,13 @@ struct ScoreTable {
 
 struct ScoreOptions {
   std::string method = "sqnr";
-  std::vector<int> weight_bits = {2, 3, 4, 5, 6, 8};
-  std::vector<int> activation_bits = {};  // empty: activations are not priced
+  std::vector<Width> weights = {2, 3, 4, 5, 6, 8};
+  std::vector<Width> activations = {};  // empty: activations are not priced
   std::string optimizer = "rtn";
-  std::vector<std::string> formats = {
-      "uniform"};  // each width is priced in the one that suits best
   ActivationStyle style = {};
   int64_t samples = 64;  // of the calibration data
   int threads = 1;
-  // Made by score() where it is needed and nullptr; its widths are `weight_bits`.
+  // Made by score() where it is needed and nullptr; its widths are `weights`.
   const WeightCandidates* candidates = nullptr;
 };
 ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
@@ -56,16 +54,15 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
 void save_scores(const ScoreTable& scores, const std::filesystem::path& path);
 ScoreTable load_scores(const std::filesystem::path& path);
 
-// Of `bits`, the widths that a table does not price in groups of this kind; all where it has none.
-std::vector<int> missing_widths(const ScoreTable& scores, GroupKind kind,
-                                const std::vector<int>& bits);
-// All widths that a table prices in every group of this kind, ascending.
-std::vector<int> priced_widths(const ScoreTable& scores, GroupKind kind);
+// Of `widths`, those that a table does not price in groups of this kind; all where it has none.
+std::vector<Width> missing_widths(const ScoreTable& scores, GroupKind kind,
+                                  const std::vector<Width>& widths);
+// All widths that a table prices in every group of this kind, as its first one has them.
+std::vector<Width> priced_widths(const ScoreTable& scores, GroupKind kind);
 // The prices of these widths in that order, each from the first of two tables of one key that has it; weights, then
 // activations, each in the order that tables have them. No groups of a kind whose widths are empty.
 ScoreTable joined_scores(const ScoreTable& first, const ScoreTable& second,
-                         const std::vector<int>& weight_bits,
-                         const std::vector<int>& activation_bits);
+                         const std::vector<Width>& weights, const std::vector<Width>& activations);
 
 struct ScoreMethod {
   std::string_view name, summary;

@@ -1,17 +1,20 @@
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "qtool/number_format.hpp"
 
 namespace qtool {
 
 extern const FormatDef kUniform, kFixedPoint, kBlockFloat, kFloatE2, kMx, kPowerOfTwo, kApot,
-    kLogRoot, kKmeans, kPiecewise, kCompanding, kVector, kBinary, kTernary, kResidualBinary, kSyq;
+    kLogRoot, kKmeans, kPiecewise, kCompanding, kVector, kProduct, kBinary, kTernary,
+    kResidualBinary, kSyq, kFloat8;
 
 std::span<const FormatDef* const> formats() {
-  static const FormatDef* const kList[] = {&kUniform, &kFixedPoint, &kBlockFloat,     &kFloatE2,
-                                           &kMx,      &kPowerOfTwo, &kApot,           &kLogRoot,
-                                           &kKmeans,  &kPiecewise,  &kCompanding,     &kVector,
-                                           &kBinary,  &kTernary,    &kResidualBinary, &kSyq};
+  static const FormatDef* const kList[] = {
+      &kUniform, &kFixedPoint, &kBlockFloat,     &kFloatE2,   &kMx,         &kFloat8, &kPowerOfTwo,
+      &kApot,    &kLogRoot,    &kKmeans,         &kPiecewise, &kCompanding, &kVector, &kProduct,
+      &kBinary,  &kTernary,    &kResidualBinary, &kSyq};
   return kList;
 }
 
@@ -97,14 +100,24 @@ std::vector<std::string> parse_formats(std::string_view text) {
   return parts;
 }
 
+int least_bits(const WeightFormat& format) {
+  return format.def->least_bits ? format.def->least_bits(format) : format.def->min_bits;
+}
+
+int most_bits(const WeightFormat& format) {
+  return std::min(format.def->max_bits, static_cast<int>(8 / dim_of(format)));
+}
+
+bool has_bits(const WeightFormat& format, int bits) {
+  return bits >= least_bits(format) && bits <= most_bits(format);
+}
+
 void check_format_bits(const WeightFormat& format, int bits) {
-  const FormatDef& def = *format.def;
-  const int64_t most = def.dim ? std::min<int64_t>(def.max_bits, 8 / dim_of(format)) : def.max_bits;
-  if (bits >= def.min_bits && bits <= most) return;
+  if (has_bits(format, bits)) return;
+  const int least = least_bits(format), most = most_bits(format);
   throw Error(ErrorKind::kUsage, "QT-E136",
               cat("format ", format.text(), " has no weights of ", bits, " bits"))
-      .hint(def.min_bits == most ? cat("it has ", most)
-                                 : cat("it has ", def.min_bits, " to ", most));
+      .hint(least == most ? cat("it has ", most) : cat("it has ", least, " to ", most));
 }
 
 Subgroup subgroup_of(const WeightFormat& format) {
@@ -112,6 +125,30 @@ Subgroup subgroup_of(const WeightFormat& format) {
 }
 
 int64_t dim_of(const WeightFormat& format) { return format.def->dim ? format.def->dim(format) : 1; }
+
+int64_t spaces_of(const WeightFormat& format, int64_t columns) {
+  if (!format.def->spaces) return 1;
+  const int64_t dim = dim_of(format);
+  return std::gcd((columns + dim - 1) / dim, format.def->spaces(format));
+}
+
+int macs_of(const WeightFormat& format, int bits) {
+  return format.def->macs ? format.def->macs(bits) : 1;
+}
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kMacs = {"multiply", "shift", "add", "lookup"};
+
+}  // namespace
+
+std::string_view mac_name(MacKind kind) { return kMacs[static_cast<size_t>(kind)]; }
+
+std::optional<MacKind> find_mac(std::string_view name) {
+  const auto at = std::ranges::find(kMacs, name);
+  if (at == kMacs.end()) return std::nullopt;
+  return static_cast<MacKind>(at - kMacs.begin());
+}
 
 namespace {
 
@@ -121,8 +158,9 @@ int64_t all_levels_bits(const WeightFormat& format, int bits) {
 
 }  // namespace
 
-int64_t codebook_bits(const WeightFormat& format, int bits) {
-  return format.def->of == CodebookOf::kLayer ? all_levels_bits(format, bits) : 0;
+int64_t codebook_bits(const WeightFormat& format, int bits, int64_t columns) {
+  if (format.def->of != CodebookOf::kLayer) return 0;
+  return spaces_of(format, columns) * all_levels_bits(format, bits);
 }
 
 int64_t shared_codebook_bits(const WeightFormat& format, int bits) {

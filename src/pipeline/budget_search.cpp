@@ -11,7 +11,7 @@ namespace {
 AssignOptions options_of(const PlanRequest& request) {
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
-  // Weights are searched for on static activations, which are told apart from others at the end.
+  // But for hybrid plans weights are searched for on static activations, which are told apart from others at the end.
   for (const auto& [pattern, choice] : keeps_of(request))
     options.keep.push_back({pattern, {choice.weight_bits, choice.activation_bits}});
   options.activation_bits = request.activation_bits.back();
@@ -57,8 +57,6 @@ class BudgetSearch {
                looked_.chunks, request.threads),
         real_{p, table_, prices_.scores, *source_, options_, request, {}},
         contest_{p, prices_.scores, options_, request, probe_, real_} {
-    if (!uniform_only(request))
-      options_.format_of = format_chooser(p.model, table_, request.formats);
     options_.quality = [this](const QuantPlan& plan) { return probe_.measure(plan).agreement; };
     real_.quantizing.threads = request.threads;
     real_.quantizing.target = request.target;
@@ -87,7 +85,9 @@ class BudgetSearch {
   void set_modes(QuantPlan& plan) const {
     const QuantPlan modes = uniform_plan(p_.sites, {8, options_.activation_bits, mode_of(request_)},
                                          keeps_of(request_));
-    for (LayerChoice& layer : plan.layers) layer.mode = modes.layer(layer.name)->mode;
+    for (LayerChoice& layer : plan.layers)
+      if (request_.activation_mode != "hybrid" || !layer.reason.empty())
+        layer.mode = modes.layer(layer.name)->mode;
     settle_activation_modes(plan, p_.sites, p_.model);
   }
 
@@ -107,10 +107,6 @@ class BudgetSearch {
 
 Searched search_budget(const Prepared& prepared, const Workspace& workspace,
                        const PlanRequest& request) {
-  if (request.activation_mode == "hybrid")
-    throw Error(ErrorKind::kUsage, "QT-E127",
-                "--activation-mode hybrid goes with --uniform, not with a budget")
-        .hint("for example --uniform w4a8 --activation-mode hybrid");
   check_widths(request.activation_bits, 2, 16, "activations");
   return BudgetSearch(prepared, workspace, request).run();
 }

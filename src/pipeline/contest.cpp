@@ -13,7 +13,8 @@ bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   if (a.activation_bits != b.activation_bits) return false;
   for (size_t i = 0; i < a.layers.size(); ++i) {
     if (a.layers[i].weight_bits != b.layers[i].weight_bits ||
-        a.layers[i].filter_bits != b.layers[i].filter_bits)
+        a.layers[i].format != b.layers[i].format ||
+        a.layers[i].filter_bits != b.layers[i].filter_bits || a.layers[i].mode != b.layers[i].mode)
       return false;
   }
   return true;

@@ -22,34 +22,36 @@ int64_t samples_scored(const Sites& sites, const SampleSource& source, const Pla
 }
 
 // `wanted`, then what else of `known` there is.
-std::vector<int> both(std::vector<int> wanted, const std::vector<int>& known) {
-  for (int width : known)
+std::vector<Width> both(std::vector<Width> wanted, const std::vector<Width>& known) {
+  for (const Width& width : known)
     if (std::ranges::find(wanted, width) == wanted.end()) wanted.push_back(width);
   return wanted;
 }
 
-std::vector<int> without(std::vector<int> wanted, const std::vector<int>& known) {
-  std::erase_if(wanted, [&](int w) { return std::ranges::find(known, w) != known.end(); });
+std::vector<Width> without(std::vector<Width> wanted, const std::vector<Width>& known) {
+  std::erase_if(wanted, [&](const Width& w) { return std::ranges::find(known, w) != known.end(); });
   return wanted;
 }
 
 WeightCandidates candidates_of(const Prepared& p, const Workspace& w, const CalibrationTable& table,
                                const SampleSource& source, const PlanRequest& request,
-                               const std::vector<int>& bits) {
-  CandidateOptions options{bits, request.optimizer, samples_scored(p.sites, source, request),
-                           request.formats, request.threads};
+                               const std::vector<Width>& widths) {
+  CandidateOptions options{widths, request.optimizer, samples_scored(p.sites, source, request),
+                           request.threads, style_of(request).power_of_two_scales};
   const auto solve = [&] { return weight_candidates(p.model, p.sites, table, source, options); };
-  if (!uniform_only(request) || !find_optimizer(request.optimizer).needs_moments) return solve();
+  if (!uniform_only(request) || options.power_of_two_scales ||
+      !find_optimizer(request.optimizer).needs_moments)
+    return solve();
   const std::string key = cat(kVersion, " ", w.fingerprint, " ", request.optimizer, " ",
                               options.samples, " ", request.target);
   const WeightCandidates known =
       load_candidates(key, w.file(kCandidates)).value_or(WeightCandidates{});
-  options.bits = without(bits, known.bits);
-  if (options.bits.empty()) return joined_candidates(known, {}, bits);
+  options.widths = without(widths, known.widths);
+  if (options.widths.empty()) return joined_candidates(known, {}, widths);
   const WeightCandidates added = solve();
-  save_candidates(joined_candidates(known, added, both(bits, known.bits)), key,
+  save_candidates(joined_candidates(known, added, both(widths, known.widths)), key,
                   w.file(kCandidates));
-  return joined_candidates(known, added, bits);
+  return joined_candidates(known, added, widths);
 }
 
 ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTable& table,
@@ -61,42 +63,41 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   scoring.style = style_of(request);
   scoring.samples = samples_scored(p.sites, source, request);
   scoring.threads = request.threads;
-  const std::string key =
-      cat(kVersion, " ", request.score, " ", request.optimizer, " ", style_key(scoring.style), " ",
-          scoring.samples, " ", request.target, " ", joined(request.formats));
+  const std::string key = cat(kVersion, " ", request.score, " ", request.optimizer, " ",
+                              style_key(scoring.style), " ", scoring.samples, " ", request.target);
   // One width is no choice.
-  const std::vector<int> activation_bits =
-      request.activation_bits.size() > 1 ? request.activation_bits : std::vector<int>{};
+  std::vector<Width> activations = offered_activations(request);
+  if (activations.size() < 2) activations.clear();
   ScoreTable known, added;
   if (std::filesystem::exists(w.file(kScores))) {
     ScoreTable old = load_scores(w.file(kScores));
     if (old.key == key && old.model_fingerprint == w.fingerprint) known = std::move(old);
   }
-  scoring.weight_bits = missing_widths(known, GroupKind::kWeights, candidates.bits);
-  scoring.activation_bits = missing_widths(known, GroupKind::kActivation, activation_bits);
-  if (scoring.weight_bits.empty() && scoring.activation_bits.empty()) {
+  scoring.weights = missing_widths(known, GroupKind::kWeights, candidates.widths);
+  scoring.activations = missing_widths(known, GroupKind::kActivation, activations);
+  if (scoring.weights.empty() && scoring.activations.empty()) {
     log(LogLevel::kInfo, "scores are known from before");
   } else {
-    const WeightCandidates missing = some_widths(candidates, scoring.weight_bits);
+    const WeightCandidates missing = some_widths(candidates, scoring.weights);
     scoring.candidates = &missing;
     added = score(p.model, p.sites, table, source, scoring);
     added.model_fingerprint = w.fingerprint;
     added.key = key;
     save_scores(joined_scores(known, added,
-                              both(candidates.bits, priced_widths(known, GroupKind::kWeights)),
-                              both(activation_bits, priced_widths(known, GroupKind::kActivation))),
+                              both(candidates.widths, priced_widths(known, GroupKind::kWeights)),
+                              both(activations, priced_widths(known, GroupKind::kActivation))),
                 w.file(kScores));
   }
-  return joined_scores(known, added, candidates.bits, activation_bits);
+  return joined_scores(known, added, candidates.widths, activations);
 }
 
 }  // namespace
 
 Prices prices_of(const Prepared& p, const Workspace& w, const CalibrationTable& table,
                  const SampleSource& source, const PlanRequest& request,
-                 const std::vector<int>& weight_bits) {
+                 const std::vector<Width>& weights) {
   Prices prices;
-  prices.candidates = candidates_of(p, w, table, source, request, weight_bits);
+  prices.candidates = candidates_of(p, w, table, source, request, weights);
   prices.scores = scores_of(p, w, table, prices.candidates, source, request);
   return prices;
 }

@@ -13,6 +13,6 @@ struct Prices {
 // conditions, are taken from there; only widths that it lacks are solved and priced.
 Prices prices_of(const Prepared& prepared, const Workspace& workspace,
                  const CalibrationTable& table, const SampleSource& source,
-                 const PlanRequest& request, const std::vector<int>& weight_bits);
+                 const PlanRequest& request, const std::vector<Width>& weights);
 
 }  // namespace qtool::pipeline

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantize/best_format.hpp"
-
 namespace qtool::pipeline {
 
 PlanRequest settled(PlanRequest request) {
@@ -13,14 +11,8 @@ PlanRequest settled(PlanRequest request) {
   request.signed_activations |= profile.symmetric_activations;
   if (profile.weight_scale == "tensor") request.weight_scale = "tensor";
   request.equal_around = profile.equal_around;
-  if (!profile.power_of_two_scales) return request;
-  const std::vector<std::string> shifts = {"fixed-point"};
-  if (!uniform_only(request) && request.formats != shifts)
-    throw Error(
-        ErrorKind::kUsage, "QT-E127",
-        cat("the profile '", printable(profile.name), "' wants scales that are powers of two"))
-        .hint("leave --format and --formats out, or take --format fixed-point");
-  request.formats = shifts;
+  request.power_of_two_scales |= profile.power_of_two_scales;
+  if (profile.power_of_two_scales && uniform_only(request)) request.formats = {"fixed-point"};
   return request;
 }
 
@@ -37,9 +29,10 @@ ActivationMode mode_of(const PlanRequest& request) {
 }
 
 ActivationStyle style_of(const PlanRequest& request) {
-  const bool shifts = std::ranges::all_of(request.formats, [](const std::string& format) {
-    return parse_format(format).def->shifts_activations;
-  });
+  const bool shifts = request.power_of_two_scales ||
+                      std::ranges::all_of(request.formats, [](const std::string& format) {
+                        return parse_format(format).def->shifts_activations;
+                      });
   return {request.range, request.signed_activations, shifts, request.equal_around};
 }
 
@@ -57,7 +50,9 @@ void check_widths(const std::vector<int>& widths, int lowest, int highest, std::
   }
 }
 
-std::vector<int> widths_of_formats(const PlanRequest& request) {
+namespace {
+
+std::vector<Width> widths_of_formats(const PlanRequest& request) {
   if (uniform_only(request)) {
     std::vector<int> unpruned = request.weight_bits;
     if (request.granularity == "filter") std::erase(unpruned, 0);
@@ -65,57 +60,47 @@ std::vector<int> widths_of_formats(const PlanRequest& request) {
       throw Error(ErrorKind::kUsage, "QT-E126", "weights of 0 bits alone leave no network")
           .hint("add widths for the filters that are kept: --weights 0,2,3,4,8");
     check_widths(unpruned, 2, 8, "weights");
-    return request.weight_bits;
+    return {request.weight_bits.begin(), request.weight_bits.end()};
   }
   if (request.granularity == "filter")
     throw Error(ErrorKind::kUsage, "QT-E127", "--granularity filter is for uniform weights")
         .hint("leave --formats out, or take --granularity layer");
-  const std::vector<int> widths = widths_of(request.formats, request.weight_bits);
-  if (widths.empty()) check_format_bits(parse_format(request.formats[0]), request.weight_bits[0]);
-  if (widths.size() < request.weight_bits.size())
-    log(LogLevel::kInfo, cat("the formats have ", widths.size(), " of the ",
-                             request.weight_bits.size(), " candidate widths"));
+  std::vector<Width> widths = widths_in(request.formats, request.weight_bits);
+  for (const std::string& format : request.formats) {
+    if (std::ranges::none_of(widths, [&](const Width& w) { return w.format == format; }))
+      check_format_bits(parse_format(format), request.weight_bits[0]);
+  }
   return widths;
 }
 
 // Of these widths, those that the device takes of some operator, with some width of its input.
-std::vector<int> taken_by_device(std::vector<int> widths, const PlanRequest& request) {
+std::vector<Width> taken_by_device(std::vector<Width> widths, const PlanRequest& request) {
   if (request.profile.empty()) return widths;
   const DeviceProfile device = load_profile(request.profile);
-  std::vector<int> taken = widths;
-  std::erase_if(taken, [&](int bits) {
-    return !device.allowed.empty() &&
-           std::ranges::none_of(device.allowed, [&](const DeviceProfile::Allowed& row) {
-             return std::ranges::find(row.weights, bits) != row.weights.end();
-           });
-  });
+  std::vector<Width> taken = widths;
+  std::erase_if(taken, [&](const Width& width) { return !device.allows_weights(width); });
   if (taken.empty())
     throw Error(ErrorKind::kInfeasible, "QT-E501",
                 cat("the device '", printable(device.name), "' takes none of the candidate widths"))
-        .hint("name others with --weights");
+        .hint("name others with --weights and --formats");
   if (taken.size() < widths.size())
     log(LogLevel::kInfo, cat("the device takes ", taken.size(), " of the ", widths.size(),
                              " candidate widths of weights"));
   return taken;
 }
 
-std::vector<int> offered_widths(const PlanRequest& request) {
+}  // namespace
+
+std::vector<Width> offered_widths(const PlanRequest& request) {
   return taken_by_device(widths_of_formats(request), request);
 }
 
-// Remembers what it found: plans are made many times.
-std::function<std::string(const LayerSite&, int)> format_chooser(
-    const Model& model, const CalibrationTable& table, const std::vector<std::string>& formats) {
-  auto found = std::make_shared<std::map<std::pair<std::string, int>, std::string>>();
-  return [&model, &table, formats, found](const LayerSite& site, int bits) {
-    const auto [at, fresh] = found->try_emplace({site.name, bits});
-    if (fresh) {
-      const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-      at->second =
-          best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, table);
-    }
-    return at->second;
-  };
+std::vector<Width> offered_activations(const PlanRequest& request) {
+  std::vector<Width> widths(request.activation_bits.begin(), request.activation_bits.end());
+  if (request.activation_mode != "hybrid") return widths;
+  for (const ActivationMode mode : {ActivationMode::kDynamic, ActivationMode::kToken})
+    widths.emplace_back(8, "uniform", mode);
+  return widths;
 }
 
 int64_t most_bytes(const PlanRequest& request, const Model& model) {

@@ -18,11 +18,9 @@ bool uniform_only(const PlanRequest& request);
 // Throws Error{kUsage, QT-E126} for a width outside of [lowest, highest] that is not float.
 void check_widths(const std::vector<int>& widths, int lowest, int highest, std::string_view what);
 // Of the widths of weights asked for, those that the formats have and the device takes.
-std::vector<int> offered_widths(const PlanRequest& request);
-
-// The number format of a layer at a width. Keeps references to model and table.
-std::function<std::string(const LayerSite&, int)> format_chooser(
-    const Model& model, const CalibrationTable& table, const std::vector<std::string>& formats);
+std::vector<Width> offered_widths(const PlanRequest& request);
+// Of activations; hybrid plans choose by value when it gets its range, too.
+std::vector<Width> offered_activations(const PlanRequest& request);
 
 // What the constants of the written model may take; 0: any, also where sizes are not counted as some file has them.
 int64_t most_bytes(const PlanRequest& request, const Model& model);

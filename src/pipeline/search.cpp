@@ -10,11 +10,12 @@ void check_allowed(const QuantPlan& plan, const Sites& sites, const DeviceProfil
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     const int input = plan.input_bits(site);
-    if (!layer.reason.empty() || device.allows(site.type, layer.weight_bits, input)) continue;
+    if (!layer.reason.empty() || device.allows(site.type, {layer.weight_bits, layer.format}, input))
+      continue;
     throw Error(ErrorKind::kInfeasible, "QT-E501",
                 cat("the device '", printable(device.name), "' does not take ",
-                    choice_text({layer.weight_bits, input}), " at '", printable(layer.name), "' (",
-                    site.type, ")"))
+                    choice_text({layer.weight_bits, input}), " (", layer.format, ") at '",
+                    printable(layer.name), "' (", site.type, ")"))
         .hint(
             "`qtool search --budget` chooses among what it takes; --keep pins a layer all the "
             "same");
@@ -61,9 +62,10 @@ Searched run_search(const Workspace& w, const PlanRequest& given) {
   Prepared p = load_prepared(w, request.target);
   share_parameters(p.sites, p.model, request.equal_around);
   Searched s = request.uniform ? uniform(p, w, request) : search_budget(p, w, request);
-  if (!uniform_only(request) && request.weight_scale != "channel")
-    throw Error(ErrorKind::kUsage, "QT-E127", "--weight-scale is for uniform weights")
-        .hint("leave it out: other formats have their own scales");
+  if (request.granularity == "filter" && request.weight_scale != "channel")
+    throw Error(ErrorKind::kUsage, "QT-E127",
+                "--granularity filter goes with a scale a channel, not with --weight-scale")
+        .hint("leave one of them out");
   set_weight_scale(s.assignment.plan, p.sites, parse_weight_scale(request.weight_scale));
   s.assignment.cost = plan_cost(s.assignment.plan, p.sites, p.model, request.storage);
   s.assignment.plan.model_fingerprint = w.fingerprint;

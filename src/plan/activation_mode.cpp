@@ -52,9 +52,12 @@ std::string why_not_dynamic(const Model& model, const LayerSite& site, const Lay
   if (site.dense ? !site.matrix : weight.rank() < 3) return "its weight is no matrix";
   if (choice.mode == ActivationMode::kToken && !site.dense)
     return "a convolution has no rows: ask for one range a tensor";
-  if (choice.scale_block != kChannelScale) return "its weight has scales in blocks";
-  if (subgroup_of(parse_format(choice.format)) != Subgroup::kChannel)
+  if (choice.scale.block > 0) return "its weight has scales in blocks";
+  const WeightFormat format = parse_format(choice.format);
+  if (subgroup_of(format) != Subgroup::kChannel)
     return cat("format ", choice.format, " has no scale by channel alone");
+  if (format.def->of == CodebookOf::kType)
+    return cat("codes of format ", choice.format, " are no whole numbers");
   const Node* node = find_node(model.graph, site.name);
   if (attr_float(*node, "alpha", 1) != 1 || attr_float(*node, "beta", 1) != 1 ||
       attr_int(*node, "transA", 0) != 0)

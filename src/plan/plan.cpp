@@ -13,6 +13,32 @@ double mean_bits(const LayerChoice& choice) {
   for (int bits : choice.filter_bits) sum += bits;
   return sum / static_cast<double>(choice.filter_bits.size());
 }
+
+std::vector<Width> widths_in(const std::vector<std::string>& formats,
+                             const std::vector<int>& bits) {
+  std::vector<Width> widths;
+  for (int width : bits) {
+    if (width == kFloatBits) {
+      widths.emplace_back(width);
+      continue;
+    }
+    for (const std::string& format : formats) {
+      // Filters may be pruned to 0 bits, whose codes are all zero.
+      if (has_bits(parse_format(format), width) || (width == 0 && format == "uniform"))
+        widths.emplace_back(width, format);
+    }
+  }
+  return widths;
+}
+
+LayerChoice layer_choice(const std::string& layer, const Width& width, std::string method) {
+  LayerChoice choice{.name = layer, .weight_bits = width.bits};
+  choice.format = width.format;
+  choice.scale.block = parse_format(width.format).def->scale_block;
+  choice.method = std::move(method);
+  return choice;
+}
+
 namespace {
 
 // The choice that `keep` gives to a layer; nullptr when none matches. Later rules win.
@@ -146,19 +172,27 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
   return plan;
 }
 
-void set_weight_scale(QuantPlan& plan, const Sites& sites, int64_t scale_block) {
-  bool any = scale_block <= 0;
+void set_weight_scale(QuantPlan& plan, const Sites& sites, WeightScale scale) {
+  bool any = scale.block == 0 || !plan.stored.empty();
   for (LayerChoice& layer : plan.layers) {
-    if (layer.format != "uniform") continue;  // it has its own scales
+    if (layer.weight_bits == kFloatBits) continue;
+    const WeightFormat format = parse_format(layer.format);
+    if (format.def->scale_block > 0 || subgroup_of(format) != Subgroup::kChannel) {
+      if (scale.by_channel()) continue;
+      throw Error(ErrorKind::kUsage, "QT-E129",
+                  cat("format ", layer.format, " of '", printable(layer.name),
+                      "' has scales of its own, not by ", weight_scale_text(scale)))
+          .hint("leave --weight-scale out, or take another format");
+    }
     const LayerSite& site = *sites.layer(layer.name);
-    const bool fits = scale_block <= 0 || (site.matrix && plan.input_bits(site) == kFloatBits);
+    const bool fits = scale.block == 0 || (site.matrix && plan.input_bits(site) == kFloatBits);
     // onnxruntime's kernels for stacks of matrices fail at run time on a scale a channel.
     const bool stack = site.dense && !site.matrix && plan.input_bits(site) != kFloatBits;
-    layer.scale_block = stack ? kTensorScale : fits ? scale_block : kChannelScale;
+    layer.scale = stack ? WeightScale{.channels = 0} : fits ? scale : WeightScale();
     any |= fits;
   }
-  for (LayerChoice& stored : plan.stored) stored.scale_block = std::max(scale_block, kChannelScale);
-  any |= !plan.stored.empty();
+  // Tables and cells are rounded row by row.
+  for (LayerChoice& stored : plan.stored) stored.scale.block = scale.block;
   if (any) return;
   throw Error(ErrorKind::kUsage, "QT-E129",
               "weights have scales in blocks only where a dense layer reads floats")
@@ -170,15 +204,15 @@ void set_format(QuantPlan& plan, const WeightFormat& format) {
     if (!layer.reason.empty() || layer.weight_bits == kFloatBits) continue;
     check_format_bits(format, layer.weight_bits);
     layer.format = format.text();
-    layer.scale_block = format.def->scale_block;
+    layer.scale = {.block = format.def->scale_block};
   }
-  plan.style.power_of_two_scales = format.def->shifts_activations;
+  plan.style.power_of_two_scales |= format.def->shifts_activations;
 }
 
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model, Storage storage) {
   PlanCost cost;
   // What a weight takes is told by its code where files round that up to bytes.
-  const Storage coded = storage == Storage::kBytes ? Storage::kWidths : storage;
+  const Storage coded = in_bytes(storage) ? Storage::kWidths : storage;
   double weights = 0, bits = 0, stored = 0, coded_bits = 0, stored_apart = 0, elements = 0,
          activation_bits = 0;
   std::set<std::string> seen;
@@ -196,7 +230,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
         codebooks.emplace(choice->format, choice->weight_bits).second) {
       const auto book = static_cast<double>(
           shared_codebook_bits(parse_format(choice->format), choice->weight_bits));
-      stored += book;
+      if (storage != Storage::kOperators) stored += book;
       coded_bits += book;
     }
   }

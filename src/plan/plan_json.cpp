@@ -95,9 +95,13 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   layer->mode = *known;
   if (layer->dynamic() && layer->activation_bits != 8)
     bad(path, cat("layer '", printable(name), "': dynamic activations have 8 bits"));
-  layer->scale_block = layer->format == "uniform"
-                           ? parse_weight_scale(item.value("weight_scale", std::string("channel")))
-                           : parse_format(layer->format).def->scale_block;
+  layer->scale = parse_weight_scale(item.value("weight_scale", std::string("channel")));
+  const WeightFormat format = parse_format(layer->format);
+  const bool own = format.def->scale_block > 0 || subgroup_of(format) != Subgroup::kChannel;
+  if (own && !layer->scale.by_channel())
+    bad(path, cat("layer '", printable(name), "': format ", layer->format,
+                  " has scales of its own, so that it takes no weight_scale"));
+  if (own) layer->scale.block = format.def->scale_block;
   layer->method = item.value("method", std::string("rtn"));
   layer->reason = item.value("reason", std::string());
   if (layer->dynamic()) return;
@@ -121,8 +125,8 @@ void read_stored(const std::filesystem::path& path, const Json& item, const Site
   }
   choice->weight_bits = bits_of(path, item.value("weight_bits", Json(8)), 2, 8,
                                 cat("weight_bits of '", printable(name), "'"));
-  choice->scale_block = std::max(
-      kChannelScale, parse_weight_scale(item.value("weight_scale", std::string("channel"))));
+  choice->scale.block =
+      parse_weight_scale(item.value("weight_scale", std::string("channel"))).block;
   choice->reason = item.value("reason", std::string());
 }
 
@@ -136,8 +140,8 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
         {"weight_bits", l.filter_bits.empty() ? bits_json(l.weight_bits) : Json(l.filter_bits)},
         {"activation_bits", bits_json(l.activation_bits)},
         {"method", l.method}};
-    if (l.scale_block != kChannelScale && l.format == "uniform")
-      item["weight_scale"] = weight_scale_text(l.scale_block);
+    if (!l.scale.by_channel() && parse_format(l.format).def->scale_block == 0)
+      item["weight_scale"] = weight_scale_text(l.scale);
     if (l.dynamic()) item["activation_mode"] = activation_mode_name(l.mode);
     if (l.format != "uniform") item["format"] = l.format;
     if (!l.reason.empty()) item["reason"] = l.reason;
@@ -146,7 +150,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
   Json stored = Json::array();
   for (const LayerChoice& s : plan.stored) {
     Json item = {{"name", s.name}, {"weight_bits", bits_json(s.weight_bits)}};
-    if (s.scale_block != kChannelScale) item["weight_scale"] = weight_scale_text(s.scale_block);
+    if (!s.scale.by_channel()) item["weight_scale"] = weight_scale_text(s.scale);
     if (!s.reason.empty()) item["reason"] = s.reason;
     stored.push_back(std::move(item));
   }

@@ -43,6 +43,19 @@ std::vector<int> widths_of(const std::string& origin, const Json& json) {
   return widths;
 }
 
+MacKind mac_of(const std::string& origin, const Json& json) {
+  const std::optional<MacKind> mac = find_mac(json.get<std::string>());
+  if (!mac)
+    bad(origin, cat("'", printable(json.get<std::string>()),
+                    "' is neither multiply, shift, add nor lookup"));
+  return *mac;
+}
+
+// What a weight takes; floats and whole numbers are multiplied.
+MacKind mac_of(const Width& weights) {
+  return weights.bits == kFloatBits ? MacKind::kMultiply : parse_format(weights.format).def->mac;
+}
+
 double positive(const std::string& origin, const Json& json, const std::string& key) {
   const double value = json.get<double>();
   if (!(value >= 0 && value < 1e15)) bad(origin, cat("'", key, "' is not at least 0"));
@@ -69,18 +82,23 @@ DeviceProfile profile_of(const Json& json, const std::string& origin) {
   p.conversion_ns = positive(origin, json.value("conversion_ns_per_element", Json(0)),
                              "conversion_ns_per_element");
   for (const Json& row : json.value("allowed", Json::array())) {
-    check_keys(origin, row, {"ops", "weights", "activations"}, "'allowed'");
+    check_keys(origin, row, {"ops", "weights", "activations", "macs"}, "'allowed'");
     p.allowed.push_back({row.at("ops"), widths_of(origin, row.at("weights")),
                          widths_of(origin, row.at("activations"))});
+    for (const Json& mac : row.value("macs", Json::array()))
+      p.allowed.back().macs.push_back(mac_of(origin, mac));
   }
   for (const Json& row : json.value("costs", Json::array())) {
-    check_keys(origin, row, {"op", "weights", "activations", "gmacs_per_second", "overhead_us"},
+    check_keys(origin, row,
+               {"op", "weights", "activations", "gmacs_per_second", "overhead_us", "mac"},
                "'costs'");
     p.costs.push_back({row.at("op"), width_of(origin, row.at("weights")),
                        width_of(origin, row.at("activations")),
                        positive(origin, row.at("gmacs_per_second"), "gmacs_per_second"),
                        positive(origin, row.value("overhead_us", Json(0)), "overhead_us")});
     if (p.costs.back().gmacs_per_second <= 0) bad(origin, "'gmacs_per_second' is 0");
+    if (const auto mac = row.find("mac"); mac != row.end())
+      p.costs.back().mac = mac_of(origin, *mac);
   }
   if (const auto measured = json.find("measured"); measured != json.end()) {
     check_keys(origin, *measured,
@@ -103,38 +121,65 @@ bool contains(const std::vector<int>& widths, int bits) {
 
 }  // namespace
 
-bool DeviceProfile::allows(std::string_view op, int weights, int activations) const {
+bool DeviceProfile::allows(std::string_view op, const Width& weights, int activations) const {
   if (allowed.empty()) return true;
+  const MacKind mac = mac_of(weights);
   return std::any_of(allowed.begin(), allowed.end(), [&](const Allowed& row) {
     const bool named = std::any_of(row.ops.begin(), row.ops.end(), [&](const std::string& name) {
       return name == "*" || name == op;
     });
-    return named && contains(row.weights, weights) && contains(row.activations, activations);
+    return named && contains(row.weights, weights.bits) && contains(row.activations, activations) &&
+           (row.macs.empty() || std::ranges::find(row.macs, mac) != row.macs.end());
   });
 }
 
-double DeviceProfile::layer_ms(const LayerSite& site, int weights, int activations) const {
-  const bool in_float = weights == kFloatBits || activations > 8;
+bool DeviceProfile::allows_weights(const Width& weights) const {
+  const MacKind mac = mac_of(weights);
+  return allowed.empty() || std::ranges::any_of(allowed, [&](const Allowed& row) {
+           return contains(row.weights, weights.bits) &&
+                  (row.macs.empty() || std::ranges::find(row.macs, mac) != row.macs.end());
+         });
+}
+
+std::vector<std::string> DeviceProfile::formats() const {
+  std::vector<std::string> names;
+  for (const FormatDef* def : qtool::formats()) {
+    const std::string name(def->name);
+    if (def->subgroup || def->scale_block > 0) continue;
+    for (int bits = def->min_bits; bits <= def->max_bits; ++bits) {
+      if (!allows_weights({bits, name})) continue;
+      names.push_back(name);
+      break;
+    }
+  }
+  return names;
+}
+
+double DeviceProfile::layer_ms(const LayerSite& site, const Width& weights, int activations) const {
+  const bool in_float = weights.bits == kFloatBits || activations > 8;
+  const MacKind mac = mac_of(weights);
   for (const Measured& row : layers)
     if (row.layer == site.name) return in_float ? row.float_ms : row.integer_ms;
   const Cost* best = nullptr;
   for (const Cost& row : costs) {
-    if ((row.op != "*" && row.op != site.type) || row.weights < weights ||
-        row.activations < activations)
+    if ((row.op != "*" && row.op != site.type) || row.weights < weights.bits ||
+        row.activations < activations || (row.mac && *row.mac != mac))
       continue;
     const auto rank = [](const Cost& c) {
-      return std::make_tuple(c.op == "*", c.weights + c.activations);
+      return std::make_tuple(c.op == "*", !c.mac, c.weights + c.activations);
     };
     if (!best || rank(row) < rank(*best)) best = &row;
   }
   if (!best) {
-    throw Error(ErrorKind::kUsage, "QT-E118",
-                cat("the profile '", printable(name), "' has no cost for '", printable(site.name),
-                    "' (", site.type, ") at ", weights, " × ", activations, " bits"))
+    throw Error(
+        ErrorKind::kUsage, "QT-E118",
+        cat("the profile '", printable(name), "' has no cost for '", printable(site.name), "' (",
+            site.type, ") at ", weights.bits, " × ", activations, " bits, ", mac_name(mac)))
         .hint("measure one with `qtool profile MODEL`, or add a row to its \"costs\"");
   }
+  const int times = best->mac ? macs_of(parse_format(weights.format), weights.bits) : 1;
   return best->overhead_us * 1e-3 +
-         static_cast<double>(site.macs) / (best->gmacs_per_second * 1e9) * 1e3;
+         times * static_cast<double>(site.macs) / (best->gmacs_per_second * 1e9) * 1e3;
 }
 
 DeviceProfile parse_profile(std::string_view text, const std::string& origin) {
@@ -156,6 +201,7 @@ std::string profile_json(const DeviceProfile& p) {
     allowed.push_back({{"ops", row.ops},
                        {"weights", widths(row.weights)},
                        {"activations", widths(row.activations)}});
+    for (const MacKind mac : row.macs) allowed.back()["macs"].push_back(mac_name(mac));
   }
   for (const auto& row : p.costs) {
     costs.push_back({{"op", row.op},
@@ -163,6 +209,7 @@ std::string profile_json(const DeviceProfile& p) {
                      {"activations", width_json(row.activations)},
                      {"gmacs_per_second", row.gmacs_per_second},
                      {"overhead_us", row.overhead_us}});
+    if (row.mac) costs.back()["mac"] = mac_name(*row.mac);
   }
   for (const auto& row : p.layers) {
     layers.push_back(

@@ -19,7 +19,7 @@ int64_t place_scales(const Tensor& weight, Subgroup subgroup) {
 }
 
 int width_in(Storage storage, int bits) {
-  return storage == Storage::kWidths ? bits : storage == Storage::kBytes ? 8 : container_bits(bits);
+  return storage == Storage::kWidths ? bits : in_bytes(storage) ? 8 : container_bits(bits);
 }
 
 bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
@@ -30,10 +30,19 @@ bool reads_codes(const LayerSite& layer, const LayerChoice& choice) {
 // Of a layer whose codes are one tensor.
 int width_of(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const bool made_real = layer.float_input.empty() || layer.input.empty();
-  if (storage == Storage::kBytes && choice.weight_bits == 4 && made_real && !choice.dynamic() &&
+  if (in_bytes(storage) && choice.weight_bits == 4 && made_real && !choice.dynamic() &&
       !reads_codes(layer, choice))
     return 4;
   return width_in(storage, choice.weight_bits);
+}
+
+// A file has one for each channel where channels share some but not all.
+int64_t scales_of(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
+  const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1),
+                block = choice.scale.block, share = choice.scale.channels;
+  if (block > 0) return layer.channels * ((columns + block - 1) / block);
+  if (share == 0) return 1;
+  return storage == Storage::kWidths ? (layer.channels + share - 1) / share : layer.channels;
 }
 
 // What the nodes of a join take in the file, roughly, and a row's place in the order.
@@ -44,18 +53,19 @@ int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_
                        Storage storage) {
   if (storage == Storage::kWidths) return 0;
   // Sums of codes with several scales a channel have no one scale for an integer bias.
-  if (scales > layer.channels)
-    return subgroup_of(parse_format(choice.format)) == Subgroup::kChannel ? 8 * scales : 0;
-  const bool integer_bias =
-      reads_codes(layer, choice) && choice.activation_bits <= 8 && !layer.bias.empty();
-  return 8 * scales + (integer_bias ? 64 * layer.channels : 0);
+  const WeightFormat format = parse_format(choice.format);
+  if (scales > layer.channels) return subgroup_of(format) == Subgroup::kChannel ? 8 * scales : 0;
+  const bool integer_bias = reads_codes(layer, choice) && choice.activation_bits <= 8 &&
+                            !layer.bias.empty() && format.def->of != CodebookOf::kType;
+  const bool scaled_bias = integer_bias && storage != Storage::kOperators;
+  return 8 * scales + (scaled_bias ? 64 * layer.channels : 0);
 }
 
 // Of a layer with uniform weights. Tensors in a file end with a byte.
 int64_t code_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
   const auto bytes = [](int64_t bits) { return (bits + 7) / 8 * 8; };
   const int64_t whole = layer.weights * width_of(layer, choice, storage);
-  if (storage == Storage::kPacked || storage == Storage::kBytes) return bytes(whole);
+  if (storage == Storage::kPacked || in_bytes(storage)) return bytes(whole);
   std::map<int, int64_t> parts;  // by width
   for (int bits : choice.filter_bits) {
     const int width = width_in(storage, bits);
@@ -76,11 +86,13 @@ int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, co
   const int64_t dim = dim_of(format),
                 columns = layer.weights / std::max<int64_t>(layer.channels, 1);
   const int64_t codes = layer.channels * ((columns + dim - 1) / dim);
-  const int64_t block = format.def->scale_block;
-  const int64_t scales = layer.channels * (block > 0 ? (columns + block - 1) / block : 1) +
-                         place_scales(weight, subgroup_of(format));
-  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) + 32 * scales +
-         codebook_bits(format, choice.weight_bits) + companion_bits(layer, choice, scales, storage);
+  const int64_t scales =
+      scales_of(layer, choice, storage) + place_scales(weight, subgroup_of(format));
+  const int64_t rest = 32 * scales + companion_bits(layer, choice, scales, storage);
+  // Operators take what indices stand for.
+  if (storage == Storage::kOperators) return 8 * layer.weights + rest;
+  return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) +
+         codebook_bits(format, choice.weight_bits, columns) + rest;
 }
 
 }  // namespace
@@ -93,11 +105,7 @@ int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Mod
   if (choice.format != "uniform")
     return stored_format_bits(layer, choice, *model.graph.constant(model.graph.find(layer.weight)),
                               storage);
-  int64_t scales = choice.scale_block == kTensorScale ? 1 : layer.channels;
-  if (choice.scale_block > 0) {
-    const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1);
-    scales *= (columns + choice.scale_block - 1) / choice.scale_block;
-  }
+  const int64_t scales = scales_of(layer, choice, storage);
   return code_bits(layer, choice, storage) + 32 * scales +
          companion_bits(layer, choice, scales, storage);
 }

@@ -122,29 +122,35 @@ UniformChoice parse_uniform(std::string_view text) {
        "ranges found at run time");
 }
 
-int64_t parse_weight_scale(std::string_view text) {
-  constexpr std::string_view kBlock = "block:";
+WeightScale parse_weight_scale(std::string_view text) {
+  constexpr std::string_view kBlock = "block:", kGroup = "group:";
   // What MatMulNBits takes: powers of two from 16 on.
   constexpr int64_t kSmallest = 16, kLargest = 1 << 16;
-  if (text == "channel") return kChannelScale;
-  if (text == "tensor") return kTensorScale;
-  int64_t n = 0;
-  if (text.starts_with(kBlock)) {
+  if (text == "channel") return {};
+  if (text == "tensor") return {.channels = 0};
+  const bool block = text.starts_with(kBlock);
+  if (block || text.starts_with(kGroup)) {
+    int64_t n = 0;
     const char* const end = text.data() + text.size();
-    const auto [next, error] = std::from_chars(text.data() + kBlock.size(), end, n);
-    if (error == std::errc() && next == end && n >= kSmallest && n <= kLargest &&
-        (n & (n - 1)) == 0)
-      return n;
+    const auto [next, error] =
+        std::from_chars(text.data() + (block ? kBlock : kGroup).size(), end, n);
+    const bool number = error == std::errc() && next == end && n <= kLargest;
+    if (number && block && n >= kSmallest && (n & (n - 1)) == 0) return {.block = n};
+    if (number && !block && n >= 2) return {.channels = n};
   }
   fail("QT-E117",
        cat("weight scale '", printable(text, 60),
-           "': expected tensor, channel or block:N with a power of two of at least ", kSmallest),
+           "': expected tensor, channel, group:N with at least 2 channels, or block:N with a power "
+           "of "
+           "two of at least ",
+           kSmallest),
        "for example --weight-scale block:32");
 }
 
-std::string weight_scale_text(int64_t scale_block) {
-  if (scale_block == kChannelScale) return "channel";
-  return scale_block == kTensorScale ? "tensor" : cat("block:", scale_block);
+std::string weight_scale_text(WeightScale scale) {
+  if (scale.block > 0) return cat("block:", scale.block);
+  if (scale.channels == 0) return "tensor";
+  return scale.channels == 1 ? "channel" : cat("group:", scale.channels);
 }
 
 std::string choice_text(UniformChoice choice) {

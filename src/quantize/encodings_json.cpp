@@ -35,6 +35,12 @@ Json of_weight(const LayerSite& site, const LayerResult& layer) {
                     "' has several scales a channel, which encodings cannot say"))
         .hint("use --export qdq, or --weight-scale channel");
   }
+  if (layer.weight.codes.dtype() != DType::kInt8) {
+    throw Error(ErrorKind::kUsage, "QT-E132",
+                cat("the weight of '", printable(site.name), "' has codes of ",
+                    dtype_name(layer.weight.codes.dtype()), ", which encodings cannot say"))
+        .hint("use --export qdq, or another --format");
+  }
   const int bits = layer.weight.codebook ? 8 : std::max(layer.bits, 2);
   const int32_t low = -(1 << (bits - 1));
   Json all = Json::array();

@@ -30,7 +30,7 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kQoperator = {
       .name = "qoperator",
       .summary = "QLinearConv, QGemm, QLinearAdd … instead of pairs, for runtimes that do not fuse",
-      .storage = Storage::kBytes,
+      .storage = Storage::kOperators,
       .rewrite = qdq::to_operators};
   static const ExportStyle kInteger = {
       .name = "integer",

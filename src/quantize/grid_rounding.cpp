@@ -13,20 +13,21 @@ namespace {
 constexpr int kSteps = 32;
 float part(int step) { return 0.5f + 0.03125f * static_cast<float>(step); }
 
-// One row, or the block of one that shares a scale.
+// Weights that share a scale: a row, a block of one, or several rows of `length`.
 class Rounding {
  public:
   Rounding(const OptimizerInput& input, std::span<const float> weights,
-           std::span<const float> importance, std::span<const float> places)
+           std::span<const float> importance, std::span<const float> places, size_t length)
       : grid_(input.grid),
         input_(input),
         weights_(weights),
         importance_(importance),
-        places_(places) {}
+        places_(places),
+        length_(length) {}
 
   // The scale of least error; its codes are left in `best`.
-  float round(std::span<int8_t> best) {
-    std::vector<int8_t> codes(best.size());
+  float round(std::span<float> best) {
+    std::vector<float> codes(best.size());
     double least = std::numeric_limits<double>::infinity();
     float scale = 1;
     for (float candidate : candidates()) {
@@ -67,7 +68,7 @@ class Rounding {
     return places_.empty() ? 1.f : places_[j / static_cast<size_t>(grid_.place_columns)];
   }
 
-  double encode(float scale, std::span<int8_t> codes) const {
+  double encode(float scale, std::span<float> codes) const {
     if (!grid_.codebook) {
       integers(scale, codes);
       if (!pairs_fit(codes)) return std::numeric_limits<double>::infinity();
@@ -76,7 +77,7 @@ class Rounding {
         codes[j] =
             grid_.codebook->levels[grid_.codebook->nearest(weights_[j] / (scale * place(j)))];
     } else {
-      vectors(scale, codes);
+      for (size_t at = 0; at < codes.size(); at += length_) vectors(scale, at, codes);
     }
     double error = 0;
     for (size_t j = 0; j < codes.size(); ++j) {
@@ -86,33 +87,42 @@ class Rounding {
     return error;
   }
 
-  void integers(float scale, std::span<int8_t> codes) const {
+  void integers(float scale, std::span<float> codes) const {
     const auto low = static_cast<float>(-(1 << (input_.bits - 1))), high = -low - 1;
     for (size_t j = 0; j < codes.size(); ++j)
-      codes[j] = static_cast<int8_t>(std::clamp(round_half_even(weights_[j] / scale), low, high));
+      codes[j] = std::clamp(round_half_even(weights_[j] / scale), low, high);
   }
 
-  bool pairs_fit(std::span<const int8_t> codes) const {
+  bool pairs_fit(std::span<const float> codes) const {
     if (!input_.exact_pairs || input_.bits < 8) return true;
     const RowLayout layout = row_layout(input_.weight.shape(), input_.channel_axis);
-    return pair_sums_fit(codes, layout.channels);
+    for (size_t at = 0; at < codes.size(); at += length_) {
+      const auto row = codes.subspan(at, length_);
+      if (!pair_sums_fit(std::vector<int8_t>(row.begin(), row.end()), layout.channels))
+        return false;
+    }
+    return true;
   }
 
-  void vectors(float scale, std::span<int8_t> codes) const {
-    const auto dim = static_cast<size_t>(grid_.codebook->dim);
+  // Of the row that begins at `at`.
+  void vectors(float scale, size_t at, std::span<float> codes) const {
+    const Codebook& book = *grid_.codebook;
+    const auto dim = static_cast<size_t>(book.dim), entries = static_cast<size_t>(book.entries());
     std::vector<float> scaled(dim);
-    for (size_t j = 0; j < codes.size(); j += dim) {
-      const size_t n = std::min(dim, codes.size() - j);
-      for (size_t i = 0; i < n; ++i) scaled[i] = weights_[j + i] / scale;
+    for (size_t j = 0; j < length_; j += dim) {
+      const size_t n = std::min(dim, length_ - j), space = book.space_of(j, length_);
+      for (size_t i = 0; i < n; ++i) scaled[i] = weights_[at + j + i] / scale;
       const size_t entry =
-          grid_.codebook->nearest(std::span(scaled).first(n), importance_.subspan(j, n));
-      for (size_t i = 0; i < n; ++i) codes[j + i] = grid_.codebook->levels[entry * dim + i];
+          book.nearest(std::span(scaled).first(n), importance_.subspan(at + j, n), space);
+      for (size_t i = 0; i < n; ++i)
+        codes[at + j + i] = book.levels[(space * entries + entry) * dim + i];
     }
   }
 
   const WeightGrid& grid_;
   const OptimizerInput& input_;
   std::span<const float> weights_, importance_, places_;
+  size_t length_;
 };
 
 }  // namespace
@@ -163,25 +173,37 @@ WeightCodes round_to_grid(const OptimizerInput& input) {
   const std::vector<float> rows = rows_of(input.weight, input.channel_axis);
   const RowLayout layout = row_layout(input.weight.shape(), input.channel_axis);
   const auto columns = static_cast<size_t>(layout.columns());
-  const size_t block = input.scale_block > 0 ? static_cast<size_t>(input.scale_block) : columns;
+  const int64_t share = input.scale.channels == 0 ? layout.rows : input.scale.channels;
   std::vector<float> places;
   if (input.grid.place_columns > 0)
     places = place_means(rows, layout.columns(), input.grid.place_columns);
-  std::vector<int8_t> codes(rows.size());
+  std::vector<float> codes(rows.size());
   WeightCodes result;
   result.codebook = input.grid.codebook;
-  result.block = input.scale_block;
+  result.block = input.scale.block;
+  result.channels_a_scale = input.scale.channels;
   result.power_of_two_scales = input.grid.power_of_two_scales;
-  for (int64_t r = 0; r < layout.rows; ++r) {
-    const std::vector<float> importance = column_importance(input, layout, r);
-    for (size_t c = 0; c < columns; c += block) {
-      const size_t n = std::min(block, columns - c), at = static_cast<size_t>(r) * columns + c;
-      Rounding row(input, std::span(rows).subspan(at, n), std::span(importance).subspan(c, n),
-                   places);
-      result.scales.push_back(row.round(std::span(codes).subspan(at, n)));
+  for (int64_t r = 0; r < layout.rows; r += share) {
+    const int64_t last = std::min(layout.rows, r + share);
+    std::vector<float> importance;
+    for (int64_t i = r; i < last; ++i) {
+      const std::vector<float> one = column_importance(input, layout, i);
+      importance.insert(importance.end(), one.begin(), one.end());
     }
+    const size_t at = static_cast<size_t>(r) * columns, length = importance.size();
+    const size_t block = input.scale.block > 0 ? static_cast<size_t>(input.scale.block) : length;
+    for (size_t c = 0; c < length; c += block) {
+      const size_t n = std::min(block, length - c);
+      Rounding part(input, std::span(rows).subspan(at + c, n), std::span(importance).subspan(c, n),
+                    places, std::min(n, columns));
+      result.scales.push_back(part.round(std::span(codes).subspan(at + c, n)));
+    }
+    // Rows with one scale all have it.
+    result.scales.resize(result.scales.size() + static_cast<size_t>(last - r - 1),
+                         result.scales.back());
   }
-  result.codes = from_rows(codes, input.weight.shape(), input.channel_axis);
+  const DType type = input.grid.codebook ? input.grid.codebook->type : DType::kInt8;
+  result.codes = from_rows(codes, input.weight.shape(), input.channel_axis, type);
   if (!places.empty()) multiply_scales(result, places, input.grid.place_columns);
   return result;
 }

@@ -2,6 +2,7 @@
 // rank-0 scales per tensor, one Q per tensor feeding all consumers, int32 biases.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
@@ -16,6 +17,7 @@ using SharedGraph = std::shared_ptr<const Graph>;
 
 constexpr int64_t kWideOpset = 21;    // 16-bit codes, 4-bit codes, blocks
 constexpr int64_t kTwoBitOpset = 25;  // 2-bit codes
+constexpr int64_t kFloat8Opset = 19;
 
 Tensor zero_tensor(DType type, const std::vector<int32_t>& values, Shape shape) {
   Tensor t(type, std::move(shape));
@@ -216,14 +218,14 @@ class Rewriter {
   }
 
   static bool same(const Tensor& a, const Tensor& b) {
-    return a.shape() == b.shape() &&
-           std::equal(a.data<int8_t>().begin(), a.data<int8_t>().end(), b.data<int8_t>().begin());
+    return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+           std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
   }
 
-  // Codes scaled by place have no one scale for a sum; one that is too large for int32 stays float,
-  // too, where the codes are levels that cannot shrink.
+  // Codes scaled by place have no one scale for a sum, and floats no sum of whole numbers; one that is too large for
+  // int32 stays float, too, where the codes are levels that cannot shrink.
   static bool takes_integer_bias(const LayerResult& result, const QParams& input) {
-    if (result.weight.block > 0) return false;
+    if (result.weight.block > 0 || result.weight.codes.dtype() != DType::kInt8) return false;
     for (size_t c = 0; result.weight.codebook && c < result.bias.size(); ++c) {
       if (std::fabs(result.bias[c]) >= 1073741824.0 * input.scale[0] * result.weight.scales[c])
         return false;
@@ -288,7 +290,7 @@ LayerResults with_codebooks(const Sites& sites, LayerResults layers) {
       Codebook all;
       const int half = 1 << (layer.bits - 1);
       for (int level = -half; level < half; ++level)
-        all.levels.push_back(static_cast<int8_t>(level));
+        all.levels.push_back(static_cast<float>(level));
       book = std::make_shared<const Codebook>(std::move(all));
     }
     layer.weight.codebook = book;
@@ -305,6 +307,7 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
   bool wide = std::any_of(activations.begin(), activations.end(),
                           [](const auto& a) { return dtype_bits(a.second.storage) > 8; });
   int narrowest = 8;
+  bool small_floats = false;
   for (const auto& [name, layer] : layers) {
     wide |= layer.weight.block > 0;
     const StoredSite* stored = sites.stored_weight(name);
@@ -314,9 +317,13 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
     const RowClasses classes = row_classes(site, layer, type, style);
     const int bits = classes.empty() ? dtype_bits(type) : classes.begin()->first;
     wide |= bits < 8;
+    small_floats |= !is_integer(type);
     narrowest = std::min(narrowest, bits);
   }
-  const int64_t needed = narrowest == 2 ? kTwoBitOpset : wide ? kWideOpset : 0;
+  const int64_t needed = narrowest == 2 ? kTwoBitOpset
+                         : wide         ? kWideOpset
+                         : small_floats ? kFloat8Opset
+                                        : 0;
   Model m = model.opset() < needed ? convert_opset(model, needed) : model;
   Rewriter(m.graph, {sites, activations, layers, style, m.opset()}).run();
   passes::remove_identities_in_bodies(m);

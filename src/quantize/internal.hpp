@@ -125,6 +125,9 @@ std::vector<float> column_importance(const OptimizerInput& input, const RowLayou
 // The weight as [channels][columns], columns in (kernel position, input channel) order; and back.
 std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis);
 Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis);
+// The same in the type that holds the numbers.
+Tensor from_rows(const std::vector<float>& rows, const Shape& shape, int64_t channel_axis,
+                 DType type);
 
 // A weight as it is stored behind DequantizeLinear: scales of rank 0 for the tensor, 1 for channels,
 // the weight's rank for blocks along `axis`.

@@ -43,9 +43,12 @@ std::vector<float> rows_of(const Tensor& weight, int64_t channel_axis) {
   return rows;
 }
 
-Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis) {
-  Tensor out = Tensor::uninitialized(DType::kInt8, shape);
-  auto data = out.mutable_data<int8_t>();
+namespace {
+
+template <typename T>
+Tensor placed(const std::vector<T>& rows, const Shape& shape, int64_t channel_axis) {
+  Tensor out = Tensor::uninitialized(dtype_of<T>(), shape);
+  auto data = out.mutable_data<T>();
   const RowLayout layout = row_layout(shape, channel_axis);
   if (layout.is_transposed()) {
     transpose(rows.data(), layout.rows, layout.channels, data.data());
@@ -54,6 +57,17 @@ Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t ch
   size_t at = 0;
   layout.for_each([&](int64_t, int64_t, int64_t i) { data[static_cast<size_t>(i)] = rows[at++]; });
   return out;
+}
+
+}  // namespace
+
+Tensor from_rows(const std::vector<int8_t>& rows, const Shape& shape, int64_t channel_axis) {
+  return placed(rows, shape, channel_axis);
+}
+
+Tensor from_rows(const std::vector<float>& rows, const Shape& shape, int64_t channel_axis,
+                 DType type) {
+  return cast(placed(rows, shape, channel_axis), type);
 }
 
 }  // namespace qtool::qdq

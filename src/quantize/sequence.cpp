@@ -57,8 +57,6 @@ class Sequence {
       layer.weight = *solved->second.codes;  // one weight, one set of codes
     } else if (optimizer.needs_moments && !site.column_product) {
       layer.note = cat("rounded: ", optimizer.name, " does not know this kind of product");
-    } else if (optimizer.needs_moments && choice.scale_block == kTensorScale) {
-      layer.note = cat("rounded: ", optimizer.name, " has no single scale for a tensor");
     } else if (optimizer.needs_moments) {
       const InputMoments& moments = moments_of(site, node, weight, corrected);
       layer.weight = optimize_rows(optimizer, {.weight = weight,
@@ -66,7 +64,7 @@ class Sequence {
                                                .bits = choice.weight_bits,
                                                .input_mean_square = {},
                                                .exact_pairs = choice.activation_bits != kFloatBits,
-                                               .scale_block = choice.scale_block,
+                                               .scale = choice.scale,
                                                .row_bits = choice.filter_bits,
                                                .moments = &moments,
                                                .threads = options_.threads,

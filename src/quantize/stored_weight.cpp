@@ -7,7 +7,7 @@ namespace qtool::qdq {
 namespace {
 
 bool one_scale(const WeightCodes& weight) {
-  return weight.block == kTensorScale &&
+  return weight.channels_a_scale == 0 &&
          std::all_of(weight.scales.begin(), weight.scales.end(),
                      [&](float s) { return s == weight.scales[0]; });
 }
@@ -31,6 +31,7 @@ Tensor block_scales(const WeightCodes& weight, const LayerSite& site) {
 DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams* input,
                   const ExportStyle& style) {
   const Codebook* book = layer.weight.codebook.get();
+  if (book && book->type != DType::kInt8) return book->type;
   if (book && !stores_levels(*book)) {
     if (!style.packs() || book->entries() > 16) return DType::kUint8;
     return book->entries() > 4 ? DType::kUint4 : DType::kUint2;

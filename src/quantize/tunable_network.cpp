@@ -17,7 +17,7 @@ Node& node_named(Graph& g, const std::string& name) {
 
 // Whether every row has scales of its own that may take any value.
 bool has_free_scales(const LayerResult& layer) {
-  return layer.weight.block != kTensorScale && !layer.weight.power_of_two_scales;
+  return layer.weight.channels_a_scale == 1 && !layer.weight.power_of_two_scales;
 }
 
 }  // namespace

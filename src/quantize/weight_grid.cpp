@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool {
@@ -22,6 +21,11 @@ void add_samples(const Tensor& weight, const LayerSite& site, const CalibrationT
                              .input_mean_square = input_mean_square(site, table),
                              .groups = groups_of(weight, site, table)};
   const auto columns = static_cast<size_t>(layout.columns());
+  const size_t padded = (columns + static_cast<size_t>(dim) - 1) / static_cast<size_t>(dim) *
+                        static_cast<size_t>(dim);
+  const bool first = samples.values.empty();
+  samples.columns =
+      first || samples.columns == static_cast<int64_t>(padded) ? static_cast<int64_t>(padded) : 0;
   for (int64_t r = 0; r < layout.rows; ++r) {
     const auto row = std::span(rows).subspan(static_cast<size_t>(r) * columns, columns);
     const std::vector<float> importance = column_importance(input, layout, r);
@@ -33,8 +37,6 @@ void add_samples(const Tensor& weight, const LayerSite& site, const CalibrationT
     if (!(squares > 0) || !(mean > 0)) continue;
     const double size = std::sqrt(squares / static_cast<double>(columns));
     mean /= static_cast<double>(columns);
-    const size_t padded = (columns + static_cast<size_t>(dim) - 1) / static_cast<size_t>(dim) *
-                          static_cast<size_t>(dim);
     for (size_t j = 0; j < padded; ++j) {
       const bool inside = j < columns;
       samples.values.push_back(inside ? static_cast<float>(row[j] / size) : 0.f);
@@ -52,12 +54,17 @@ int64_t place_columns(const Tensor& weight, const LayerSite& site, Subgroup subg
   return layout.channels * weight.dim(-1);
 }
 
-WeightGrid grid_of(const Tensor& weight, const LayerSite& site, const WeightFormat& format) {
+WeightGrid grid_of(const Tensor& weight, const LayerSite& site, const WeightFormat& format,
+                   bool power_of_two_scales) {
   WeightGrid grid;
-  grid.power_of_two_scales = format.def->power_of_two_scales;
+  grid.power_of_two_scales = power_of_two_scales || format.def->power_of_two_scales;
   grid.own_codebook = format.def->free_levels;
   grid.place_columns = place_columns(weight, site, subgroup_of(format));
   return grid;
+}
+
+bool is_fitted(const WeightFormat& format) {
+  return format.def->of == CodebookOf::kLayer || format.def->of == CodebookOf::kModel;
 }
 
 std::shared_ptr<const Codebook> make_codebook(const WeightFormat& format, int bits,
@@ -83,15 +90,14 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
     if (!choice || !site.reason.empty() || choice->weight_bits == kFloatBits) continue;
     const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
     const WeightFormat format = parse_format(choice->format);
-    grids[site.name] = grid_of(weight, site, format);
+    grids[site.name] = grid_of(weight, site, format, plan.style.power_of_two_scales);
     if (!format.def->codebook) continue;
     const bool own = format.def->of == CodebookOf::kLayer;
     const std::string key =
         cat(choice->format, '\n', choice->weight_bits, own ? '\n' + site.name : "");
     Pool& pool = pools.try_emplace(key, Pool{format, choice->weight_bits, {}, {}}).first->second;
     pool.layers.push_back(site.name);
-    if (format.def->of != CodebookOf::kFixed)
-      add_samples(weight, site, table, dim_of(format), pool.samples);
+    if (is_fitted(format)) add_samples(weight, site, table, dim_of(format), pool.samples);
   }
   for (auto& [key, pool] : pools) {
     const auto book = make_codebook(pool.format, pool.bits, pool.samples);
@@ -100,22 +106,16 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
   return grids;
 }
 
-WeightGrid weight_grid(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
-                       const CalibrationTable& table) {
-  const WeightFormat format = parse_format(choice.format);
-  WeightGrid grid = grid_of(weight, site, format);
-  if (format.def->codebook) {
-    FormatSamples samples;
-    if (format.def->of != CodebookOf::kFixed)
-      add_samples(weight, site, table, dim_of(format), samples);
-    grid.codebook = make_codebook(format, choice.weight_bits, samples);
-  }
-  return grid;
-}
-
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
                            const CalibrationTable& table) {
-  return optimize_layer(weight, site, choice, table, weight_grid(weight, site, choice, table));
+  const WeightFormat format = parse_format(choice.format);
+  WeightGrid grid = grid_of(weight, site, format, false);
+  if (format.def->codebook) {
+    FormatSamples samples;
+    if (is_fitted(format)) add_samples(weight, site, table, dim_of(format), samples);
+    grid.codebook = make_codebook(format, choice.weight_bits, samples);
+  }
+  return optimize_layer(weight, site, choice, table, grid);
 }
 
 }  // namespace qtool

@@ -9,9 +9,10 @@ namespace {
 constexpr const char* kDequantize = "DequantizeLinear";
 
 // Rows of columns in (position, channel) order, as vectors are made of them.
-std::vector<int8_t> code_rows(const Tensor& codes, int64_t channel_axis) {
-  std::vector<int8_t> rows;
-  const auto data = codes.data<int8_t>();
+std::vector<float> code_rows(const Tensor& codes, int64_t channel_axis) {
+  std::vector<float> rows;
+  const Tensor levels = cast(codes, DType::kFloat);
+  const auto data = levels.data<float>();
   row_layout(codes.shape(), channel_axis).for_each([&](int64_t, int64_t, int64_t i) {
     rows.push_back(data[static_cast<size_t>(i)]);
   });
@@ -20,7 +21,9 @@ std::vector<int8_t> code_rows(const Tensor& codes, int64_t channel_axis) {
 
 }  // namespace
 
-bool stores_levels(const Codebook& book) { return book.dim == 1 && book.largest() <= 1; }
+bool stores_levels(const Codebook& book) {
+  return book.type != DType::kInt8 || (book.dim == 1 && book.largest() <= 1);
+}
 
 ValueId WeightNodes::node(const std::string& name, std::string type, std::vector<ValueId> inputs,
                           DType dtype, const Shape& shape) {
@@ -50,8 +53,10 @@ ValueId WeightNodes::codebook(const Codebook& book) {
   const auto found = codebooks_.find(book.levels);
   if (found != codebooks_.end() && g_.constant(found->second)->dim(-1) == book.dim)
     return found->second;
-  const Shape shape = book.dim == 1 ? Shape{book.entries()} : Shape{book.entries(), book.dim};
-  const ValueId value = add_initializer(g_, "codebook", Tensor::of<int8_t>(shape, book.levels));
+  const int64_t entries = book.spaces * book.entries();
+  const Shape shape = book.dim == 1 ? Shape{entries} : Shape{entries, book.dim};
+  const ValueId value =
+      add_initializer(g_, "codebook", cast(Tensor::of<float>(shape, book.levels), DType::kInt8));
   codebooks_[book.levels] = value;
   return value;
 }
@@ -89,7 +94,8 @@ ValueId WeightNodes::stored_codes(const LayerSite& site, const WeightCodes& weig
   const Codebook& book = *weight.codebook;
   const Shape& shape = codes.shape();
   Tensor indices(DType::kUint8, shape);
-  const auto levels = codes.data<int8_t>();
+  const Tensor reals = cast(codes, DType::kFloat);
+  const auto levels = reals.data<float>();
   for (size_t i = 0; i < levels.size(); ++i)
     indices.mutable_data<uint8_t>()[i] = static_cast<uint8_t>(book.index_of(levels.subspan(i, 1)));
   const ValueId stored = add_initializer(g_, site.weight + "_indices", stored_as(indices, type));
@@ -101,21 +107,32 @@ ValueId WeightNodes::stored_codes(const LayerSite& site, const WeightCodes& weig
 ValueId WeightNodes::vectors(const LayerSite& site, const WeightCodes& weight, DType type) {
   const Codebook& book = *weight.codebook;
   const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
-  const std::vector<int8_t> rows = code_rows(weight.codes, site.channel_axis);
+  const std::vector<float> rows = code_rows(weight.codes, site.channel_axis);
   const int64_t columns = l.columns(), dim = book.dim, each = (columns + dim - 1) / dim;
-  Tensor indices(DType::kUint8, {l.rows, each});
+  // Vectors of one space beside each other.
+  Shape shape = {l.rows, each};
+  if (book.spaces > 1) shape = {l.rows, book.spaces, each / book.spaces};
+  Tensor indices(DType::kUint8, shape);
   for (int64_t i = 0; i < l.rows * each; ++i) {
-    const int64_t at = i / each * columns + i % each * dim;
-    const auto n = static_cast<size_t>(std::min(dim, columns - i % each * dim));
-    indices.mutable_data<uint8_t>()[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(book.index_of(std::span(rows).subspan(static_cast<size_t>(at), n)));
+    const int64_t first = i % each * dim, at = i / each * columns + first;
+    const auto n = static_cast<size_t>(std::min(dim, columns - first));
+    indices.mutable_data<uint8_t>()[static_cast<size_t>(i)] = static_cast<uint8_t>(
+        book.index_of(std::span(rows).subspan(static_cast<size_t>(at), n),
+                      book.space_of(static_cast<size_t>(first), static_cast<size_t>(columns))));
   }
   const ValueId stored = add_initializer(g_, site.weight + "_indices", stored_as(indices, type));
-  const ValueId wide =
-      node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, {l.rows, each});
+  ValueId wide = node(site.weight + "_wide_indices", "Cast", {stored}, DType::kInt32, shape);
   set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kInt32));
-  ValueId codes = node(site.weight + "_vectors", "Gather", {codebook(book), wide}, DType::kInt8,
-                       {l.rows, each, dim});
+  if (book.spaces > 1) {
+    Tensor first(DType::kInt32, {book.spaces, 1});
+    for (int64_t s = 0; s < book.spaces; ++s)
+      first.set_number(s, static_cast<double>(s * book.entries()));
+    const ValueId firsts = add_initializer(g_, site.weight + "_spaces", std::move(first));
+    wide = node(site.weight + "_entries", "Add", {wide, firsts}, DType::kInt32, shape);
+  }
+  shape.push_back(dim);
+  ValueId codes =
+      node(site.weight + "_vectors", "Gather", {codebook(book), wide}, DType::kInt8, shape);
   if (each * dim != columns) {
     const int64_t flat[] = {l.rows, each * dim}, begin[] = {0}, end[] = {columns}, axis[] = {1};
     codes = node(site.weight + "_padded", "Reshape",
@@ -135,7 +152,9 @@ ValueId WeightNodes::with_places(const LayerSite& site, const WeightCodes& weigh
   const Shape shape = {l.rows, places, l.columns() / places};
   const ValueId codes = add_initializer(
       g_, site.weight + "_quantized",
-      stored_as(Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis)), type));
+      stored_as(cast(Tensor::of<float>(shape, code_rows(weight.codes, site.channel_axis)),
+                     weight.codes.dtype()),
+                type));
   const ValueId by_row = add_initializer(g_, site.weight + "_row_scale",
                                          Tensor::of<float>({l.rows, 1, 1}, weight.row_scales));
   const ValueId by_place = add_initializer(g_, site.weight + "_place_scale",
@@ -150,7 +169,8 @@ ValueId WeightNodes::with_blocks(const LayerSite& site, const WeightCodes& weigh
   const RowLayout l = row_layout(weight.codes.shape(), site.channel_axis);
   const Shape shape = {l.rows, l.columns()};
   const auto blocks = static_cast<int64_t>(weight.scales.size()) / l.rows;
-  const Tensor rows = Tensor::of<int8_t>(shape, code_rows(weight.codes, site.channel_axis));
+  const Tensor rows = cast(Tensor::of<float>(shape, code_rows(weight.codes, site.channel_axis)),
+                           weight.codes.dtype());
   const ValueId codes = stored_codes(site, weight, rows, type);
   const DType code_type = g_.value(codes).dtype;
   const ValueId scale = add_initializer(g_, site.weight + "_scale",

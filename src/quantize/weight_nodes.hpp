@@ -49,7 +49,7 @@ class WeightNodes {
 
   Graph& g_;
   const ExportStyle& style_;
-  std::map<std::vector<int8_t>, ValueId> codebooks_;  // by levels
+  std::map<std::vector<float>, ValueId> codebooks_;  // by levels
 };
 
 // Whether codes are stored as they are; else as indices into the codebook.

@@ -57,8 +57,8 @@ int64_t repair_bias_overflow(LayerResult& layer, const LayerSite& site, const QP
 }
 
 bool same_codes(const LayerChoice& a, const LayerChoice& b) {
-  return a.weight_bits == b.weight_bits && a.filter_bits == b.filter_bits &&
-         a.scale_block == b.scale_block && a.format == b.format &&
+  return a.weight_bits == b.weight_bits && a.filter_bits == b.filter_bits && a.scale == b.scale &&
+         a.format == b.format &&
          (a.activation_bits == kFloatBits) == (b.activation_bits == kFloatBits);
 }
 
@@ -130,14 +130,12 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
 namespace qtool {
 
 Tensor dequantized(const WeightCodes& weight, int64_t channel_axis) {
-  Tensor real = Tensor::uninitialized(DType::kFloat, weight.codes.shape());
-  const auto codes = weight.codes.data<int8_t>();
+  Tensor real = cast(weight.codes, DType::kFloat);
   auto out = real.mutable_data<float>();
   const qdq::RowLayout layout = qdq::row_layout(weight.codes.shape(), channel_axis);
   const int64_t columns = layout.columns();
   layout.for_each_in_any_row([&](int64_t r, int64_t c, int64_t i) {
-    const auto at = static_cast<size_t>(i);
-    out[at] = static_cast<float>(codes[at]) * weight.scales[weight.scale_index(r, c, columns)];
+    out[static_cast<size_t>(i)] *= weight.scales[weight.scale_index(r, c, columns)];
   });
   return real;
 }
@@ -170,7 +168,7 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const La
                              .input_mean_square = qdq::input_mean_square(site, table),
                              .groups = qdq::groups_of(weight, site, table),
                              .exact_pairs = choice.activation_bits != kFloatBits,
-                             .scale_block = choice.scale_block,
+                             .scale = choice.scale,
                              .row_bits = choice.filter_bits,
                              .grid = grid};
   const bool plain = !grid.codebook && !grid.power_of_two_scales;

@@ -91,8 +91,7 @@ std::string format_plot() {
   int count = 0;
   for (const FormatDef* def : formats()) {
     const WeightFormat format = parse_format(def->name);
-    const int widest = std::min(def->max_bits, static_cast<int>(8 / dim_of(format)));
-    const int bits = std::clamp(kBits, def->min_bits, widest);
+    const int bits = std::clamp(kBits, def->min_bits, most_bits(format));
     const std::set<float> values = numbers(model, sites, format, bits);
     panels += cat("<g transform=\"translate(", count % kColumns * (kWidth + 2 * kMargin), ",",
                   count / kColumns * (kHeight + 2 * kMargin), ")\">\n", background, lines(values),

@@ -24,9 +24,9 @@ std::string stored_text(const QuantPlan& plan) {
 }
 
 // The noise of one candidate; empty when the width was no candidate.
-std::optional<double> price(const std::vector<int>& widths, const std::vector<double>& noise,
-                            int bits) {
-  const auto at = std::find(widths.begin(), widths.end(), bits);
+std::optional<double> price(const std::vector<Width>& widths, const std::vector<double>& noise,
+                            const Width& width) {
+  const auto at = std::ranges::find(widths, width);
   if (at == widths.end()) return std::nullopt;
   return noise[static_cast<size_t>(at - widths.begin())];
 }
@@ -37,21 +37,22 @@ LossShares loss_shares(const QuantPlan& plan, const ScoreTable& scores) {
   LossShares shares;
   double total = 0;
   for (const GroupScore& group : scores.groups) {
-    int bits = kFloatBits;
+    Width width = kFloatBits;
     const bool weights = group.kind == GroupKind::kWeights;
     if (weights) {
-      if (const LayerChoice* layer = plan.layer(group.name)) bits = layer->weight_bits;
+      if (const LayerChoice* layer = plan.layer(group.name))
+        width = {layer->weight_bits, layer->format};
     } else if (const auto found = plan.activation_bits.find(group.name);
                found != plan.activation_bits.end()) {
-      bits = found->second;
+      width = found->second;
     }
     const LayerChoice* layer = weights ? plan.layer(group.name) : nullptr;
     double noise = 0;
     if (layer && !layer->filter_bits.empty() &&
         layer->filter_bits.size() == group.filter_noise.size()) {
       for (size_t f = 0; f < layer->filter_bits.size(); ++f)
-        noise += price(group.bits, group.filter_noise[f], layer->filter_bits[f]).value_or(0);
-    } else if (const auto found = price(group.bits, group.noise, bits)) {
+        noise += price(group.widths, group.filter_noise[f], layer->filter_bits[f]).value_or(0);
+    } else if (const auto found = price(group.widths, group.noise, width)) {
       noise = *found;
     } else {
       continue;

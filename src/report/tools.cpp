@@ -110,9 +110,15 @@ std::string compare_text(const Comparison& c) {
 std::string list_text(const std::vector<Listing>& listings) {
   std::string text;
   for (const Listing& listing : listings) {
-    Rows rows = {{listing.kind, ""}};
-    for (const auto& [name, summary] : listing.rows)
-      rows.push_back({printable(name), printable(summary)});
+    Rows rows = {{listing.kind}};
+    rows[0].insert(rows[0].end(), listing.keys.begin(), listing.keys.end());
+    rows[0].emplace_back();
+    for (size_t r = 0; r < listing.rows.size(); ++r) {
+      rows.push_back({printable(listing.rows[r].first)});
+      if (!listing.facts.empty())
+        for (const std::string& fact : listing.facts[r]) rows.back().push_back(printable(fact));
+      rows.back().push_back(printable(listing.rows[r].second));
+    }
     if (!text.empty()) text += "\n";
     text += format_table(rows);
   }

@@ -75,8 +75,11 @@ std::string list_json(const std::vector<Listing>& listings) {
   Json lists = Json::object();
   for (const Listing& listing : listings) {
     Json rows = Json::array();
-    for (const auto& [name, summary] : listing.rows)
-      rows.push_back({{"name", name}, {"summary", summary}});
+    for (size_t r = 0; r < listing.rows.size(); ++r) {
+      rows.push_back({{"name", listing.rows[r].first}, {"summary", listing.rows[r].second}});
+      for (size_t k = 0; k < listing.keys.size(); ++k)
+        rows.back()[listing.keys[k]] = listing.facts[r][k];
+    }
     lists[listing.kind] = std::move(rows);
   }
   const Json json = {{"schema", "qtool.list/1"}, {"lists", lists}};

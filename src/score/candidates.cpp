@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 #include "quantize/moments.hpp"
 #include "score/float_walk.hpp"
@@ -23,85 +22,85 @@ CandidateOptions priced(CandidateOptions options) {
   return options;
 }
 
+// Grids of all layers at every width that is not plain: codebooks may be theirs together.
+std::vector<std::map<std::string, WeightGrid>> grids_of(const Model& model, const Sites& sites,
+                                                        const CalibrationTable& table,
+                                                        const CandidateOptions& options) {
+  const std::vector<Width>& widths = options.widths;
+  std::vector<std::map<std::string, WeightGrid>> grids(widths.size());
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const bool plain = widths[i].format == "uniform" && !options.power_of_two_scales;
+    if (widths[i].bits == kFloatBits || plain) continue;
+    QuantPlan plan = uniform_plan(sites, {widths[i].bits, 8});
+    plan.style.power_of_two_scales = options.power_of_two_scales;
+    set_format(plan, parse_format(widths[i].format));
+    grids[i] = weight_grids(model, sites, plan, table);
+  }
+  return grids;
+}
+
 class Optimized {
  public:
-  Optimized(const Model& model, const CalibrationTable& table, const CandidateOptions& options)
-      : model_(model), table_(table), options_(priced(options)) {}
+  Optimized(const Model& model, const Sites& sites, const CalibrationTable& table,
+            const CandidateOptions& options)
+      : model_(model),
+        table_(table),
+        options_(priced(options)),
+        grids_(grids_of(model, sites, table, options)) {}
 
   LayerCandidates candidates(const LayerSite& site, const FloatWalk* walk) {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     LayerCandidates found;
-    found.codes.resize(options_.bits.size());
-    if (!uniform_only()) {
-      solve_by_format(site, weight, walk, found);
-    } else if (walk && site.column_product && optimizer_of(weight, site).needs_moments) {
-      solve_together(site, weight, *walk, found);
-    } else {
-      for (size_t i = 0; i < options_.bits.size(); ++i) {
-        if (options_.bits[i] == kFloatBits) continue;
-        found.codes[i] = optimize_layer(
-            weight, site,
-            {.name = site.name, .weight_bits = options_.bits[i], .method = options_.optimizer},
-            table_);
-      }
+    found.codes.resize(options_.widths.size());
+    if (walk && site.column_product && optimizer_of(weight, site).needs_moments) {
+      const qdq::ColumnReader reader(node_of(model_, site), site, weight);
+      const InputMoments& moments = moments_of(site, reader, *walk);
+      solve_together(site, weight, moments, found);
+      for (size_t i = 0; i < options_.widths.size(); ++i)
+        if (!grids_[i].empty()) found.codes[i] = solve(site, weight, moments, i);
+      if (site.takes_bias) found.bias_shift = shifts(site, weight, found, moments);
+      return found;
+    }
+    for (size_t i = 0; i < options_.widths.size(); ++i) {
+      const Width& width = options_.widths[i];
+      if (width.bits == kFloatBits) continue;
+      const LayerChoice choice = layer_choice(site.name, width, options_.optimizer);
+      found.codes[i] = optimize_layer(weight, site, choice, table_,
+                                      grids_[i].empty() ? WeightGrid() : grids_[i].at(site.name));
     }
     return found;
   }
 
  private:
   const OptimizerDef& optimizer_of(const Tensor& weight, const LayerSite& site) const {
-    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
-    return qdq::affordable(find_optimizer(options_.optimizer), layout.rows, layout.columns());
+    const qdq::RowLayout l = qdq::row_layout(weight.shape(), site.channel_axis);
+    const bool wide = l.rows * l.columns() * l.columns() > kWide && options_.optimizer == "cd";
+    return qdq::affordable(find_optimizer(wide ? "gptq" : options_.optimizer), l.rows, l.columns());
   }
 
-  bool uniform_only() const {
-    return std::ranges::all_of(options_.formats,
-                               [](const std::string& f) { return f == "uniform"; });
+  WeightCodes solve(const LayerSite& site, const Tensor& weight, const InputMoments& moments,
+                    size_t width) {
+    const LayerChoice choice = layer_choice(site.name, options_.widths[width]);
+    return optimizer_of(weight, site)
+        .optimize({.weight = weight,
+                   .channel_axis = site.channel_axis,
+                   .bits = choice.weight_bits,
+                   .input_mean_square = {},
+                   .scale = choice.scale,
+                   .moments = &moments,
+                   .threads = options_.threads,
+                   .grid = grids_[width].at(site.name)});
   }
 
-  // Every width in the number format that suits the layer there.
-  void solve_by_format(const LayerSite& site, const Tensor& weight, const FloatWalk* walk,
-                       LayerCandidates& found) {
-    const OptimizerDef& optimizer = optimizer_of(weight, site);
-    const bool fitted = walk && site.column_product && optimizer.needs_moments;
-    std::optional<qdq::ColumnReader> reader;
-    if (fitted) reader.emplace(node_of(model_, site), site, weight);
-    for (size_t i = 0; i < options_.bits.size(); ++i) {
-      if (options_.bits[i] == kFloatBits) continue;
-      LayerChoice choice{.name = site.name, .weight_bits = options_.bits[i]};
-      choice.format = best_format(weight, site, choice, options_.formats, table_);
-      choice.scale_block = parse_format(choice.format).def->scale_block;
-      choice.method = options_.optimizer;
-      found.codes[i] = fitted
-                           ? optimizer.optimize({.weight = weight,
-                                                 .channel_axis = site.channel_axis,
-                                                 .bits = choice.weight_bits,
-                                                 .input_mean_square = {},
-                                                 .scale_block = choice.scale_block,
-                                                 .moments = &moments_of(site, *reader, *walk),
-                                                 .threads = options_.threads,
-                                                 .grid = weight_grid(weight, site, choice, table_)})
-                           : optimize_layer(weight, site, choice, table_);
-    }
-    if (fitted && site.takes_bias)
-      found.bias_shift = shifts(site, weight, found, moments_of(site, *reader, *walk));
-  }
-
-  // The rows of all widths as one layer: [group][width][row], so that they share what is made of the
+  // The rows of all uniform widths as one layer: [group][width][row], so that they share what is made of the
   // Gram matrix.
-  void solve_together(const LayerSite& site, const Tensor& weight, const FloatWalk& walk,
+  void solve_together(const LayerSite& site, const Tensor& weight, const InputMoments& moments,
                       LayerCandidates& found) {
-    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
     std::vector<size_t> widths;
-    for (size_t i = 0; i < options_.bits.size(); ++i)
-      if (options_.bits[i] != kFloatBits) widths.push_back(i);
-    if (widths.empty()) {
-      const std::vector<float> none(static_cast<size_t>(layout.rows), 0);
-      if (site.takes_bias) found.bias_shift.assign(options_.bits.size(), none);
-      return;
-    }
-    const qdq::ColumnReader reader(node_of(model_, site), site, weight);
-    const InputMoments& moments = moments_of(site, reader, walk);
+    for (size_t i = 0; i < options_.widths.size(); ++i)
+      if (options_.widths[i].bits != kFloatBits && grids_[i].empty()) widths.push_back(i);
+    if (widths.empty()) return;
+    const qdq::RowLayout layout = qdq::row_layout(weight.shape(), site.channel_axis);
     const std::vector<float> rows = qdq::rows_of(weight, site.channel_axis);
     const auto groups = static_cast<int64_t>(moments.groups.size());
     const int64_t each = layout.rows / groups, k = layout.columns();
@@ -112,25 +111,23 @@ class Optimized {
     auto out = stacked.mutable_data<float>();
     for (int64_t at = 0; at < layout.rows * copies; ++at) {
       const int64_t g = at / (each * copies), copy = at / each % copies, r = at % each;
-      row_bits.push_back(options_.bits[widths[static_cast<size_t>(copy)]]);
+      row_bits.push_back(options_.widths[widths[static_cast<size_t>(copy)]].bits);
       for (int64_t c = 0; c < k; ++c) {
         out[static_cast<size_t>(at * k + c % layout.channels * layout.positions +
                                 c / layout.channels)] =
             rows[static_cast<size_t>((g * each + r) * k + c)];
       }
     }
-    const bool wide = layout.rows * k * k > kWide && options_.optimizer == "cd";
-    const WeightCodes all = qdq::optimize_rows(
-        wide ? find_optimizer("gptq") : optimizer_of(weight, site), {.weight = stacked,
-                                                                     .channel_axis = 0,
-                                                                     .bits = 8,
-                                                                     .input_mean_square = {},
-                                                                     .row_bits = row_bits,
-                                                                     .part_rows = each,
-                                                                     .moments = &moments,
-                                                                     .threads = options_.threads});
+    const WeightCodes all =
+        qdq::optimize_rows(optimizer_of(weight, site), {.weight = stacked,
+                                                        .channel_axis = 0,
+                                                        .bits = 8,
+                                                        .input_mean_square = {},
+                                                        .row_bits = row_bits,
+                                                        .part_rows = each,
+                                                        .moments = &moments,
+                                                        .threads = options_.threads});
     take_apart(site, weight, all, each, widths, found);
-    if (site.takes_bias) found.bias_shift = shifts(site, weight, found, moments);
   }
 
   void take_apart(const LayerSite& site, const Tensor& weight, const WeightCodes& all, int64_t each,
@@ -202,6 +199,7 @@ class Optimized {
   const Model& model_;
   const CalibrationTable& table_;
   CandidateOptions options_;
+  std::vector<std::map<std::string, WeightGrid>> grids_;  // [width]; empty where it is plain
   std::string key_;
   InputMoments moments_;
 };
@@ -213,8 +211,8 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
                                    const CandidateOptions& options) {
   const bool fitted = find_optimizer(options.optimizer).needs_moments;
   std::vector<const LayerSite*> layers;  // that the walk passes
-  WeightCandidates all{options.bits, {}};
-  Optimized optimized(model, table, options);
+  WeightCandidates all{options.widths, {}};
+  Optimized optimized(model, sites, table, options);
   for (const LayerSite& site : sites.layers) {
     if (!site.reason.empty()) continue;
     if (fitted && site.inside.empty())
@@ -239,14 +237,21 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
   return all;
 }
 
-WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<int>& bits) {
-  WeightCandidates some{bits, {}};
+namespace {
+
+size_t index_of(const WeightCandidates& candidates, const Width& width) {
+  return static_cast<size_t>(std::ranges::find(candidates.widths, width) -
+                             candidates.widths.begin());
+}
+
+}  // namespace
+
+WeightCandidates some_widths(const WeightCandidates& candidates, const std::vector<Width>& widths) {
+  WeightCandidates some{widths, {}};
   for (const auto& [name, layer] : candidates.layers) {
     LayerCandidates& to = some.layers[name];
-    for (int width : bits) {
-      const auto at =
-          static_cast<size_t>(std::find(candidates.bits.begin(), candidates.bits.end(), width) -
-                              candidates.bits.begin());
+    for (const Width& width : widths) {
+      const size_t at = index_of(candidates, width);
       to.codes.push_back(layer.codes.at(at));
       if (!layer.bias_shift.empty()) to.bias_shift.push_back(layer.bias_shift.at(at));
     }
@@ -255,25 +260,28 @@ WeightCandidates some_widths(const WeightCandidates& candidates, const std::vect
 }
 
 ChosenWeight chosen_weight(const WeightCandidates& candidates, const LayerSite& site,
-                           std::span<const int> bits) {
+                           const LayerChoice& choice) {
   const LayerCandidates& layer = candidates.layers.at(site.name);
-  const auto index_of = [&](int width) {
-    const auto at = std::find(candidates.bits.begin(), candidates.bits.end(), width);
-    if (at == candidates.bits.end() || width == kFloatBits) {
+  const auto index_at = [&](int bits) {
+    const size_t at = index_of(candidates, {bits, choice.format});
+    if (at == candidates.widths.size() || bits == kFloatBits) {
       throw Error(ErrorKind::kUsage, "QT-E131",
-                  cat("layer '", printable(site.name), "': ", width, " bits are no candidate"))
+                  cat("layer '", printable(site.name), "': ", bits, " bits (", choice.format,
+                      ") are no candidate"))
           .hint("name the width with --weights");
     }
-    return static_cast<size_t>(at - candidates.bits.begin());
+    return at;
   };
+  const std::vector<int>& bits = choice.filter_bits;
+  const size_t first = index_at(bits.empty() ? choice.weight_bits : bits[0]);
   ChosenWeight chosen;
-  chosen.codes = layer.codes[index_of(bits[0])];
-  if (!layer.bias_shift.empty()) chosen.bias_shift = layer.bias_shift[index_of(bits[0])];
-  if (bits.size() == 1) return chosen;
+  chosen.codes = layer.codes[first];
+  if (!layer.bias_shift.empty()) chosen.bias_shift = layer.bias_shift[first];
+  if (bits.empty()) return chosen;
   auto codes = chosen.codes.codes.mutable_data<int8_t>();
   qdq::row_layout(chosen.codes.codes.shape(), site.channel_axis)
       .for_each([&](int64_t r, int64_t c, int64_t i) {
-        const size_t from = index_of(bits[static_cast<size_t>(r)]), row = static_cast<size_t>(r);
+        const size_t from = index_at(bits[static_cast<size_t>(r)]), row = static_cast<size_t>(r);
         if (c == 0) {
           chosen.codes.scales[row] = layer.codes[from].scales[row];
           if (!chosen.bias_shift.empty()) chosen.bias_shift[row] = layer.bias_shift[from][row];

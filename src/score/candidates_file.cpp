@@ -47,33 +47,33 @@ std::string array_name(size_t layer, size_t width, std::string_view what) {
   return cat(layer, ".", width, ".", what);
 }
 
-std::string widths_text(const std::vector<int>& bits) {
+std::string widths_text(const std::vector<Width>& widths) {
   std::string text;
-  for (int width : bits) text += cat(text.empty() ? "" : ",", width);
+  for (const Width& width : widths) text += cat(text.empty() ? "" : ",", width.bits);
   return text;
 }
 
-std::vector<int> widths_in(const std::string& text) {
-  std::vector<int> bits;
+std::vector<Width> widths_in(const std::string& text) {
+  std::vector<Width> widths;
   for (const std::string& part : split(text, ',')) {
-    bits.emplace_back();
-    std::from_chars(part.data(), part.data() + part.size(), bits.back());
+    widths.emplace_back();
+    std::from_chars(part.data(), part.data() + part.size(), widths.back().bits);
   }
-  return bits;
+  return widths;
 }
 
 }  // namespace
 
 void save_candidates(const WeightCandidates& candidates, const std::string& key,
                      const std::filesystem::path& path) {
-  std::vector<std::string> about = {key, widths_text(candidates.bits)};
+  std::vector<std::string> about = {key, widths_text(candidates.widths)};
   std::map<std::string, Tensor> arrays;
   int64_t bytes = 0;
   size_t index = 0;
   for (const auto& [name, layer] : candidates.layers) {
     about.push_back(name);
     about.emplace_back();
-    for (size_t c = 0; c < candidates.bits.size(); ++c) {
+    for (size_t c = 0; c < candidates.widths.size(); ++c) {
       if (!layer.codes[c].codes.defined()) continue;
       about.back() = layer.codes[c].method;
       arrays[array_name(index, c, "codes")] = layer.codes[c].codes;
@@ -99,7 +99,7 @@ std::optional<WeightCandidates> load_candidates(const std::string& key,
   WeightCandidates candidates{widths_in(about[1]), {}};
   for (size_t at = 2, index = 0; at + 1 < about.size(); at += 2, ++index) {
     LayerCandidates& layer = candidates.layers[about[at]];
-    for (size_t c = 0; c < candidates.bits.size(); ++c) {
+    for (size_t c = 0; c < candidates.widths.size(); ++c) {
       WeightCodes& codes = layer.codes.emplace_back();
       const auto found = arrays.find(array_name(index, c, "codes")),
                  scales = arrays.find(array_name(index, c, "scales")),
@@ -116,12 +116,12 @@ std::optional<WeightCandidates> load_candidates(const std::string& key,
 }
 
 WeightCandidates joined_candidates(const WeightCandidates& first, const WeightCandidates& second,
-                                   const std::vector<int>& bits) {
-  WeightCandidates joined{bits, {}};
-  const auto has = [](const WeightCandidates& candidates, int width) {
-    return std::ranges::find(candidates.bits, width) != candidates.bits.end();
+                                   const std::vector<Width>& widths) {
+  WeightCandidates joined{widths, {}};
+  const auto has = [](const WeightCandidates& candidates, const Width& width) {
+    return std::ranges::find(candidates.widths, width) != candidates.widths.end();
   };
-  for (int width : bits) {
+  for (const Width& width : widths) {
     const WeightCandidates one = some_widths(has(first, width) ? first : second, {width});
     for (const auto& [name, layer] : one.layers) {
       LayerCandidates& to = joined.layers[name];

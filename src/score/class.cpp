@@ -178,19 +178,19 @@ FilterScores filters_of(const LayerSite& site, const LayerCounts& counts, double
 GroupScore priced(const Model& model, const LayerSite& site, const FilterScores& filters,
                   double classes, double largest, const CalibrationTable& table,
                   const ScoreOptions& options) {
-  GroupScore group{GroupKind::kWeights, site.name, options.weight_bits,
-                   std::vector<double>(options.weight_bits.size(), 0)};
+  GroupScore group{GroupKind::kWeights, site.name, options.weights,
+                   std::vector<double>(options.weights.size(), 0)};
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
   WeightCodes nothing;
   nothing.codes = Tensor(DType::kInt8, weight.shape());
   nothing.scales.assign(static_cast<size_t>(site.channels), 1.f);
   double power = 0;
   for (double p : row_errors(weight, site, nothing, table)) power += p;
-  group.filter_noise.assign(filters.gamma.size(), std::vector<double>(group.bits.size(), 0));
+  group.filter_noise.assign(filters.gamma.size(), std::vector<double>(group.widths.size(), 0));
   for (size_t f = 0; f < filters.gamma.size(); ++f)
     group.importance.push_back(filters.gamma[f] +
                                kTie * filters.size[f] / std::max(largest, 1e-30));
-  for (size_t c = 0; c < group.bits.size(); ++c) {
+  for (size_t c = 0; c < group.widths.size(); ++c) {
     const WeightCodes& codes = options.candidates->layers.at(site.name).codes[c];
     if (!codes.codes.defined()) continue;
     const std::vector<double> errors = row_errors(weight, site, codes, table);

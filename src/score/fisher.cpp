@@ -30,15 +30,21 @@ double activation_noise(const ValueStats& stats, const QParams& params) {
   return count > 0 ? noise / count : 0;
 }
 
-// `unit_noise`: what noise of unit power makes, by value.
+// `unit_noise`: what noise of unit power makes, `at_run_time`: what codes of each mode do, both by value.
 GroupScore activation_group(const Sites& sites, const ActivationSite& site,
                             const std::map<std::string, double>& unit_noise,
+                            const std::map<std::string, std::vector<double>>& at_run_time,
                             const CalibrationTable& table, const ScoreOptions& options) {
-  GroupScore group{GroupKind::kActivation, site.name, options.activation_bits, {}};
-  for (int bits : options.activation_bits) {
+  GroupScore group{GroupKind::kActivation, site.name, options.activations, {}};
+  size_t mode = 0;
+  for (const Width& width : options.activations) {
     double noise = 0;
-    if (bits != kFloatBits) {
-      const QParams params = qdq::activation_quantizer(sites, site, bits, options.style, table);
+    if (width.mode != ActivationMode::kStatic) {
+      for (const std::string& name : covered_values(site)) noise += at_run_time.at(name)[mode];
+      ++mode;
+    } else if (width.bits != kFloatBits) {
+      const QParams params =
+          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
       for (const std::string& name : covered_values(site))
         noise += activation_noise(table.at(name), params) * unit_noise.at(name);
     }
@@ -49,8 +55,8 @@ GroupScore activation_group(const Sites& sites, const ActivationSite& site,
 
 GroupScore weight_group(const LayerSite& site, std::vector<std::vector<double>> rows,
                         const ScoreOptions& options) {
-  GroupScore group{GroupKind::kWeights, site.name, options.weight_bits,
-                   std::vector<double>(options.weight_bits.size(), 0), std::move(rows)};
+  GroupScore group{GroupKind::kWeights, site.name, options.weights,
+                   std::vector<double>(options.weights.size(), 0), std::move(rows)};
   for (const std::vector<double>& row : group.filter_noise)
     for (size_t c = 0; c < row.size(); ++c) group.noise[c] += row[c];
   return group;
@@ -80,19 +86,27 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;
   for (const LayerSite* site : layers) {
-    priced.push_back({site, options.weight_bits.size(), [&model, &options, site](size_t width) {
+    priced.push_back({site, options.weights.size(), [&model, &options, site](size_t width) {
                         return change_of(model, *site, *options.candidates, width);
                       }});
   }
+  std::vector<ActivationMode> modes;
+  for (const Width& width : options.activations)
+    if (width.mode != ActivationMode::kStatic) modes.push_back(width.mode);
   fisher::OutputNoise noise =
-      fisher::output_noise(model, priced, activations, source, chunks, options.threads);
+      fisher::output_noise(model, priced, activations, modes, source, chunks, options.threads);
   ScoreTable scores{table.model_fingerprint, "fisher", samples, {}};
   for (size_t i = 0; i < layers.size(); ++i)
     scores.groups.push_back(weight_group(*layers[i], std::move(noise.rows[i]), options));
   std::map<std::string, double> unit_noise;
-  for (size_t i = 0; i < activations.size(); ++i) unit_noise[activations[i]] = noise.activations[i];
+  std::map<std::string, std::vector<double>> at_run_time;
+  for (size_t i = 0; i < activations.size(); ++i) {
+    unit_noise[activations[i]] = noise.activations[i];
+    at_run_time[activations[i]] = std::move(noise.at_run_time[i]);
+  }
   for (const ActivationSite* site : owners)
-    scores.groups.push_back(activation_group(sites, *site, unit_noise, table, options));
+    scores.groups.push_back(
+        activation_group(sites, *site, unit_noise, at_run_time, table, options));
   return scores;
 }
 

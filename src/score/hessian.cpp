@@ -124,15 +124,15 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   for (size_t l = 0; l < layers.size(); ++l) {
     const LayerSite& site = *layers[l].site;
     GroupScore& group =
-        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site.name, options.weight_bits,
-                                              std::vector<double>(options.weight_bits.size(), 0)});
+        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site.name, options.weights,
+                                              std::vector<double>(options.weights.size(), 0)});
     group.filter_noise.assign(static_cast<size_t>(site.channels),
-                              std::vector<double>(group.bits.size(), 0));
+                              std::vector<double>(group.widths.size(), 0));
     traces[l].resize(group.filter_noise.size(), 0.0);
     const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
     const double weights = static_cast<double>(layers[l].reader.columns()) *
                            static_cast<double>(std::max<int64_t>(scored.samples, 1));
-    for (size_t c = 0; c < group.bits.size(); ++c) {
+    for (size_t c = 0; c < group.widths.size(); ++c) {
       const WeightCodes& codes = options.candidates->layers.at(site.name).codes[c];
       if (!codes.codes.defined()) continue;
       const std::vector<double> change = row_errors(weight, site, codes, no_data);

@@ -6,6 +6,7 @@
 #include "qtool/exec.hpp"
 #include "quantize/internal.hpp"
 #include "score/output_error.hpp"
+#include "score/run_time_codes.hpp"
 
 namespace qtool::scoring {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 struct Candidate {
   const WeightCodes* weight = nullptr;  // kWeights
   std::vector<float> bias = {};         // kWeights: what the bias becomes; empty: stays
-  QParams activation = {};              // kActivation
+  QParams activation = {};              // kActivation, static
+  ActivationMode mode = ActivationMode::kStatic;
 };
 
 // A value that changes, and the step in front of which it is there.
@@ -58,15 +60,15 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
                    const CalibrationTable& table, const ScoreOptions& options) {
   Group group;
   group.score.name = site.name;
-  group.score.bits = options.weight_bits;
-  group.score.noise.assign(options.weight_bits.size(), 0);
+  group.score.widths = options.weights;
+  group.score.noise.assign(options.weights.size(), 0);
   group.places = {{executor.step_of(site.name), site.weight}};
   group.bias = site.bias;
   group.channel_axis = site.channel_axis;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
   const LayerCandidates& layer = options.candidates->layers.at(site.name);
-  for (size_t c = 0; c < options.weight_bits.size(); ++c) {
-    if (options.weight_bits[c] == kFloatBits) {
+  for (size_t c = 0; c < options.weights.size(); ++c) {
+    if (options.weights[c].bits == kFloatBits) {
       group.candidates.emplace_back();
       group.shares.emplace_back();
       continue;
@@ -98,16 +100,19 @@ Group activation_group(const Model& model, const Sites& sites, const Uses& uses,
   Group group;
   group.score.kind = GroupKind::kActivation;
   group.score.name = site.name;
-  group.score.bits = options.activation_bits;
-  group.score.noise.assign(options.activation_bits.size(), 0);
+  group.score.widths = options.activations;
+  group.score.noise.assign(options.activations.size(), 0);
   for (const std::string& name : covered_values(site))
     group.places.push_back({step_behind(model, uses, executor, name), name});
   std::ranges::stable_sort(group.places, {}, &Place::step);
-  for (int bits : options.activation_bits) {
+  for (const Width& width : options.activations) {
     group.candidates.emplace_back();
-    if (bits == kFloatBits) continue;
-    group.candidates.back() =
-        Candidate{nullptr, {}, qdq::activation_quantizer(sites, site, bits, options.style, table)};
+    if (width.bits == kFloatBits) continue;
+    Candidate& candidate = group.candidates.back().emplace();
+    candidate.mode = width.mode;
+    if (width.mode == ActivationMode::kStatic)
+      candidate.activation =
+          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
   }
   return group;
 }
@@ -136,8 +141,11 @@ void apply(const Executor& executor, const Group& group, const Candidate& candid
   if (group.score.kind == GroupKind::kActivation) {
     for (const Place& place : group.places) {
       executor.advance(state, place.step);
+      const Tensor x = executor.get(state, place.value);
       executor.set(state, place.value,
-                   fake_quantize(executor.get(state, place.value), candidate.activation));
+                   candidate.mode == ActivationMode::kStatic
+                       ? fake_quantize(x, candidate.activation)
+                       : run_time_codes(x, candidate.mode));
     }
     return;
   }

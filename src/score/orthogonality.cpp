@@ -105,8 +105,9 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   ScoreTable scores{table.model_fingerprint, "orthogonality", scored.samples, {}};
   for (size_t l = 0; l < layers.size(); ++l) {
     GroupScore& group = scores.groups.emplace_back(
-        GroupScore{GroupKind::kWeights, layers[l]->name, options.weight_bits, {}});
-    for (int bits : options.weight_bits) group.noise.push_back(theta[l] * (kFloatBits - bits));
+        GroupScore{GroupKind::kWeights, layers[l]->name, options.weights, {}});
+    for (const Width& width : options.weights)
+      group.noise.push_back(theta[l] * (kFloatBits - width.bits));
   }
   return scores;
 }

@@ -6,6 +6,7 @@
 #include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
 #include "score/channel_sums.hpp"
+#include "score/run_time_codes.hpp"
 
 namespace qtool::fisher {
 namespace {
@@ -103,14 +104,16 @@ struct LayerSums {
 struct ChunkSums {
   std::vector<LayerSums> layers;
   std::vector<double> activations;
+  std::vector<std::vector<double>> at_run_time;
 };
 
 class Chunks {
  public:
   Chunks(const Model& model, const std::vector<LayerChanges>& layers,
-         const std::vector<std::string>& activations)
-      : layers_(layers), activations_(activations) {
+         const std::vector<std::string>& activations, const std::vector<ActivationMode>& modes)
+      : layers_(layers), activations_(activations), modes_(modes) {
     std::vector<std::string> wanted = activations, kept;
+    if (!modes.empty()) kept = activations;
     for (const LayerChanges& layer : layers) {
       alone_.emplace_back(model, *layer.site);
       wanted.push_back(alone_.back().output());
@@ -127,24 +130,36 @@ class Chunks {
     ChunkSums sums;
     for (const LayerChanges& layer : layers_) sums.layers.emplace_back(layer.count);
     sums.activations.resize(activations_.size(), 0.0);
+    sums.at_run_time.resize(activations_.size(), std::vector<double>(modes_.size(), 0.0));
     gradient_->backward(tape, seeds,
                         [&](const std::string& name, const std::vector<Tensor>& gradients) {
                           for (size_t l = 0; l < layers_.size(); ++l)
                             if (alone_[l].output() == name)
                               sums.layers[l] = layer(l, tape, gradients, batch.samples);
                           for (size_t a = 0; a < activations_.size(); ++a)
-                            if (activations_[a] == name) sums.activations[a] = power(gradients);
+                            if (activations_[a] == name) activation(a, tape, gradients, sums);
                         });
     return sums;
   }
 
  private:
-  static double power(const std::vector<Tensor>& gradients) {
-    double sum = 0;
-    for (const Tensor& gradient : gradients) {
-      if (gradient.defined()) sum += sum_of_squares(gradient);
+  void activation(size_t a, const Gradient::Tape& tape, const std::vector<Tensor>& gradients,
+                  ChunkSums& sums) const {
+    for (const Tensor& gradient : gradients)
+      if (gradient.defined()) sums.activations[a] += sum_of_squares(gradient);
+    for (size_t m = 0; m < modes_.size(); ++m) {
+      const Tensor x = gradient_->value(tape, activations_[a]),
+                   codes = scoring::run_time_codes(x, modes_[m]);
+      const auto want = x.data<float>(), have = codes.data<float>();
+      for (const Tensor& gradient : gradients) {
+        if (!gradient.defined()) continue;
+        const auto g = gradient.data<float>();
+        for (size_t i = 0; i < g.size(); ++i) {
+          const double error = double{g[i]} * (have[i] - want[i]);
+          sums.at_run_time[a][m] += error * error;
+        }
+      }
     }
-    return sum;
   }
 
   LayerSums layer(size_t l, const Gradient::Tape& tape, const std::vector<Tensor>& gradients,
@@ -172,6 +187,7 @@ class Chunks {
 
   const std::vector<LayerChanges>& layers_;
   const std::vector<std::string>& activations_;
+  const std::vector<ActivationMode>& modes_;
   std::vector<Layer> alone_;
   std::optional<Gradient> gradient_;
 };
@@ -207,16 +223,19 @@ void require_gradients(const Model& model, const std::vector<const LayerSite*>& 
                        const std::vector<std::string>& activations) {
   std::vector<LayerChanges> none;
   for (const LayerSite* site : layers) none.push_back({site});
-  (void)Chunks(model, none, activations);
+  const std::vector<ActivationMode> modes;
+  (void)Chunks(model, none, activations, modes);
 }
 
 OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& layers,
-                         const std::vector<std::string>& activations, const SampleSource& source,
+                         const std::vector<std::string>& activations,
+                         const std::vector<ActivationMode>& modes, const SampleSource& source,
                          int64_t chunks, int threads) {
-  const Chunks work(model, layers, activations);
+  const Chunks work(model, layers, activations, modes);
   ChunkSums all;
   for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.count);
   all.activations.resize(activations.size(), 0.0);
+  all.at_run_time.resize(activations.size());
   double samples = 0;
   Progress progress("gradients", chunks, "chunks");
   parallel_ordered(threads, chunks, [&](int64_t c, int) -> std::function<void()> {
@@ -225,6 +244,8 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& la
     return [&, sums, n = static_cast<double>(batch.samples)] {
       for (size_t l = 0; l < layers.size(); ++l) all.layers[l].merge(sums->layers[l], n);
       LayerSums::add(all.activations, sums->activations, n);
+      for (size_t a = 0; a < activations.size(); ++a)
+        LayerSums::add(all.at_run_time[a], sums->at_run_time[a], n);
       samples += n;
       progress.advance(1);
     };
@@ -237,6 +258,9 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& la
         all.layers[l].by_row(static_cast<size_t>(site.channels), site.takes_bias, count));
   }
   for (double power : all.activations) noise.activations.push_back(power / count);
+  noise.at_run_time = std::move(all.at_run_time);
+  for (std::vector<double>& activation : noise.at_run_time)
+    for (double& power : activation) power /= count;
   return noise;
 }
 

@@ -22,6 +22,8 @@ struct OutputNoise {
   std::vector<std::vector<std::vector<double>>> rows;
   // By activation: what noise of unit power makes, independent in every element.
   std::vector<double> activations;
+  // [activation][mode]: what the errors of codes with parameters found at run time make, taken as independent.
+  std::vector<std::vector<double>> at_run_time;
 };
 
 // Over the first `chunks` chunks; does not depend on `threads`. The error along a random direction v of
@@ -29,7 +31,8 @@ struct OutputNoise {
 // averaged over v and samples, holds all correlation between positions. Throws Unsupported (QT-E320)
 // naming the operator that has no gradient.
 OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& layers,
-                         const std::vector<std::string>& activations, const SampleSource& source,
+                         const std::vector<std::string>& activations,
+                         const std::vector<ActivationMode>& modes, const SampleSource& source,
                          int64_t chunks, int threads);
 
 // Seeds of a backward pass along a random direction of the outputs: normal numbers that depend on the sample

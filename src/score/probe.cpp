@@ -14,12 +14,11 @@ qdq::LayerResults chosen_layers(const Model& model, const Sites& sites,
   for (const LayerChoice& choice : plan.layers) {
     if (choice.weight_bits == kFloatBits) continue;
     const LayerSite& site = *sites.layer(choice.name);
-    std::span<const int> bits(&choice.weight_bits, 1);
-    if (!choice.filter_bits.empty()) bits = choice.filter_bits;
-    ChosenWeight chosen = chosen_weight(candidates, site, bits);
+    ChosenWeight chosen = chosen_weight(candidates, site, choice);
     qdq::LayerResult& layer = results[choice.name];
     layer.weight = std::move(chosen.codes);
     layer.bits = choice.weight_bits;
+    layer.mode = choice.mode;
     if (!site.bias.empty()) {
       const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
       layer.bias.assign(bias.begin(), bias.end());

@@ -30,7 +30,7 @@ ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
 std::vector<const ActivationSite*> priced_activations(const Model& model, const Sites& sites,
                                                       const ScoreOptions& options) {
   std::vector<const ActivationSite*> owners;
-  if (options.activation_bits.empty()) return owners;
+  if (options.activations.empty()) return owners;
   for (const ActivationSite& site : sites.activations)
     if (site.shares_with.empty() && model.graph.find(site.name) != ValueId::kNone)
       owners.push_back(&site);
@@ -44,7 +44,7 @@ std::vector<std::string> covered_values(const ActivationSite& owner) {
 }
 
 void require_fixed_activations(std::string_view method, const ScoreOptions& options) {
-  if (options.activation_bits.empty()) return;
+  if (options.activations.empty()) return;
   throw Error(ErrorKind::kUsage, "QT-E139",
               cat("the score '", method, "' prices weights, not activations"))
       .hint("give --activations one width, or take --score fisher or sqnr");
@@ -73,8 +73,7 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
       return m->run(model, sites, table, source, options);
     const WeightCandidates candidates =
         weight_candidates(model, sites, table, source,
-                          {options.weight_bits, options.optimizer, options.samples, options.formats,
-                           options.threads});
+                          {options.weights, options.optimizer, options.samples, options.threads});
     ScoreOptions with = options;
     with.candidates = &candidates;
     return m->run(model, sites, table, source, with);

@@ -11,16 +11,16 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   ScoreTable scores{table.model_fingerprint, "weight-norm", 0, {}};
   for (const LayerSite* site : quantizable_layers(sites)) {
     GroupScore& group =
-        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site->name, options.weight_bits,
-                                              std::vector<double>(options.weight_bits.size(), 0)});
+        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site->name, options.weights,
+                                              std::vector<double>(options.weights.size(), 0)});
     group.filter_noise.assign(static_cast<size_t>(site->channels),
-                              std::vector<double>(group.bits.size(), 0));
+                              std::vector<double>(group.widths.size(), 0));
     const Tensor& weight = *model.graph.constant(model.graph.find(site->weight));
-    for (size_t c = 0; c < group.bits.size(); ++c) {
-      if (group.bits[c] == kFloatBits) continue;
-      const WeightCodes codes = optimize_layer(
-          weight, *site, {.name = site->name, .weight_bits = group.bits[c], .method = "rtn"},
-          no_data);
+    for (size_t c = 0; c < group.widths.size(); ++c) {
+      const Width& width = group.widths[c];
+      if (width.bits == kFloatBits) continue;
+      const WeightCodes codes =
+          optimize_layer(weight, *site, layer_choice(site->name, width), no_data);
       const std::vector<double> errors = row_errors(weight, *site, codes, no_data);
       for (size_t f = 0; f < errors.size(); ++f) {
         group.filter_noise[f][c] = errors[f];

@@ -79,24 +79,34 @@ Assignment assign(const Model& model, const Sites& sites, const ScoreTable& scor
   return result;
 }
 
-double predicted_loss(const QuantPlan& plan, const ScoreTable& scores) {
+double predicted_loss(const QuantPlan& plan, const Sites& sites, const ScoreTable& scores) {
   double loss = 0;
-  const auto price = [](const std::vector<int>& bits, const std::vector<double>& noise, int width) {
-    for (size_t c = 0; c < bits.size(); ++c)
-      if (bits[c] == width) return noise[c];
-    return 0.0;
+  const auto price = [](const std::vector<Width>& widths, const std::vector<double>& noise,
+                        const Width& width) {
+    const auto at = std::ranges::find(widths, width);
+    return at == widths.end() ? 0.0 : noise[static_cast<size_t>(at - widths.begin())];
   };
   for (const GroupScore& group : scores.groups) {
     if (group.kind == GroupKind::kActivation) {
       const auto at = plan.activation_bits.find(group.name);
-      if (at != plan.activation_bits.end()) loss += price(group.bits, group.noise, at->second);
+      if (at == plan.activation_bits.end()) continue;
+      Width width = at->second;
+      for (const LayerSite& site : sites.layers) {
+        const LayerChoice* layer = plan.layer(site.name);
+        const ActivationSite* input = sites.activation(site.input);
+        if (layer && layer->dynamic() && input &&
+            (input->name == group.name || input->shares_with == group.name))
+          width = {layer->activation_bits, "uniform", layer->mode};
+      }
+      loss += price(group.widths, group.noise, width);
       continue;
     }
     const LayerChoice* layer = plan.layer(group.name);
     if (!layer || !layer->reason.empty()) continue;  // kept: not the search's choice
-    if (layer->filter_bits.empty()) loss += price(group.bits, group.noise, layer->weight_bits);
+    if (layer->filter_bits.empty())
+      loss += price(group.widths, group.noise, {layer->weight_bits, layer->format});
     for (size_t f = 0; f < layer->filter_bits.size(); ++f)
-      loss += price(group.bits, group.filter_noise[f], layer->filter_bits[f]);
+      loss += price(group.widths, group.filter_noise[f], layer->filter_bits[f]);
   }
   return loss;
 }

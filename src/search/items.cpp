@@ -65,11 +65,11 @@ class Maker {
 
   void add_item(const GroupScore& group, int64_t filter, const std::vector<double>& loss) {
     Item item{.parts = {{group.kind, {group.name}, filter}},
-              .bits = {},
+              .widths = {},
               .loss = loss,
               .importance = importance_of(group, filter),
               .error = filter < 0 ? group.error : std::vector<std::vector<float>>{}};
-    for (int bits : group.bits) item.bits.push_back({bits});
+    for (const Width& width : group.widths) item.widths.push_back({width});
     items_.push_back(std::move(item));
   }
 
@@ -91,8 +91,8 @@ class Maker {
           .hint("take another --score, or --granularity layer");
     }
     std::vector<std::vector<double>> losses = group.filter_noise;
-    for (size_t c = 0; c < group.bits.size(); ++c) {
-      if (group.bits[c] != kFloatBits) continue;  // a layer is float as a whole
+    for (size_t c = 0; c < group.widths.size(); ++c) {
+      if (group.widths[c].bits != kFloatBits) continue;  // a layer is float as a whole
       for (auto& row : losses) row[c] = std::numeric_limits<double>::infinity();
     }
     return losses;
@@ -108,13 +108,13 @@ class Maker {
 // All pairs of choices. Where errors are known, a pair's loss holds what one does to the other, as
 // Problem::error wants it of one group.
 Item product(const Item& a, const Item& b) {
-  Item both{.parts = a.parts, .bits = {}, .loss = {}};
+  Item both{.parts = a.parts, .widths = {}, .loss = {}};
   both.parts.insert(both.parts.end(), b.parts.begin(), b.parts.end());
   const bool interact = !a.error.empty() && !b.error.empty();
   for (size_t i = 0; i < a.loss.size(); ++i) {
     for (size_t k = 0; k < b.loss.size(); ++k) {
-      both.bits.push_back(a.bits[i]);
-      both.bits.back().insert(both.bits.back().end(), b.bits[k].begin(), b.bits[k].end());
+      both.widths.push_back(a.widths[i]);
+      both.widths.back().insert(both.widths.back().end(), b.widths[k].begin(), b.widths[k].end());
       both.loss.push_back(a.loss[i] + b.loss[k]);
       if (!interact) continue;
       std::vector<float>& error = both.error.emplace_back(a.error[i]);
@@ -129,14 +129,16 @@ Item product(const Item& a, const Item& b) {
 
 void sort_by_width(Item& item) {
   const auto sum = [&](size_t c) {
-    return std::accumulate(item.bits[c].begin(), item.bits[c].end(), 0);
+    int bits = 0;
+    for (const Width& width : item.widths[c]) bits += width.bits;
+    return bits;
   };
   std::vector<size_t> order(item.loss.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return sum(a) < sum(b); });
   const Item from = item;
   for (size_t c = 0; c < order.size(); ++c) {
-    item.bits[c] = from.bits[order[c]];
+    item.widths[c] = from.widths[order[c]];
     item.loss[c] = from.loss[order[c]];
     if (!item.error.empty()) item.error[c] = from.error[order[c]];
   }
@@ -163,9 +165,9 @@ const std::string& owner_of(const Sites& sites, const std::string& activation) {
   return site && !site->shares_with.empty() ? site->shares_with : activation;
 }
 
-std::vector<int> widths_of(const Item& item) {
-  std::vector<int> widths;
-  for (const std::vector<int>& choice : item.bits) widths.push_back(choice[0]);
+std::vector<Width> widths_of(const Item& item) {
+  std::vector<Width> widths;
+  for (const std::vector<Width>& choice : item.widths) widths.push_back(choice[0]);
   return widths;
 }
 

@@ -18,7 +18,7 @@ struct Part {
 // What one choice is made for: a group, or several whose widths cannot be chosen apart.
 struct Item {
   std::vector<Part> parts;
-  std::vector<std::vector<int>> bits;                            // [choice][part]
+  std::vector<std::vector<Width>> widths;                        // [choice][part]
   std::vector<double> loss;                                      // [choice]
   double importance = std::numeric_limits<double>::quiet_NaN();  // not a number: unknown
   std::vector<std::vector<float>> error = {};                    // see Problem::error
@@ -34,13 +34,13 @@ std::vector<Item> make_items(const Sites& sites, const ScoreTable& scores, const
 
 // Whether the width of a layer and that of what it reads cost, or are allowed, only together; of both the
 // candidates.
-using Coupled = std::function<bool(const LayerSite&, const std::vector<int>& weights,
-                                   const std::vector<int>& inputs)>;
+using Coupled = std::function<bool(const LayerSite&, const std::vector<Width>& weights,
+                                   const std::vector<Width>& inputs)>;
 // Coupled items become one with all pairs of choices, ascending in the sum of their widths. Throws
 // Error{kUsage, QT-E125} when those are too many.
 std::vector<Item> join_items(std::vector<Item> items, const Sites& sites, const Coupled& coupled);
 
 // Candidates of an item that is one group.
-std::vector<int> widths_of(const Item& item);
+std::vector<Width> widths_of(const Item& item);
 
 }  // namespace qtool::search

@@ -18,9 +18,10 @@ void check_measured(const DeviceProfile& profile, const std::string& fingerprint
 
 // Of a layer at a width of its weights, with what it takes to compute in float between codes.
 double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const LayerSite& site,
-                        int bits, int input) {
-  const double ms = profile.layer_ms(site, bits, input);
-  const bool converts = input != kFloatBits && (bits == kFloatBits || input > 8);
+                        const Width& weights, const Width& input) {
+  const double ms = profile.layer_ms(site, weights, input.bits);
+  const bool converts = input.bits != kFloatBits && (weights.bits == kFloatBits || input.bits > 8 ||
+                                                     input.mode != ActivationMode::kStatic);
   return converts ? ms + profile.conversion_ns * 1e-6 *
                              static_cast<double>(converted_elements(site, sites))
                   : ms;
@@ -33,16 +34,16 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   std::set<std::string> free_weights, free_activations;
   std::vector<std::vector<int64_t>> rows;
   for (const Item& item : items_) {
-    std::vector<int64_t> row(item.bits.size(), 0);
+    std::vector<int64_t> row(item.widths.size(), 0);
     for (size_t p = 0; p < item.parts.size(); ++p) {
       const Part& part = item.parts[p];
       const bool weights = part.kind == GroupKind::kWeights;
       const LayerSite* site = weights ? sites_.layer(part.names[0]) : nullptr;
       for (size_t c = 0; c < row.size(); ++c) {
-        const int bits = item.bits[c][p];
+        const Width& width = item.widths[c][p];
         // Filters are equally large, so that a layer's cost divides.
-        row[c] += weights ? weight_cost(*site, bits) / (part.filter < 0 ? 1 : site->channels)
-                          : activation_cost(part.names[0], bits);
+        row[c] += weights ? weight_cost(*site, width) / (part.filter < 0 ? 1 : site->channels)
+                          : activation_cost(part.names[0], width.bits);
       }
       if (weights)
         free_weights.insert(site->weight);
@@ -55,7 +56,7 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
     if (choice && counted.insert(site.weight).second)
-      limit -= weight_cost(site, choice->weight_bits);
+      limit -= weight_cost(site, {choice->weight_bits, choice->format});
   }
   for (const ActivationSite& site : sites_.activations) {
     if (site.shares_with.empty() && !free_activations.contains(site.name))
@@ -71,14 +72,14 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WorkCo
   std::vector<std::vector<int64_t>> rows;
   std::set<std::string> free;
   for (const Item& item : items_) {
-    std::vector<int64_t> row(item.bits.size(), 0);
+    std::vector<int64_t> row(item.widths.size(), 0);
     for (size_t p = 0; p < item.parts.size(); ++p) {
       const Part& part = item.parts[p];
       if (part.kind != GroupKind::kWeights) continue;
       for (const std::string& layer : part.names) {
         const LayerSite& site = *sites_.layer(layer);
         for (size_t c = 0; c < row.size(); ++c)
-          row[c] += cost(site, item.bits[c][p], input_bits(item, c, site)) /
+          row[c] += cost(site, item.widths[c][p], input_width(item, c, site)) /
                     (part.filter < 0 ? 1 : site.channels);
         free.insert(layer);
       }
@@ -88,7 +89,7 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WorkCo
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
     if (choice && !free.contains(site.name))
-      limit -= cost(site, choice->weight_bits, plan_.input_bits(site));
+      limit -= cost(site, {choice->weight_bits, choice->format}, plan_.input_bits(site));
   }
   problem_.cost.push_back(std::move(rows));
   problem_.limit.push_back(limit);
@@ -135,13 +136,13 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
 
 void ProblemBuilder::add_limit(const Limit& limit) {
   const ActivationCost none = [](const std::string&, int) { return int64_t{0}; };
-  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   const auto floor64 = [](double v) { return static_cast<int64_t>(std::floor(v)); };
   switch (limit.kind) {
     case Limit::kBits:
       return add_rows(
           floor64(limit.value * static_cast<double>(weights())), limit_text(limit),
-          [](const LayerSite& s, int bits) { return s.weights * bits; }, none);
+          [](const LayerSite& s, const Width& width) { return s.weights * width.bits; }, none);
     case Limit::kBpw:
       return add_stored(limit.value * static_cast<double>(weights()), limit);
     case Limit::kSize:
@@ -150,6 +151,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
       return add_stored(8 * std::floor(limit.value * static_cast<double>(other_bytes(true))),
                         limit);
     case Limit::kActivationBits: {
+      require_static_activations(limit_text(limit));
       int64_t total = 0;
       for (const ActivationSite& site : sites_.activations)
         total += std::max<int64_t>(site.elements, 1);
@@ -166,6 +168,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
       return add_bops(floor64(limit.value * whole), limit_text(limit));
     }
     case Limit::kPeakMemory:
+      require_static_activations(limit_text(limit));
       return add_peak(floor64(limit.value), limit_text(limit));
     case Limit::kLatency:
     case Limit::kLatencyFraction:
@@ -183,6 +186,19 @@ void ProblemBuilder::require_layers_or_fixed_activations() const {
   throw Error(ErrorKind::kUsage, "QT-E125",
               "bops and latency limits need fixed activation widths with --granularity filter")
       .hint("give --activations one width, or leave --granularity filter out");
+}
+
+// What has its range found at run time is float before and behind the layer that reads it, which counts otherwise.
+void ProblemBuilder::require_static_activations(const std::string& what) const {
+  for (const Item& item : items_) {
+    if (std::ranges::any_of(item.widths, [](const std::vector<Width>& widths) {
+          return std::ranges::any_of(
+              widths, [](const Width& width) { return width.mode != ActivationMode::kStatic; });
+        }))
+      throw Error(ErrorKind::kUsage, "QT-E125",
+                  cat("the limit ", what, " does not go with --activation-mode hybrid"))
+          .hint("leave one of them out");
+  }
 }
 
 // In picoseconds; each layer may be rounded up by one.
@@ -204,9 +220,9 @@ void ProblemBuilder::add_latency(const Limit& limit) {
   }
   add_work_rows(
       static_cast<int64_t>(std::floor((budget - profile.other_ms(true)) * kPerMs)) + layers,
-      limit_text(limit), [&](const LayerSite& site, int bits, int input) {
+      limit_text(limit), [&](const LayerSite& site, const Width& weights, const Width& input) {
         return static_cast<int64_t>(
-            std::ceil(layer_latency_ms(profile, sites_, site, bits, input) * kPerMs));
+            std::ceil(layer_latency_ms(profile, sites_, site, weights, input) * kPerMs));
       });
 }
 
@@ -219,7 +235,7 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
                 cat("the limit ", name, " needs the shapes of the network's values"))
         .hint("fix the model's input dimensions but the batch");
   }
-  const WeightCost no_weights = [](const LayerSite&, int) { return int64_t{0}; };
+  const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   for (const LiveSet& set : sets) {
     std::map<std::string, int64_t> owned;
     for (const auto& [value, count] : set.elements) {
@@ -236,7 +252,9 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
 
 void ProblemBuilder::add_bops(int64_t limit, std::string name) {
   add_work_rows(limit, std::move(name),
-                [](const LayerSite& s, int bits, int input) { return s.macs * bits * input; });
+                [](const LayerSite& s, const Width& weights, const Width& input) {
+                  return s.macs * weights.bits * input.bits;
+                });
 }
 
 }  // namespace qtool::search
@@ -259,7 +277,8 @@ double predicted_latency_ms(const QuantPlan& plan, const Sites& sites,
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     any_integer |= layer.weight_bits != kFloatBits && plan.input_bits(site) != kFloatBits;
-    ms += search::layer_latency_ms(profile, sites, site, layer.weight_bits, plan.input_bits(site));
+    ms += search::layer_latency_ms(profile, sites, site, {layer.weight_bits, layer.format},
+                                   {plan.input_bits(site), "uniform", layer.mode});
   }
   return ms + profile.other_ms(any_integer);
 }

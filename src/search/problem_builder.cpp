@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "search/choice_of.hpp"
-
 namespace qtool::search {
 namespace {
 
@@ -27,6 +25,7 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
       items_(make_items(sites, scores, plan_, options.per_filter)) {
   plan_.style = options.style;
   if (std::ranges::any_of(options.limits, multiplies_widths)) require_layers_or_fixed_activations();
+  forbid_modes();
   if (!options.per_filter) {
     items_ =
         join_items(std::move(items_), sites, [this](const auto&... of) { return coupled(of...); });
@@ -53,28 +52,30 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
   for (const Limit& limit : options.limits) add_limit(limit);
 }
 
-bool ProblemBuilder::coupled(const LayerSite& site, const std::vector<int>& weights,
-                             const std::vector<int>& inputs) const {
+bool ProblemBuilder::coupled(const LayerSite& site, const std::vector<Width>& weights,
+                             const std::vector<Width>& inputs) const {
   if (std::ranges::any_of(options_.limits, multiplies_widths)) return true;
   if (!options_.profile) return false;
   // Widths that the device takes in some pair, but not in every one.
-  const auto allows = [&](int w, int a) { return options_.profile->allows(site.type, w, a); };
-  for (int w : weights) {
-    for (int a : inputs) {
+  const auto allows = [&](const Width& w, const Width& a) {
+    return options_.profile->allows(site.type, w, a.bits);
+  };
+  for (const Width& w : weights) {
+    for (const Width& a : inputs) {
       if (!allows(w, a) &&
-          std::ranges::any_of(inputs, [&](int other) { return allows(w, other); }) &&
-          std::ranges::any_of(weights, [&](int other) { return allows(other, a); }))
+          std::ranges::any_of(inputs, [&](const Width& other) { return allows(w, other); }) &&
+          std::ranges::any_of(weights, [&](const Width& other) { return allows(other, a); }))
         return true;
     }
   }
   return false;
 }
 
-int ProblemBuilder::input_bits(const Item& item, size_t choice, const LayerSite& site) const {
+Width ProblemBuilder::input_width(const Item& item, size_t choice, const LayerSite& site) const {
   for (size_t p = 0; p < item.parts.size() && site.float_input.empty(); ++p) {
     if (item.parts[p].kind == GroupKind::kActivation &&
         item.parts[p].names[0] == owner_of(sites_, site.input))
-      return item.bits[choice][p];
+      return item.widths[choice][p];
   }
   return plan_.input_bits(site);
 }
@@ -100,20 +101,21 @@ void ProblemBuilder::forbid() {
   };
   for_layers([&](Item& item, size_t p, const LayerSite& site) {
     Item* input = input_of(site);
-    for (size_t a = 0; input && a < input->bits.size(); ++a) {
-      if (std::ranges::none_of(item.bits, [&](const std::vector<int>& bits) {
-            return profile.allows(site.type, bits[p], input->bits[a][0]);
+    for (size_t a = 0; input && a < input->widths.size(); ++a) {
+      if (std::ranges::none_of(item.widths, [&](const std::vector<Width>& widths) {
+            return profile.allows(site.type, widths[p], input->widths[a][0].bits);
           }))
         input->loss[a] = kForbidden;
     }
   });
   for_layers([&](Item& item, size_t p, const LayerSite& site) {
     const Item* input = input_of(site);
-    for (size_t c = 0; c < item.bits.size(); ++c) {
-      bool allowed = input || profile.allows(site.type, item.bits[c][p], input_bits(item, c, site));
-      for (size_t a = 0; input && a < input->bits.size(); ++a)
+    for (size_t c = 0; c < item.widths.size(); ++c) {
+      bool allowed =
+          input || profile.allows(site.type, item.widths[c][p], input_width(item, c, site).bits);
+      for (size_t a = 0; input && a < input->widths.size(); ++a)
         allowed &= input->loss[a] == kForbidden ||
-                   profile.allows(site.type, item.bits[c][p], input->bits[a][0]);
+                   profile.allows(site.type, item.widths[c][p], input->widths[a][0].bits);
       if (!allowed) item.loss[c] = kForbidden;
     }
   });
@@ -128,45 +130,89 @@ double ProblemBuilder::loss(const std::vector<int>& choice) const {
 QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
   QuantPlan plan = plan_;
   for (size_t i = 0; i < items_.size(); ++i) {
-    const std::vector<int>& bits = items_[i].bits[static_cast<size_t>(choice[i])];
+    const std::vector<Width>& widths = items_[i].widths[static_cast<size_t>(choice[i])];
     for (size_t p = 0; p < items_[i].parts.size(); ++p) {
       const Part& part = items_[i].parts[p];
       for (const std::string& name : part.names) {
         if (part.kind == GroupKind::kWeights)
-          set_width(*plan.layer(name), part, bits[p]);
+          set_width(*plan.layer(name), part, widths[p]);
         else
-          set_activation(plan, name, bits[p]);
+          set_activation(plan, name, widths[p]);
       }
     }
   }
   for (LayerChoice& layer : plan.layers) {
     layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
     layer.method = options_.method;
-    if (layer.reason.empty() && layer.filter_bits.empty())
-      layer.format = choice_of(*sites_.layer(layer.name), layer.weight_bits, options_).format;
-    layer.scale_block = parse_format(layer.format).def->scale_block;
   }
+  settle_activation_modes(plan, sites_, model_);
   plan.source = options_.source;
   return plan;
 }
 
-void ProblemBuilder::set_width(LayerChoice& layer, const Part& part, int bits) const {
+void ProblemBuilder::set_width(LayerChoice& layer, const Part& part, const Width& width) const {
   if (part.filter < 0) {
-    layer.weight_bits = bits;
+    layer.weight_bits = width.bits;
+    layer.format = width.format;
+    layer.scale.block = parse_format(width.format).def->scale_block;
     return;
   }
   if (layer.filter_bits.empty()) {
     layer.filter_bits.resize(static_cast<size_t>(sites_.layer(layer.name)->channels));
     layer.weight_bits = 0;
   }
-  layer.filter_bits[static_cast<size_t>(part.filter)] = bits;
-  layer.weight_bits = std::max(layer.weight_bits, bits);
+  layer.filter_bits[static_cast<size_t>(part.filter)] = width.bits;
+  layer.weight_bits = std::max(layer.weight_bits, width.bits);
 }
 
-void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name, int bits) const {
-  plan.activation_bits[name] = bits;
+void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name,
+                                    const Width& width) const {
+  plan.activation_bits[name] = width.bits;
   for (const ActivationSite& site : sites_.activations)
-    if (site.shares_with == name) plan.activation_bits[site.name] = bits;
+    if (site.shares_with == name) plan.activation_bits[site.name] = width.bits;
+  if (width.mode == ActivationMode::kStatic) return;
+  for (const LayerSite* site : readers(name)) {
+    plan.layer(site->name)->mode = width.mode;
+    plan.layer(site->name)->activation_bits = width.bits;
+  }
+}
+
+std::vector<const LayerSite*> ProblemBuilder::readers(const std::string& activation) const {
+  std::vector<const LayerSite*> layers;
+  for (const LayerSite& site : sites_.layers) {
+    if (site.float_input.empty() && plan_.layer(site.name) &&
+        owner_of(sites_, site.input) == activation)
+      layers.push_back(&site);
+  }
+  return layers;
+}
+
+// Ranges are found at run time by layers alone, and only by those that can.
+void ProblemBuilder::forbid_modes() {
+  std::map<std::string, const Item*> weights;  // by layer
+  for (const Item& item : items_)
+    for (const std::string& name : item.parts[0].names)
+      if (item.parts[0].kind == GroupKind::kWeights) weights[name] = &item;
+  const auto can = [&](const LayerSite& site, ActivationMode mode) {
+    const auto at = weights.find(site.name);
+    if (at == weights.end()) return false;  // kept as it is
+    return std::ranges::all_of(widths_of(*at->second), [&](const Width& width) {
+      LayerChoice choice = layer_choice(site.name, width);
+      choice.mode = mode;
+      return width.bits == kFloatBits || why_not_dynamic(model_, site, choice).empty();
+    });
+  };
+  for (Item& item : items_) {
+    for (size_t c = 0; c < item.widths.size() && item.parts[0].kind == GroupKind::kActivation;
+         ++c) {
+      const ActivationMode mode = item.widths[c][0].mode;
+      if (mode == ActivationMode::kStatic) continue;
+      const std::vector<const LayerSite*> layers = readers(item.parts[0].names[0]);
+      if (layers.empty() ||
+          !std::ranges::all_of(layers, [&](const LayerSite* site) { return can(*site, mode); }))
+        item.loss[c] = std::numeric_limits<double>::infinity();
+    }
+  }
 }
 
 }  // namespace qtool::search

@@ -32,17 +32,21 @@ class ProblemBuilder {
   void hold_in(const std::map<std::string, int>& containers);
 
  private:
-  using WeightCost = std::function<int64_t(const LayerSite&, int bits)>;
-  using WorkCost = std::function<int64_t(const LayerSite&, int bits, int input_bits)>;
+  using WeightCost = std::function<int64_t(const LayerSite&, const Width&)>;
+  using WorkCost =
+      std::function<int64_t(const LayerSite&, const Width& weights, const Width& input)>;
   using ActivationCost = std::function<int64_t(const std::string&, int bits)>;
 
-  void set_width(LayerChoice& layer, const Part& part, int bits) const;
-  void set_activation(QuantPlan& plan, const std::string& name, int bits) const;
-  bool coupled(const LayerSite& site, const std::vector<int>& weights,
-               const std::vector<int>& inputs) const;
+  void set_width(LayerChoice& layer, const Part& part, const Width& width) const;
+  void set_activation(QuantPlan& plan, const std::string& name, const Width& width) const;
+  // Layers that read codes of an activation, or of one that has its parameters.
+  std::vector<const LayerSite*> readers(const std::string& activation) const;
+  bool coupled(const LayerSite& site, const std::vector<Width>& weights,
+               const std::vector<Width>& inputs) const;
   void forbid();
-  // Width of what a layer of an item reads at a choice.
-  int input_bits(const Item& item, size_t choice, const LayerSite& site) const;
+  void forbid_modes();
+  // Of what a layer of an item reads at a choice.
+  Width input_width(const Item& item, size_t choice, const LayerSite& site) const;
 
   // limits.cpp
   void add_limit(const Limit& limit);
@@ -56,6 +60,7 @@ class ProblemBuilder {
   void add_latency(const Limit& limit);
   void add_peak(int64_t limit_bytes, const std::string& name);
   void require_layers_or_fixed_activations() const;
+  void require_static_activations(const std::string& what) const;
   int64_t elements(const std::string& name) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;

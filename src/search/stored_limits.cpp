@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "search/choice_of.hpp"
 #include "search/problem_builder.hpp"
 
 namespace qtool::search {
@@ -16,21 +15,21 @@ bool is_stored(const Limit& limit) {
 
 // Of a layer whose filters all lie in the container, each at its best: the price of the container.
 GroupScore by_container(const GroupScore& group) {
-  GroupScore coarse{.kind = group.kind, .name = group.name, .bits = {}, .noise = {}};
+  GroupScore coarse{.kind = group.kind, .name = group.name, .widths = {}, .noise = {}};
   for (int container : {2, 4, 8}) {
     std::vector<size_t> inside;
-    for (size_t c = 0; c < group.bits.size(); ++c)
-      if (group.bits[c] <= container) inside.push_back(c);
+    for (size_t c = 0; c < group.widths.size(); ++c)
+      if (group.widths[c].bits <= container) inside.push_back(c);
     if (inside.empty()) continue;
-    const int widest = group.bits[inside.back()];
-    if (!coarse.bits.empty() && coarse.bits.back() == widest) continue;
+    const Width& widest = group.widths[inside.back()];
+    if (!coarse.widths.empty() && coarse.widths.back() == widest) continue;
     double noise = 0;
     for (const std::vector<double>& filter : group.filter_noise) {
       double least = std::numeric_limits<double>::infinity();
       for (size_t c : inside) least = std::min(least, filter[c]);
       noise += least;
     }
-    coarse.bits.push_back(widest);
+    coarse.widths.push_back(widest);
     coarse.noise.push_back(noise);
   }
   return coarse;
@@ -42,14 +41,13 @@ void ProblemBuilder::add_stored(double allowed_bits, const Limit& limit) {
   stored_limits_.push_back(
       {problem_.limit.size(), limit.kind == Limit::kBpw, std::floor(allowed_bits)});
   // As plan_cost() counts them.
-  const Storage storage = limit.kind == Limit::kBpw && options_.storage == Storage::kBytes
-                              ? Storage::kWidths
-                              : options_.storage;
+  const Storage storage =
+      limit.kind == Limit::kBpw && in_bytes(options_.storage) ? Storage::kWidths : options_.storage;
   const int64_t fixed = limit.kind == Limit::kBpw ? 0 : 8 * other_bytes(false);
   add_rows(
       static_cast<int64_t>(std::floor(allowed_bits)) - fixed, limit_text(limit),
-      [this, storage](const LayerSite& site, int bits) {
-        return stored_bits(site, choice_of(site, bits, options_), model_, storage);
+      [this, storage](const LayerSite& site, const Width& width) {
+        return stored_bits(site, layer_choice(site.name, width), model_, storage);
       },
       [](const std::string&, int) { return int64_t{0}; });
 }
@@ -78,12 +76,12 @@ void ProblemBuilder::hold_in(const std::map<std::string, int>& containers) {
     const LayerSite& site = *sites_.layer(item.parts[0].names[0]);
     const auto found = containers.find(site.name);
     const int container =
-        found == containers.end() ? container_bits(item.bits[0][0]) : found->second;
-    for (size_t c = 0; c < item.bits.size(); ++c)
-      if (item.bits[c][0] > container)
+        found == containers.end() ? container_bits(item.widths[0][0].bits) : found->second;
+    for (size_t c = 0; c < item.widths.size(); ++c)
+      if (item.widths[c][0].bits > container)
         problem_.loss[i][c] = std::numeric_limits<double>::infinity();
     const int64_t whole =
-        stored_bits(site, choice_of(site, container, options_), model_, options_.storage);
+        stored_bits(site, layer_choice(site.name, container), model_, options_.storage);
     for (const StoredLimit& limit : stored_limits_)
       std::ranges::fill(problem_.cost[limit.row][i], whole / site.channels);
   }

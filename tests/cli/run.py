@@ -108,7 +108,7 @@ class Calling(Case):
 
     def test_features_that_are_not_there_are_refused_by_name(self):
         self.ok('calibrate', MODEL, CALIB, '--limit', '8')
-        for flags in (['--granularity', 'weight'], ['--format', 'kmean'], ['--formats', 'uniform,trinary'], ['--weight-scale', 'group:4'], ['--weight-scale', 'block:12'], ['--activation-mode', 'hybrid'],
+        for flags in (['--granularity', 'weight'], ['--format', 'kmean'], ['--formats', 'uniform,trinary'], ['--weight-scale', 'group:1'], ['--weight-scale', 'block:12'], ['--activation-mode', 'sometimes'],
                       ['--export', 'tflite'], ['--score', 'magic'], ['--effort', 'endless'], ['--optimizer', 'magic'], ['--target', 'npu'], ['--range', 'magic'],
                       ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
             for command in ('search', 'quantize'):
@@ -231,7 +231,12 @@ class Stages(Case):
         self.assertLessEqual(searched['mean_weight_bits'], 4)
         self.ok('quantize', '-o', 'q.onnx')
         self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.95)
-        self.fails(2, 'search', '--budget', '4bits', '--activation-mode', 'hybrid', says='--uniform')
+        self.json('search', '--budget', '5bits', '--activation-mode', 'hybrid')
+        self.ok('quantize', '-o', 'q.onnx')
+        self.assertGreater(self.json('eval', 'q.onnx', TEST)['top1'], 0.95)
+        modes = {layer.get('activation_mode', 'static') for layer in json.loads((self.dir / '.qtool' / 'plan.json').read_text())['layers']}
+        self.assertIn('dynamic', modes)
+        self.fails(2, 'search', '--budget', '5bits,act=8bits', '--activation-mode', 'hybrid', says='QT-E125')
         self.fails(2, 'search', '--uniform', 'w8a4:token', says='8')
 
     def test_every_filter_gets_its_own_width(self):

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace qtool {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 FormatSamples normal_samples(size_t count, uint64_t seed) {
   Rng rng(seed);
   FormatSamples samples;
+  samples.columns = 64;
   for (size_t i = 0; i < count; ++i) {
     samples.values.push_back(static_cast<float>(rng.normal()));
     samples.importance.push_back(static_cast<float>(0.5 + rng.uniform()));
@@ -22,18 +24,29 @@ struct Case {
   WeightFormat format;
   int bits;
   Codebook book;
+  std::string text() const { return cat(format.text(), " ", bits); }
 };
 
-// Every format with a codebook at every width that it has.
+Codebook codebook_of(const WeightFormat& format, int bits, const FormatSamples& samples) {
+  if (format.def->codebook) return format.def->codebook({format, bits, samples});
+  Codebook all;
+  for (int level = -(1 << (bits - 1)); level < 1 << (bits - 1); ++level)
+    all.levels.push_back(static_cast<float>(level));
+  return all;
+}
+
+// Every format with each value of each option at every width that it has.
 std::vector<Case> cases() {
   const FormatSamples samples = normal_samples(4096, 3);
   std::vector<Case> all;
   for (const FormatDef* def : formats()) {
-    const WeightFormat format = parse_format(def->name);
-    if (!def->codebook) continue;
-    for (int bits = def->min_bits; bits <= def->max_bits; ++bits) {
-      if (bits * dim_of(format) > 8) break;
-      all.push_back({format, bits, def->codebook({format, bits, samples})});
+    std::vector<WeightFormat> each = {parse_format(def->name)};
+    for (const FormatOption& option : def->options)
+      for (std::string_view value : option.values)
+        each.push_back(parse_format(cat(def->name, ":", option.name, "=", value)));
+    for (const WeightFormat& format : each) {
+      for (int bits = least_bits(format); has_bits(format, bits); ++bits)
+        all.push_back({format, bits, codebook_of(format, bits, samples)});
     }
   }
   return all;
@@ -41,55 +54,121 @@ std::vector<Case> cases() {
 
 TEST(NumberFormat, CodesFitTheWidthAndThePairsOfEveryProcessor) {
   for (const Case& c : cases()) {
-    SCOPED_TRACE(cat(c.format.text(), " ", c.bits));
+    SCOPED_TRACE(c.text());
     EXPECT_LE(c.book.entries(), int64_t{1} << (c.bits * c.book.dim));
     EXPECT_GT(c.book.entries(), 1);
-    EXPECT_LE(c.book.largest(), 64);
+    EXPECT_EQ(c.book.dim, dim_of(c.format));
+    EXPECT_EQ(c.book.spaces, spaces_of(c.format, 64));
     EXPECT_GT(c.book.unit, 0);
+    EXPECT_EQ(c.book.type == DType::kInt8, c.format.def->of != CodebookOf::kType);
+    if (c.book.type != DType::kInt8 || !c.format.def->codebook) continue;
+    EXPECT_LE(c.book.largest(), 64);
+    for (float level : c.book.levels) EXPECT_EQ(level, std::nearbyint(level));
   }
 }
 
 TEST(NumberFormat, RoundingIsIdempotentAndEveryCodeRoundTrips) {
   for (const Case& c : cases()) {
-    SCOPED_TRACE(cat(c.format.text(), " ", c.bits));
+    SCOPED_TRACE(c.text());
     const auto dim = static_cast<size_t>(c.book.dim);
+    const auto entries = static_cast<size_t>(c.book.entries());
     const std::vector<float> ones(dim, 1.f);
-    for (size_t e = 0; e < static_cast<size_t>(c.book.entries()); ++e) {
+    for (size_t e = 0; e < entries * static_cast<size_t>(c.book.spaces); ++e) {
       const auto entry = std::span(c.book.levels).subspan(e * dim, dim);
-      const std::vector<float> values(entry.begin(), entry.end());
-      const size_t back = dim == 1 ? c.book.nearest(values[0]) : c.book.nearest(values, ones);
-      EXPECT_TRUE(std::equal(entry.begin(), entry.end(),
-                             c.book.levels.begin() + static_cast<int64_t>(back * dim)));
-      EXPECT_EQ(c.book.index_of(entry), back);
+      const size_t space = e / entries;
+      const size_t back = dim == 1 ? c.book.nearest(entry[0]) : c.book.nearest(entry, ones, space);
+      EXPECT_TRUE(std::ranges::equal(
+          entry, std::span(c.book.levels).subspan((space * entries + back) * dim, dim)));
+      EXPECT_EQ(c.book.index_of(entry, space), back);
+    }
+    // As it is stored, too.
+    const Tensor levels =
+        Tensor::of<float>({static_cast<int64_t>(c.book.levels.size())}, c.book.levels);
+    const Tensor again = cast(cast(levels, c.book.type), DType::kFloat);
+    EXPECT_TRUE(std::ranges::equal(again.data<float>(), c.book.levels));
+  }
+}
+
+TEST(NumberFormat, RoundingIsMonotoneAndFindsTheNearest) {
+  for (const Case& c : cases()) {
+    if (c.book.dim > 1) continue;
+    SCOPED_TRACE(c.text());
+    size_t last = 0;
+    const float most = 1.02f * c.book.largest();
+    for (int i = -1500; i <= 1500; ++i) {
+      const float x = most * static_cast<float>(i) / 1500;
+      const size_t at = c.book.nearest(x);
+      EXPECT_GE(at, last);
+      last = at;
+      for (float level : c.book.levels)
+        EXPECT_LE(std::fabs(x - c.book.levels[at]), std::fabs(x - level) * 1.00001f + 1e-6f);
     }
   }
 }
 
-TEST(NumberFormat, RoundingIsMonotoneAndNeverFurtherThanHalfAGap) {
+TEST(NumberFormat, NoNumberIsFurtherFromItsLevelThanTheRecordSays) {
   for (const Case& c : cases()) {
     if (c.book.dim > 1) continue;
-    SCOPED_TRACE(cat(c.format.text(), " ", c.bits));
-    size_t last = 0;
-    const float most = static_cast<float>(c.book.largest()) + 1;
-    for (float x = -most; x <= most; x += 0.05f) {
-      const size_t at = c.book.nearest(x);
-      EXPECT_GE(at, last);
-      last = at;
-      for (int8_t level : c.book.levels)
-        EXPECT_LE(std::fabs(x - c.book.levels[at]), std::fabs(x - level) + 1e-5f);
+    SCOPED_TRACE(c.text());
+    double widest = 0;
+    for (size_t i = 1; i < c.book.levels.size(); ++i)
+      widest = std::max(widest, double{c.book.levels[i]} - c.book.levels[i - 1]);
+    const float low = c.book.levels.front(), high = c.book.levels.back();
+    double most = 0;
+    for (int i = 0; i <= 4000; ++i) {
+      const float x = low + (high - low) * static_cast<float>(i) / 4000;
+      const double off = std::fabs(double{x} - c.book.levels[c.book.nearest(x)]);
+      const double bound =
+          c.format.def->error_bound ? c.format.def->error_bound(c.format, c.bits, x) : widest / 2;
+      EXPECT_LE(off, bound * 1.0001) << x;
+      most = std::max(most, off / bound);
+    }
+    if (!c.format.def->subgroup) {
+      EXPECT_GT(most, 0.7);  // bounds say something
     }
   }
+}
+
+TEST(NumberFormat, FloatsOfEightBitsAreThoseOfTheType) {
+  const auto book = [](const char* text) { return codebook_of(parse_format(text), 8, {}); };
+  EXPECT_EQ(book("float8").largest(), 448);
+  EXPECT_EQ(book("float8").entries(), 253);  // 256 without two NaN and -0
+  EXPECT_EQ(book("float8:type=e5m2").largest(), 57344);
+  EXPECT_EQ(book("float8:type=e5m2").entries(), 247);  // without 8 infinities and NaN, and -0
+}
+
+TEST(NumberFormat, PartsOfRowsHaveVectorsOfTheirOwn) {
+  const WeightFormat format = parse_format("product:spaces=4,dim=2");
+  EXPECT_EQ(spaces_of(format, 64), 4);
+  EXPECT_EQ(spaces_of(format, 27), 2);  // 14 vectors
+  EXPECT_EQ(spaces_of(format, 5), 1);
+  // The second half of every row is ten times as large.
+  FormatSamples samples = normal_samples(64 * 256, 9);
+  for (size_t i = 0; i < samples.values.size(); ++i)
+    if (i % 64 >= 32) samples.values[i] *= 10;
+  const Codebook book = codebook_of(format, 2, samples);
+  const auto size_of = [&](size_t space) {
+    double sum = 0;
+    for (size_t i = 0; i < 32; ++i) sum += std::fabs(book.levels[space * 32 + i]);
+    return sum;
+  };
+  EXPECT_LT(size_of(0) * 5, size_of(3));
+  EXPECT_EQ(book.space_of(0, 64), 0u);
+  EXPECT_EQ(book.space_of(15, 64), 0u);
+  EXPECT_EQ(book.space_of(16, 64), 1u);
+  EXPECT_EQ(book.space_of(63, 64), 3u);
+  EXPECT_EQ(codebook_bits(format, 2, 64), 4 * 16 * 2 * 8);
 }
 
 TEST(NumberFormat, PowersOfTwoAreThoseThatShiftsMake) {
   const WeightFormat format = parse_format("power-of-two");
   const Codebook book = format.def->codebook({format, 3, {}});
-  EXPECT_EQ(book.levels, (std::vector<int8_t>{-4, -2, -1, 0, 1, 2, 4}));
+  EXPECT_EQ(book.levels, (std::vector<float>{-4, -2, -1, 0, 1, 2, 4}));
 }
 
 TEST(NumberFormat, TheUnitIsTheBestScaleForNormalWeights) {
   // One bit: E|x| = sqrt(2 / pi).
-  const std::vector<int8_t> binary = {-1, 1};
+  const std::vector<float> binary = {-1, 1};
   EXPECT_NEAR(normal_unit(binary), 0.7979, 0.03);
 }
 

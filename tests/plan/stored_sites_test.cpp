@@ -83,13 +83,13 @@ TEST(StoredSites, AreInThePlanFile) {
   const Sites sites = find_sites(cells(), find_target("ort-cpu"));
   QuantPlan plan = uniform_plan(sites, {8, kFloatBits});
   plan.stored[1].weight_bits = 4;
-  plan.stored[1].scale_block = 32;
+  plan.stored[1].scale.block = 32;
   const auto path = std::filesystem::path(testing::TempDir()) / "stored_plan.json";
   save_plan(plan, path);
   const QuantPlan again = load_plan(path, sites, "");
   EXPECT_EQ(again.stored[0].weight_bits, 8);
   EXPECT_EQ(again.stored[1].weight_bits, 4);
-  EXPECT_EQ(again.stored[1].scale_block, 32);
+  EXPECT_EQ(again.stored[1].scale.block, 32);
 }
 
 TEST(StoredSites, CountAsStored) {

@@ -95,10 +95,22 @@ TEST(Widths, RefusesWrongLists) {
   }
 }
 
+TEST(Widths, EveryFormatOffersItsOwn) {
+  EXPECT_EQ(
+      widths_in({"uniform", "syq", "power-of-two"}, {1, 2, 4, 8, kFloatBits}),
+      (std::vector<Width>{
+          {1, "syq"}, 2, {2, "syq"}, {2, "power-of-two"}, 4, {4, "power-of-two"}, 8, kFloatBits}));
+  EXPECT_EQ(widths_in({"vector:dim=8"}, {0, 1, 2}), (std::vector<Width>{{1, "vector:dim=8"}}));
+  const LayerChoice choice = layer_choice("a", {4, "mx"}, "cd");
+  EXPECT_EQ(choice.scale.block, 32);
+  EXPECT_EQ(choice.method, "cd");
+}
+
 TEST(Widths, WeightScalesReadBack) {
-  for (const char* text : {"tensor", "channel", "block:16", "block:128"})
+  for (const char* text : {"tensor", "channel", "group:2", "group:48", "block:16", "block:128"})
     EXPECT_EQ(weight_scale_text(parse_weight_scale(text)), text);
-  for (const char* text : {"", "row", "block:", "block:24", "block:8", "block:32x"})
+  for (const char* text : {"", "row", "block:", "block:24", "block:8", "block:32x",
+                           "group:", "group:1", "group:0", "group:2.5", "group"})
     EXPECT_THROW(parse_weight_scale(text), Error) << text;
 }
 
@@ -115,12 +127,12 @@ TEST(Widths, StacksOfMatricesThatReadCodesHaveOneScale) {
   sites.activations.resize(1);
   sites.activations[0].name = "x";
   QuantPlan plan = uniform_plan(sites, {8, 8});
-  set_weight_scale(plan, sites, kChannelScale);
-  EXPECT_EQ(plan.layers[0].scale_block, kTensorScale);
-  EXPECT_EQ(plan.layers[1].scale_block, kChannelScale);
+  set_weight_scale(plan, sites, {});
+  EXPECT_EQ(plan.layers[0].scale.channels, 0);
+  EXPECT_TRUE(plan.layers[1].scale.by_channel());
   plan = uniform_plan(sites, {8, kFloatBits});
-  set_weight_scale(plan, sites, kChannelScale);
-  EXPECT_EQ(plan.layers[0].scale_block, kChannelScale);
+  set_weight_scale(plan, sites, {});
+  EXPECT_TRUE(plan.layers[0].scale.by_channel());
 }
 
 }  // namespace

@@ -141,6 +141,19 @@ TEST(Exports, PrunedFiltersAreZeroCodes) {
   }
 }
 
+TEST(Exports, OperatorFilesHaveTheSizeThatThePlanStates) {
+  const Fixture f;
+  for (const char* format : {"uniform", "kmeans", "vector:dim=4"}) {
+    QuantPlan plan = uniform_plan(f.sites, {2, 8});
+    set_format(plan, parse_format(format));
+    const auto stated =
+        static_cast<double>(plan_cost(plan, f.sites, f.model, Storage::kOperators).size_bytes);
+    EXPECT_NEAR(static_cast<double>(f.quantize("qoperator", plan).stored_bytes), stated,
+                0.02 * stated + 128)
+        << format;
+  }
+}
+
 TEST(Exports, OperatorsGiveWhatPairsGive) {
   const Fixture f;
   for (const UniformChoice widths : {UniformChoice{8, 8}, {4, 4}}) {

@@ -8,7 +8,6 @@
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
-#include "quantize/best_format.hpp"
 #include "quantize/internal.hpp"
 #include "support/calibrated_net.hpp"
 
@@ -32,17 +31,18 @@ g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[8] b1, float[8, 4, 3, 3] w2,
   }
 };
 
-// The widest width of every format, and options that change how weights are stored.
+// The widest width of every format, and of every value of its options.
 std::vector<std::pair<WeightFormat, int>> cases() {
   std::vector<std::pair<WeightFormat, int>> all;
   for (const FormatDef* def : formats()) {
-    const WeightFormat format = parse_format(def->name);
-    all.emplace_back(format, std::min<int>(def->max_bits, static_cast<int>(8 / dim_of(format))));
-  }
-  for (const char* text : {"syq:subgroup=row", "syq:subgroup=layer", "syq:subgroup=channel",
-                           "syq:levels=binary", "vector:dim=8", "vector:dim=2"}) {
-    const WeightFormat format = parse_format(text);
-    all.emplace_back(format, text == std::string("vector:dim=8") ? 1 : 2);
+    std::vector<std::string> texts = {std::string(def->name)};
+    for (const FormatOption& option : def->options)
+      for (std::string_view value : option.values)
+        texts.push_back(cat(def->name, ":", option.name, "=", value));
+    for (const std::string& text : texts) {
+      const WeightFormat format = parse_format(text);
+      all.emplace_back(format, most_bits(format));
+    }
   }
   return all;
 }
@@ -88,6 +88,66 @@ TEST(Formats, EveryExportMakesTheWeightsThatTheCodesStandFor) {
   }
 }
 
+// One scale for a tensor, for some channels, for a channel, for some weights of a row: every format has it, by
+// rounding and fitted, or says that its scales are its own.
+TEST(Formats, EveryGranularityIsHeld) {
+  const Fixture f;
+  for (const auto& [format, bits] : cases()) {
+    const bool own = format.def->scale_block > 0 || subgroup_of(format) != Subgroup::kChannel;
+    for (const char* text : {"tensor", "group:3", "channel", "block:16"}) {
+      const WeightScale scale = parse_weight_scale(text);
+      for (const char* method : {"rtn", "cd"}) {
+        SCOPED_TRACE(cat(format.text(), " ", bits, " ", text, " ", method));
+        QuantPlan plan = f.plan(format, bits, scale.block > 0 ? kFloatBits : 8);
+        for (LayerChoice& layer : plan.layers) layer.method = method;
+        if (own && !scale.by_channel()) {
+          EXPECT_THROW(set_weight_scale(plan, f.sites, scale), Error);
+          continue;
+        }
+        set_weight_scale(plan, f.sites, scale);
+        const qdq::ActivationParams activations = qdq::activation_params(f.sites, plan, f.table);
+        const qdq::LayerResults layers = qdq::optimize_in_sequence(
+            f.model, f.sites, plan, f.table, activations, {},
+            qdq::quantize_weights(f.model, f.sites, plan, f.table, activations, {}), *f.source,
+            f.source->chunk_count(), {});
+        for (const LayerSite& site : f.sites.layers) {
+          const WeightCodes& weight = layers.at(site.name).weight;
+          const int64_t share = scale.channels == 0 ? site.channels : scale.channels;
+          for (int64_t c = 0; scale.block == 0 && c < site.channels && weight.block == 0; ++c)
+            EXPECT_EQ(weight.scales[static_cast<size_t>(c)],
+                      weight.scales[static_cast<size_t>(c / share * share)])
+                << site.name;
+          if (scale.block > 0) {
+            EXPECT_EQ(weight.block > 0, site.matrix) << site.name;
+          }
+        }
+        const Model written = qdq::insert_qdq(f.model, f.sites, activations, layers);
+        lint_export(written, f.model, "ort-cpu");
+        expect_equal_weights(f, written, layers);
+      }
+    }
+  }
+}
+
+TEST(Formats, FittedScalesOfTensorsLeaveLessNoiseThanRounding) {
+  Fixture f;
+  for (const char* format : {"uniform", "kmeans", "float-e2"}) {
+    for (const char* scale : {"tensor", "group:4"}) {
+      double noise[2];
+      for (const bool fitted : {false, true}) {
+        QuantPlan plan = f.plan(parse_format(format), 4);
+        for (LayerChoice& layer : plan.layers) layer.method = fitted ? "cd" : "rtn";
+        set_weight_scale(plan, f.sites, parse_weight_scale(scale));
+        const Quantized q = quantize_model(f.model, f.sites, plan, f.table, f.source.get(), {});
+        const Feed feed = f.source->chunk(0).feed;
+        noise[fitted ? 1 : 0] =
+            qdq::relative_noise({Executor(f.model).run(feed)[0]}, {Executor(q.model).run(feed)[0]});
+      }
+      EXPECT_LT(noise[1], noise[0]) << format << " " << scale;
+    }
+  }
+}
+
 TEST(Exports, AllStylesRunOnTheSameCodes) {
   Fixture f;
   const QuantPlan plan = f.plan(parse_format("uniform"), 3, 4);
@@ -122,6 +182,10 @@ TEST(Exports, PackedCodesTakeTheBitsOfTheirWidth) {
   EXPECT_EQ(type_of("kmeans", 3, "w2_indices"), DType::kUint4);
   EXPECT_EQ(type_of("kmeans", 2, "w2_indices"), DType::kUint2);
   EXPECT_EQ(type_of("syq", 2, "w2_quantized"), DType::kInt2);
+  EXPECT_EQ(type_of("float8", 8, "w2_quantized"), DType::kFloat8E4M3FN);
+  EXPECT_EQ(type_of("float8:type=e5m2", 8, "w2_quantized"), DType::kFloat8E5M2);
+  EXPECT_EQ(type_of("product", 2, "w2_indices"), DType::kUint4);
+  EXPECT_EQ(type_of("product", 1, "w2_indices"), DType::kUint2);
 }
 
 TEST(Dynamic, LayersFindTheirInputsParametersAtRunTime) {
@@ -226,24 +290,6 @@ TEST(Dynamic, PlansSayItLayerByLayer) {
   EXPECT_THROW(quantize_model(f.model, f.sites, plan, f.table, nullptr, {}), Error);
 }
 
-TEST(BestFormat, IsTheOneOfLeastOutputErrorThatHasTheWidth) {
-  Fixture f;
-  const LayerSite& site = *f.sites.layer("conv2");
-  const Tensor& weight = *f.model.graph.constant(f.model.graph.find("w2"));
-  const std::vector<std::string> formats = {"uniform", "syq", "kmeans", "power-of-two"};
-  const auto best = [&](int bits) {
-    return best_format(weight, site, {.name = site.name, .weight_bits = bits}, formats, f.table);
-  };
-  EXPECT_EQ(best(3), "kmeans");
-  EXPECT_EQ(best(8), "uniform");  // the only one
-  EXPECT_EQ(best(1), best_format(weight, site, {.name = site.name, .weight_bits = 1},
-                                 {"kmeans", "syq"}, f.table));
-  EXPECT_EQ(widths_of({"syq", "power-of-two"}, {1, 2, 3, 8, kFloatBits}),
-            (std::vector<int>{1, 2, 3, kFloatBits}));
-  EXPECT_THROW(best_format(weight, site, {.name = site.name, .weight_bits = 8}, {"syq"}, f.table),
-               Error);
-}
-
 TEST(Exports, UnknownStylesAreNamed) {
   EXPECT_THROW(find_export_style("pack"), Error);
   EXPECT_EQ(find_export_style("qcdq").name, "qcdq");
@@ -265,8 +311,9 @@ TEST(Formats, CodesAreLevelsOfTheCodebook) {
         for (float scale : layer.weight.scales) EXPECT_EQ(std::frexp(scale, &exponent), 0.5f);
       }
       if (!layer.weight.codebook || layer.weight.codebook->dim > 1) continue;
-      for (int8_t code : layer.weight.codes.data<int8_t>())
-        EXPECT_LT(layer.weight.codebook->index_of(std::span(&code, 1)),
+      const Tensor levels = cast(layer.weight.codes, DType::kFloat);
+      for (const float level : levels.data<float>())
+        EXPECT_LT(layer.weight.codebook->index_of(std::span(&level, 1)),
                   layer.weight.codebook->levels.size());
     }
   }

@@ -63,7 +63,7 @@ struct Problem {
     RowCodes row;
     row.scales.assign((target.size() - 1) / static_cast<size_t>(problem.grids[0].block) + 1, scale);
     for (float w : target)
-      row.codes.push_back(static_cast<int8_t>(
+      row.codes.push_back(static_cast<float>(
           std::clamp<float>(std::nearbyint(w / scale), static_cast<float>(problem.grids[0].lowest),
                             static_cast<float>(problem.grids[0].highest))));
     return row;
@@ -117,7 +117,7 @@ TEST(CoordinateDescent, ComesCloseToTheBestCodes) {
     double least = std::numeric_limits<double>::infinity();
     for (int index = 0; index < 4096; ++index) {
       for (int j = 0; j < 6; ++j)
-        any.codes[static_cast<size_t>(j)] = static_cast<int8_t>((index >> (2 * j)) % 4 - 2);
+        any.codes[static_cast<size_t>(j)] = static_cast<float>((index >> (2 * j)) % 4 - 2);
       least = std::min(least, p.error(any));
     }
     EXPECT_LT(p.error(row), 2 * least + 1e-6) << seed;

@@ -82,7 +82,7 @@ TEST(Quantize, WeightOnlyLeavesActivationsAlone) {
 TEST(Quantize, FourBitWeightsOfFloatInputsArePacked) {
   Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {4, kFloatBits});
-  plan.layer("dense")->scale_block = 2;
+  plan.layer("dense")->scale.block = 2;
   const Quantized q = quantize_model(f.model, f.sites, plan, f.table, nullptr, {});
   EXPECT_EQ(q.model.opset(), 21);
   const Graph& g = q.model.graph;
@@ -101,7 +101,7 @@ TEST(Quantize, FourBitWeightsOfFloatInputsArePacked) {
 TEST(Quantize, OneScaleForATensorIsAScalar) {
   Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {8, 8});
-  set_weight_scale(plan, f.sites, kTensorScale);
+  set_weight_scale(plan, f.sites, {.channels = 0});
   const Quantized q = quantize_model(f.model, f.sites, plan, f.table, nullptr, {});
   EXPECT_EQ(q.model.graph.constant(q.model.graph.find("w1_scale"))->rank(), 0);
   EXPECT_EQ(q.fused_nodes, 6);
@@ -111,7 +111,7 @@ TEST(Quantize, OneScaleForATensorIsAScalar) {
 TEST(Quantize, BlocksNeedFloatActivations) {
   Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {4, 8});
-  EXPECT_THROW(set_weight_scale(plan, f.sites, 32), Error);
+  EXPECT_THROW(set_weight_scale(plan, f.sites, {.block = 32}), Error);
 }
 
 QuantPlan plan_by(const Fixture& f, UniformChoice choice, const std::string& method) {
@@ -244,7 +244,7 @@ TEST(Rtn, BlocksHaveTheirOwnScales) {
   const Tensor weight =
       Tensor::of<float>({4, 2}, {7, 70, 3.5f, 35, 0.007f, 0.07f, -0.007f, -0.07f});
   const OptimizerDef& rtn = find_optimizer("rtn");
-  const WeightCodes blocks = rtn.optimize({weight, 1, 4, {}, 1, false, 2});
+  const WeightCodes blocks = rtn.optimize({weight, 1, 4, {}, 1, false, {.block = 2}});
   ASSERT_EQ(blocks.scales.size(), 4u);  // [rows × blocks]
   EXPECT_LT(blocks.scales[1] * 500, blocks.scales[0]);
   const Tensor back = dequantized(blocks, 1);
@@ -256,7 +256,7 @@ TEST(Rtn, BlocksHaveTheirOwnScales) {
 TEST(Rtn, OneScaleForTheTensor) {
   const Tensor weight = Tensor::of<float>({2, 3}, {1, 2, 3, 100, 50, -127});
   const WeightCodes codes =
-      find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true, kTensorScale});
+      find_optimizer("rtn").optimize({weight, 0, 8, {}, 1, true, {.channels = 0}});
   ASSERT_EQ(codes.scales.size(), 2u);
   EXPECT_EQ(codes.scales[0], codes.scales[1]);
   EXPECT_EQ(codes.codes.number(0), std::nearbyint(1 / codes.scales[0]));

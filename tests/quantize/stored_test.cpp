@@ -29,9 +29,9 @@ struct Net {
     sites = find_sites(model, find_target("ort-cpu"));
   }
 
-  Quantized quantize(int bits, int64_t block = kChannelScale) const {
+  Quantized quantize(int bits, int64_t block = 0) const {
     QuantPlan plan = uniform_plan(sites, {bits, kFloatBits});
-    if (block > 0) set_weight_scale(plan, sites, block);
+    if (block > 0) set_weight_scale(plan, sites, {.block = block});
     return quantize_model(model, sites, plan, {}, nullptr, {});
   }
 };

@@ -237,8 +237,10 @@ TEST(Results, OfBenchCompareListAndErrorsAreHarmless) {
   EXPECT_EQ(c.first_divergence()->name, kHostile);
   c.rows.pop_back();
   EXPECT_EQ(c.first_divergence(), nullptr);
-  const std::vector<Listing> lists = {{"ops", {{kHostile, kHostile}}}};
+  const std::vector<Listing> lists = {{"ops", {{kHostile, kHostile}}},
+                                      {"formats", {{"a", "b"}}, {"bits"}, {{kHostile}}}};
   expect_result(list_text(lists), list_json(lists), "qtool.list/1", {"lists"});
+  EXPECT_TRUE(Json::parse(list_json(lists)).at("lists").at("formats").at(0).contains("bits"));
   Error error(ErrorKind::kModel, "QT-E330", kHostile);
   error.context(kHostile).hint(kHostile);
   expect_result("\n", error_json(error), "qtool.error/1", {"code", "message", "context", "hint"});

@@ -9,9 +9,9 @@ namespace {
 
 using test::Fixture;
 
-WeightCandidates candidates_of(const Fixture& f, std::vector<int> bits, int threads = 1) {
+WeightCandidates candidates_of(const Fixture& f, std::vector<Width> widths, int threads = 1) {
   return weight_candidates(f.model, f.sites, f.table, *f.source,
-                           {std::move(bits), "cd", 256, {"uniform"}, threads});
+                           {std::move(widths), "cd", 256, threads});
 }
 
 void expect_same(const LayerCandidates& a, size_t width, const LayerCandidates& b, size_t other) {
@@ -47,7 +47,7 @@ TEST(Candidates, AreReadBackAndJoined) {
   std::filesystem::remove(path);
   EXPECT_FALSE(load_candidates("cd of a test", path));
   ASSERT_TRUE(read);
-  EXPECT_EQ(read->bits, some.bits);
+  EXPECT_EQ(read->widths, some.widths);
   const WeightCandidates joined = joined_candidates(*read, more, {2, 3, 4});
   for (const LayerSite& site : f.sites.layers) {
     SCOPED_TRACE(site.name);
@@ -79,7 +79,8 @@ TEST(Candidates, FiltersArePutTogether) {
   const WeightCandidates all = candidates_of(f, {2, 8});
   const LayerSite& site = f.sites.layers[0];
   const std::vector<int> bits = {2, 8, 2, 8, 2, 8, 2, 8};
-  const ChosenWeight chosen = chosen_weight(all, site, bits);
+  const ChosenWeight chosen =
+      chosen_weight(all, site, {.name = site.name, .weight_bits = 8, .filter_bits = bits});
   const LayerCandidates& layer = all.layers.at(site.name);
   for (size_t r = 0; r < bits.size(); ++r) {
     const size_t width = bits[r] == 2 ? 0 : 1;
@@ -89,8 +90,30 @@ TEST(Candidates, FiltersArePutTogether) {
       EXPECT_EQ(chosen.codes.codes.data<int8_t>()[i], layer.codes[width].codes.data<int8_t>()[i]);
     }
   }
-  const int missing[] = {5};
-  EXPECT_THROW(chosen_weight(all, site, missing), Error);
+  EXPECT_THROW(chosen_weight(all, site, layer_choice(site.name, 5)), Error);
+  EXPECT_THROW(chosen_weight(all, site, layer_choice(site.name, {2, "kmeans"})), Error);
+}
+
+// Codebooks of a model are those that quantize would make: fitted to all layers.
+TEST(Candidates, EveryFormatOfAWidthIsOne) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all =
+      candidates_of(f, {2, {2, "kmeans"}, {2, "vector"}, 4, {3, "kmeans"}}, 2);
+  const WeightCandidates uniform = candidates_of(f, {2, 4});
+  const Codebook* shared = nullptr;
+  for (const LayerSite& site : f.sites.layers) {
+    const std::vector<WeightCodes>& codes = all.layers.at(site.name).codes;
+    EXPECT_EQ(codes[0].codebook, nullptr);
+    EXPECT_EQ(codes[1].codebook->entries(), 4) << site.name;
+    EXPECT_EQ(codes[2].codebook->dim, 4);
+    EXPECT_LE(codes[4].codebook->entries(), 8);
+    EXPECT_TRUE(!shared || codes[2].codebook->levels == shared->levels);
+    shared = codes[2].codebook.get();
+    for (size_t i : {0u, 3u}) {
+      const Tensor &have = codes[i].codes, &want = uniform.layers.at(site.name).codes[i / 2].codes;
+      EXPECT_TRUE(std::ranges::equal(have.data<int8_t>(), want.data<int8_t>())) << site.name;
+    }
+  }
 }
 
 TEST(Probe, MoreBitsLeaveLessNoise) {

@@ -42,7 +42,7 @@ TEST(Class, PricesFallWithTheWidth) {
 
 TEST(Class, SaysNothingOfActivations) {
   try {
-    Fixture(test::kNet).score("class", {.activation_bits = {4, 8}});
+    Fixture(test::kNet).score("class", {.activations = {4, 8}});
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), "QT-E139");

@@ -41,7 +41,7 @@ TEST(Fisher, AgreesWithMeasuredNoise) {
 
 TEST(Fisher, PricesActivationsAsMeasured) {
   const Fixture f(kNet);
-  const ScoreOptions options{.activation_bits = {4, 8}};
+  const ScoreOptions options{.activations = {4, 8}};
   const ScoreTable priced = f.score("fisher", options), measured = f.score("sqnr", options);
   int compared = 0;
   for (const GroupScore& group : priced.groups) {

@@ -1,6 +1,8 @@
 // What holds for every score.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "score/fixture.hpp"
 
 namespace qtool {
@@ -13,7 +15,7 @@ TEST(Scores, FloatCostsNothingAndNarrowerCostsMore) {
   for (const ScoreMethod* method : score_methods()) {
     SCOPED_TRACE(std::string(method->name));
     const ScoreTable scores =
-        f.score(std::string(method->name), {.weight_bits = {2, 4, 8, kFloatBits}});
+        f.score(std::string(method->name), {.weights = {2, 4, 8, kFloatBits}});
     ASSERT_EQ(scores.groups.size(), 3u);
     for (const GroupScore& group : scores.groups) {
       EXPECT_EQ(group.noise.back(), 0) << group.name;
@@ -21,6 +23,34 @@ TEST(Scores, FloatCostsNothingAndNarrowerCostsMore) {
       EXPECT_GE(group.noise[1], group.noise[2]) << group.name;
     }
   }
+}
+
+TEST(Scores, PriceRangesThatAreFoundAtRunTime) {
+  const Fixture f(
+      R"(g (float[n, 3, 8] x, float[8, 6] w1, float[6] b1, float[6, 4] w2) => (float[n, 3, 4] y)
+{ m = MatMul(x, w1)  a = Add(m, b1)  r = Relu(a)  y = MatMul(r, w2) })");
+  const std::vector<Width> modes = {8,
+                                    {8, "uniform", ActivationMode::kDynamic},
+                                    {8, "uniform", ActivationMode::kToken},
+                                    kFloatBits};
+  const ScoreTable measured = f.score("sqnr", {.activations = modes}),
+                   predicted = f.score("fisher", {.activations = modes});
+  int priced = 0;
+  for (const GroupScore& group : measured.groups) {
+    if (group.kind != GroupKind::kActivation) continue;
+    ++priced;
+    const auto same = std::ranges::find_if(
+        predicted.groups, [&](const GroupScore& other) { return other.name == group.name; });
+    ASSERT_NE(same, predicted.groups.end());
+    EXPECT_EQ(group.widths, modes);
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_GT(group.noise[c], 0) << group.name << c;
+      // Fisher takes errors for independent.
+      EXPECT_NEAR(std::log2(same->noise[c] / group.noise[c]), 0, 1) << group.name << c;
+    }
+    EXPECT_EQ(group.noise[3], 0);
+  }
+  EXPECT_GE(priced, 2);
 }
 
 TEST(Scores, DoNotDependOnThreads) {
@@ -74,7 +104,7 @@ void expect_same_prices(const ScoreTable& a, const ScoreTable& b) {
   for (size_t g = 0; g < a.groups.size(); ++g) {
     EXPECT_EQ(a.groups[g].name, b.groups[g].name);
     EXPECT_EQ(a.groups[g].kind, b.groups[g].kind);
-    EXPECT_EQ(a.groups[g].bits, b.groups[g].bits);
+    EXPECT_EQ(a.groups[g].widths, b.groups[g].widths);
     EXPECT_EQ(a.groups[g].noise, b.groups[g].noise);
     EXPECT_EQ(a.groups[g].filter_noise, b.groups[g].filter_noise);
     EXPECT_EQ(a.groups[g].error, b.groups[g].error);
@@ -84,15 +114,15 @@ void expect_same_prices(const ScoreTable& a, const ScoreTable& b) {
 // A width of weights or activations that is added later gets the price that it would have had at first.
 TEST(Scores, WidthsOfTwoTablesAreJoined) {
   const Fixture f(test::kNet);
-  const auto priced = [&](const std::string& method, std::vector<int> weights,
-                          std::vector<int> activations) {
-    return f.score(method, {.weight_bits = std::move(weights),
-                            .activation_bits = std::move(activations),
-                            .optimizer = "cd"});
+  const auto priced = [&](const std::string& method, std::vector<Width> weights,
+                          std::vector<Width> activations) {
+    return f.score(
+        method,
+        {.weights = std::move(weights), .activations = std::move(activations), .optimizer = "cd"});
   };
   for (const std::string method : {"sqnr", "fisher", "interaction"}) {
     SCOPED_TRACE(method);
-    const std::vector<int> weights = {2, 3, 4}, activations = {4, 6, 8};
+    const std::vector<Width> weights = {2, 3, 4}, activations = {4, 6, 8};
     const ScoreTable all = joined_scores(priced(method, weights, activations), {}, weights,
                                          activations),
                      few = priced(method, {2, 4}, {8, 4}), wider = priced(method, {3}, {}),
@@ -109,10 +139,10 @@ TEST(Scores, KnowWhatTheyLack) {
   few.groups = {{GroupKind::kWeights, "a", {4, 2}, {0.1, 0.2}},
                 {GroupKind::kWeights, "b", {2, 4}, {0.2, 0.1}},
                 {GroupKind::kActivation, "x", {8}, {0.1}}};
-  EXPECT_EQ(missing_widths(few, GroupKind::kWeights, {2, 3, 4}), (std::vector<int>{3}));
-  EXPECT_EQ(missing_widths(few, GroupKind::kActivation, {4, 8}), (std::vector<int>{4}));
-  EXPECT_EQ(missing_widths(ScoreTable{}, GroupKind::kWeights, {2, 3}), (std::vector<int>{2, 3}));
-  EXPECT_EQ(priced_widths(few, GroupKind::kWeights), (std::vector<int>{2, 4}));
+  EXPECT_EQ(missing_widths(few, GroupKind::kWeights, {2, 3, 4}), (std::vector<Width>{3}));
+  EXPECT_EQ(missing_widths(few, GroupKind::kActivation, {4, 8}), (std::vector<Width>{4}));
+  EXPECT_EQ(missing_widths(ScoreTable{}, GroupKind::kWeights, {2, 3}), (std::vector<Width>{2, 3}));
+  EXPECT_EQ(priced_widths(few, GroupKind::kWeights), (std::vector<Width>{4, 2}));
 }
 
 }  // namespace

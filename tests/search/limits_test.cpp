@@ -109,6 +109,69 @@ TEST(Limits, WidthsThatADeviceDoesNotAllowAreNoChoices) {
   }
 }
 
+// Formats of one width are choices of their own: what scales and codebooks take decides, too.
+TEST(Limits, FormatsArePricedByWhatTheyStore) {
+  Net net;
+  for (GroupScore& group : net.scores.groups) {
+    // Sixteen scales a row make block-float at 2 bits as large as 4 bits, and better than those.
+    group.widths = {2, {2, "block-float"}, {2, "kmeans"}, 4};
+    group.noise = {0.5, 0.05, 0.4, 0.1};
+  }
+  const auto formats_at = [&](const std::string& budget) {
+    std::map<std::string, int> count;
+    for (const LayerChoice& layer : net.assign(budget).plan.layers)
+      ++count[cat(layer.format, layer.weight_bits)];
+    return count;
+  };
+  EXPECT_EQ(formats_at("2bits"), (std::map<std::string, int>{{"block-float2", 3}}));
+  EXPECT_LT(formats_at("3.5bpw")["block-float2"], 3);
+  for (const double most : {3.0, 3.5, 4.5, 6.0}) {
+    const Assignment a = net.assign(cat(most, "bpw"));
+    EXPECT_LE(a.cost.bits_per_weight, most);
+    EXPECT_NEAR(predicted_loss(a.plan, net.sites, net.scores), a.loss, 1e-12);
+  }
+}
+
+// When a value gets its range is a choice like a width: run-time ranges are closer, and cost what it takes to
+// go to floats and back.
+TEST(Limits, RunTimeRangesAreChosenWhereTheyArePaidFor) {
+  Net net;
+  for (GroupScore& group : net.scores.groups) group.widths = {8}, group.noise = {0.01};
+  for (const ActivationSite& site : net.sites.activations) {
+    if (site.shares_with.empty())
+      net.scores.groups.push_back(
+          {GroupKind::kActivation,
+           site.name,
+           {8, {8, "uniform", ActivationMode::kDynamic}, {8, "uniform", ActivationMode::kToken}},
+           {0.1, 0.01, 0.001}});
+  }
+  const auto modes = [&](const QuantPlan& plan) {
+    std::string text;
+    for (const LayerChoice& layer : plan.layers)
+      text += cat(text.empty() ? "" : " ", activation_mode_name(layer.mode));
+    return text;
+  };
+  const Assignment free = net.assign("8bits");
+  EXPECT_EQ(modes(free.plan), "dynamic dynamic token");  // convolutions have no rows
+  EXPECT_EQ(free.plan.activation_bits.at("x"), kFloatBits);
+  const auto file = std::filesystem::temp_directory_path() / "qtool_modes_test.json";
+  write_file_atomic(file, R"({"conversion_ns_per_element": 100, "costs": [
+    {"op": "*", "weights": 8, "activations": 8, "gmacs_per_second": 1}]})");
+  const DeviceProfile profile = load_profile(file.string());
+  double product_ms = 0, dense_ms = 0;
+  for (const LayerSite& site : net.sites.layers) {
+    product_ms += profile.layer_ms(site, 8, 8);
+    if (site.dense) dense_ms = 1e-4 * static_cast<double>(converted_elements(site, net.sites));
+  }
+  const Assignment tight = net.assign(cat(product_ms + dense_ms * 1.01, "ms@", file.string()));
+  EXPECT_EQ(modes(tight.plan), "static static token");
+  EXPECT_NEAR(predicted_loss(tight.plan, net.sites, net.scores), tight.loss, 1e-12);
+  EXPECT_LE(*tight.latency_ms, product_ms + dense_ms * 1.01);
+  std::filesystem::remove(file);
+  EXPECT_THROW(net.assign("act=8bits"), Error);
+  EXPECT_THROW(net.assign("peak=100kB"), Error);
+}
+
 // Two widths multiply: those of a layer and of what it reads are chosen together.
 TEST(Limits, BitOperationsOfSearchedActivationsHoldAndAreBest) {
   Net net;
@@ -135,7 +198,7 @@ TEST(Limits, BitOperationsOfSearchedActivationsHoldAndAreBest) {
           plan.activation_bits[site.name] = widths[at >> i & 1];
     }
     if (plan_cost(plan, net.sites, net.model).bops <= 0.05 * whole)
-      least = std::min(least, predicted_loss(plan, net.scores));
+      least = std::min(least, predicted_loss(plan, net.sites, net.scores));
   }
   EXPECT_NEAR(best.loss, least, 1e-12);
 }
@@ -172,7 +235,8 @@ TEST(Limits, PairsThatADeviceDoesNotAllowAreNotChosen) {
     const Assignment a = net.assign(budget, device);
     for (const LayerChoice& layer : a.plan.layers) {
       const LayerSite& site = *net.sites.layer(layer.name);
-      EXPECT_TRUE(device.allows(site.type, layer.weight_bits, a.plan.input_bits(site)))
+      EXPECT_TRUE(
+          device.allows(site.type, {layer.weight_bits, layer.format}, a.plan.input_bits(site)))
           << budget << " " << layer.name << " " << layer.weight_bits << "x"
           << layer.activation_bits;
     }
@@ -191,7 +255,7 @@ TEST(Limits, PairsThatADeviceDoesNotAllowAreNotChosen) {
 TEST(Limits, RandomPlansArePricedBySums) {
   const Net net;
   for (const auto& [plan, loss] : random_plans(net.model, net.sites, net.scores, {}, 20, 1))
-    EXPECT_NEAR(loss, predicted_loss(plan, net.scores), 1e-12);
+    EXPECT_NEAR(loss, predicted_loss(plan, net.sites, net.scores), 1e-12);
 }
 
 }  // namespace

@@ -24,11 +24,11 @@ g (float[n, 32, 8, 8] x, float[64, 32, 3, 3] w1, float[48, 64, 3, 3] w2, float[4
     Rng rng(1);
     for (const LayerSite& site : sites.layers) {
       GroupScore group{GroupKind::kWeights, site.name, {0, 2, 3, 4, 5, 6, 8}, {}, {}};
-      group.noise.assign(group.bits.size(), 0);
+      group.noise.assign(group.widths.size(), 0);
       for (int64_t f = 0; f < site.channels; ++f) {
         const double weight = std::exp(3 * rng.normal());
         std::vector<double> row;
-        for (int bits : group.bits) row.push_back(weight * std::pow(4.0, -bits));
+        for (const Width& width : group.widths) row.push_back(weight * std::pow(4.0, -width.bits));
         for (size_t c = 0; c < row.size(); ++c) group.noise[c] += row[c];
         group.filter_noise.push_back(std::move(row));
       }
@@ -65,7 +65,7 @@ TEST(StoredLimits, HoldToTheByteWhereFiltersDiffer) {
       EXPECT_LE(cost.size_bytes, 1000 * kilobytes) << static_cast<int>(storage);
       EXPECT_EQ(cost.size_bytes, a.cost.size_bytes);
       EXPECT_LE(a.bound, a.loss * (1 + 1e-9));
-      EXPECT_NEAR(predicted_loss(a.plan, net.scores), a.loss, 1e-9 * a.loss + 1e-15);
+      EXPECT_NEAR(predicted_loss(a.plan, net.sites, net.scores), a.loss, 1e-9 * a.loss + 1e-15);
     }
   }
 }

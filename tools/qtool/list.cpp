@@ -73,32 +73,76 @@ Rows solver_rows() {
   return rows;
 }
 
-std::string storage_text(const qtool::FormatDef& format) {
-  std::string text = format.scale_block > 0 ? cat("a scale for ", format.scale_block, " weights")
-                                            : "a scale a channel";
-  if (format.subgroup) text += " and a place in the kernel";
-  if (format.of == qtool::CodebookOf::kLayer) text += ", a codebook a layer";
-  if (format.of == qtool::CodebookOf::kModel) text += ", a codebook a model";
-  return text;
+// Whether codes are written as they are; else as indices into a codebook.
+bool stores_codes(const qtool::FormatDef& format) {
+  using qtool::CodebookOf;
+  if (format.of == CodebookOf::kNone || format.of == CodebookOf::kType) return true;
+  return format.of == CodebookOf::kFixed &&
+         format.codebook({qtool::parse_format(format.name), format.max_bits, {}}).largest() <= 1;
 }
 
-Rows format_rows() {
-  Rows rows;
-  for (const qtool::FormatDef* format : qtool::formats()) {
-    std::string name(format->name);
-    char separator = ':';
-    for (const qtool::FormatOption& option : format->options) {
-      name += cat(std::string(1, separator), option.name, "=");
-      for (size_t i = 0; i < option.values.size(); ++i) name += cat(i ? "|" : "", option.values[i]);
-      separator = ',';
-    }
-    const std::string bits = format->min_bits == format->max_bits
-                                 ? cat(format->min_bits)
-                                 : cat(format->min_bits, " to ", format->max_bits);
-    rows.emplace_back(name, cat(format->summary, "; ", bits, " bits; levels ", format->levels, "; ",
-                                storage_text(*format), "; ", format->paper));
+std::string scale_text(const qtool::FormatDef& format) {
+  std::string text = format.power_of_two_scales ? "2^k " : "";
+  text += format.scale_block > 0 ? cat("a block of ", format.scale_block) : "a channel";
+  if (format.shifts_activations) text += ", activations too";
+  return text + (format.subgroup ? " x a place in the kernel" : "");
+}
+
+// What is stored besides codes and scales.
+std::string codebook_text(const qtool::FormatDef& format) {
+  switch (format.of) {
+    case qtool::CodebookOf::kNone:
+    case qtool::CodebookOf::kType:
+      return "-";
+    case qtool::CodebookOf::kFixed:
+      return stores_codes(format) ? "-" : "codebook of the model";
+    case qtool::CodebookOf::kModel:
+      return "codebook of the model";
+    case qtool::CodebookOf::kLayer:
+      break;
   }
-  return rows;
+  return format.spaces ? "codebooks of parts of rows" : "codebook of the layer";
+}
+
+std::string file_text(const qtool::FormatDef& format) {
+  const bool blocks = format.scale_block > 0 || format.subgroup;
+  const std::string codes = !stores_codes(format)                   ? "indices"
+                            : format.of == qtool::CodebookOf::kType ? "float8 codes"
+                                                                    : "codes";
+  return cat(codes, blocks ? ", scales in blocks" : "");
+}
+
+// What a product takes on a device that makes use of the format.
+std::string mac_text(const qtool::FormatDef& format) {
+  const std::string one(qtool::mac_name(format.mac));
+  if (!format.macs) return one;
+  const int least = format.macs(format.min_bits), most = format.macs(format.max_bits);
+  return cat(least, least != most ? cat("-", most) : "", " x ", one);
+}
+
+std::string options_text(const qtool::FormatDef& format) {
+  std::string name(format.name);
+  char separator = ':';
+  for (const qtool::FormatOption& option : format.options) {
+    name += cat(std::string(1, separator), option.name, "=");
+    for (size_t i = 0; i < option.values.size(); ++i) name += cat(i ? "|" : "", option.values[i]);
+    separator = ',';
+  }
+  return name;
+}
+
+Listing format_listing() {
+  Listing listing = {
+      "formats", {}, {"bits", "levels", "scales", "besides", "in the file", "product", "paper"}};
+  for (const qtool::FormatDef* format : qtool::formats()) {
+    listing.rows.emplace_back(options_text(*format), format->summary);
+    listing.facts.push_back(
+        {format->min_bits == format->max_bits ? cat(format->min_bits)
+                                              : cat(format->min_bits, "-", format->max_bits),
+         std::string(format->levels), scale_text(*format), codebook_text(*format),
+         file_text(*format), mac_text(*format), std::string(format->paper)});
+  }
+  return listing;
 }
 
 Rows reader_rows() {
@@ -108,27 +152,29 @@ Rows reader_rows() {
   return rows;
 }
 
-const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
-  static const std::vector<std::pair<std::string, Rows (*)()>> kKinds = {
-      {"ops", op_rows},
-      {"ranges", [] { return rows_of(qtool::range_methods()); }},
-      {"scores", [] { return rows_of(qtool::score_methods()); }},
-      {"solvers", solver_rows},
-      {"formats", format_rows},
-      {"optimizers", [] { return rows_of(qtool::optimizers()); }},
-      {"exports", [] { return rows_of(qtool::export_styles()); }},
-      {"profiles", qtool::built_in_profiles},
-      {"targets", [] { return rows_of(qtool::targets()); }},
-      {"metrics",
-       [] {
-         return Rows{
-             {"top1, top5", "share of samples whose label is the best, among the best five"},
-             {"agreement", "share of samples with the float model's answer, Wilson 95 % interval"},
-             {"sqnr_db", "signal-to-quantization-noise ratio of each output against float"},
-             {"cosine", "of each output with the float model's"},
-             {"max_abs_error", "largest difference of each output"}};
-       }},
-      {"readers", reader_rows},
+Rows metric_rows() {
+  return {{"top1, top5", "share of samples whose label is the best, among the best five"},
+          {"agreement", "share of samples with the float model's answer, Wilson 95 % interval"},
+          {"sqnr_db", "signal-to-quantization-noise ratio of each output against float"},
+          {"cosine", "of each output with the float model's"},
+          {"max_abs_error", "largest difference of each output"}};
+}
+
+Listing listing(std::string kind, Rows rows) { return {std::move(kind), std::move(rows)}; }
+
+const std::vector<std::pair<std::string, Listing (*)()>>& kinds() {
+  static const std::vector<std::pair<std::string, Listing (*)()>> kKinds = {
+      {"ops", [] { return listing("ops", op_rows()); }},
+      {"ranges", [] { return listing("ranges", rows_of(qtool::range_methods())); }},
+      {"scores", [] { return listing("scores", rows_of(qtool::score_methods())); }},
+      {"solvers", [] { return listing("solvers", solver_rows()); }},
+      {"formats", format_listing},
+      {"optimizers", [] { return listing("optimizers", rows_of(qtool::optimizers())); }},
+      {"exports", [] { return listing("exports", rows_of(qtool::export_styles())); }},
+      {"profiles", [] { return listing("profiles", qtool::built_in_profiles()); }},
+      {"targets", [] { return listing("targets", rows_of(qtool::targets())); }},
+      {"metrics", [] { return listing("metrics", metric_rows()); }},
+      {"readers", [] { return listing("readers", reader_rows()); }},
   };
   return kKinds;
 }
@@ -136,9 +182,9 @@ const std::vector<std::pair<std::string, Rows (*)()>>& kinds() {
 Outcome run(const Options& o, const GlobalOptions& global) {
   std::vector<Listing> listings;
   std::vector<std::string> names;
-  for (const auto& [name, rows] : kinds()) {
+  for (const auto& [name, listed] : kinds()) {
     names.push_back(name);
-    if (o.kind == name || (o.kind.empty() && name != "ops")) listings.push_back({name, rows()});
+    if (o.kind == name || (o.kind.empty() && name != "ops")) listings.push_back(listed());
   }
   if (listings.empty()) check_choice("KIND", o.kind, names);
   if (!o.plot.empty()) qtool::write_file_atomic(o.plot, qtool::format_plot());

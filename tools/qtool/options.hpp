@@ -52,8 +52,7 @@ struct PlanFlags {
   std::string uniform, weights = "2,3,4,5,6,8", activations = "8";
   std::string score = "auto", solver = "auto", optimizer = "auto", range = "mse",
               target = "ort-cpu";
-  std::string granularity = "layer", weight_scale = "channel", formats = "uniform",
-              format = "uniform";
+  std::string granularity = "layer", weight_scale = "channel", formats, format = "uniform";
   std::string effort = "balanced", time, profile, activation_mode = "static", export_style = "auto";
   int64_t score_samples = 0, verify_plans = 0;
   bool signed_activations = false, no_float_activations = false;

@@ -49,7 +49,7 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--optimizer", optimizer, "weight optimiser (see `qtool list optimizers`)"));
   shape(app.add_option("--granularity", granularity, "what gets its own width: layer, filter"));
   shape(app.add_option("--weight-scale", weight_scale,
-                       "what gets its own scale: channel, tensor, block:N"));
+                       "what gets its own scale: channel, tensor, group:N, block:N"));
   shape(app.add_option("--formats", formats,
                        "number formats to choose from: uniform,kmeans,syq:levels=binary"));
   shape(app.add_option(
@@ -69,7 +69,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option(
       "--activation-mode", activation_mode,
       "when activations get their ranges: static (in calibration), dynamic or token (at run time, "
-      "one a tensor or one a row; 8 bits), hybrid (at run time where static ones are loud)"));
+      "one a tensor or one a row; 8 bits), hybrid (by layer: with a budget as the search finds, "
+      "else at run time where static ones are loud)"));
   shape(app.add_option("--target", target,
                        "runtime that the model is for (see `qtool list targets`)"));
   app.add_option("--export", export_style,
@@ -88,7 +89,6 @@ std::string PlanFlags::shaping_flag() const {
 qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--granularity", granularity, {"layer", "filter"});
   (void)qtool::parse_weight_scale(weight_scale);
-  const std::vector<std::string> candidates = qtool::parse_formats(formats);
   (void)qtool::parse_format(format);
   check_choice("--effort", effort, {"fast", "balanced", "best"});
   check_choice("--activation-mode", activation_mode, {"static", "dynamic", "token", "hybrid"});
@@ -121,8 +121,11 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   r.score = score;
   r.solver = solver;
   r.weight_scale = weight_scale;
-  r.formats = format == "uniform" ? candidates
-                                  : std::vector<std::string>{qtool::parse_format(format).text()};
+  if (!formats.empty()) r.formats = qtool::parse_formats(formats);
+  if (format != "uniform") r.formats = {qtool::parse_format(format).text()};
+  // A device that cannot multiply is asked for by its profile alone.
+  const bool chosen = !formats.empty() || format != "uniform";
+  if (limits && !chosen && uniform.empty() && !limits->multiplies()) r.formats = limits->formats();
   r.activation_mode = activation_mode;
   r.granularity = granularity;
   if (export_style != "auto") {

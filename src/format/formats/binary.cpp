@@ -16,7 +16,9 @@ extern const FormatDef kBinary = {
     .min_bits = 1,
     .max_bits = 1,
     .of = CodebookOf::kFixed,
-    .codebook = [](const CodebookRequest&) { return symmetric_codebook(kOne, false); }};
+    .codebook = [](const CodebookRequest&) { return symmetric_codebook(kOne, false); },
+    .error_bound = [](const WeightFormat&, int, double) { return 1.0; },
+    .mac = MacKind::kAdd};
 
 extern const FormatDef kTernary = {
     .name = "ternary",
@@ -26,6 +28,8 @@ extern const FormatDef kTernary = {
     .min_bits = 2,
     .max_bits = 2,
     .of = CodebookOf::kFixed,
-    .codebook = [](const CodebookRequest&) { return symmetric_codebook(kOne, true); }};
+    .codebook = [](const CodebookRequest&) { return symmetric_codebook(kOne, true); },
+    .error_bound = [](const WeightFormat&, int, double) { return 0.5; },
+    .mac = MacKind::kAdd};
 
 }  // namespace qtool

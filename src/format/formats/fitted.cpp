@@ -95,19 +95,18 @@ Codebook residual(const CodebookRequest& request) {
   std::vector<double> levels = {0};
   for (double f : factors) {
     // Whole factors, so that every level is a sum of them.
-    const double whole = std::max(1.0, std::nearbyint(f / total * (kMostLevel - request.bits)));
+    const double factor = std::max(1.0, std::nearbyint(f / total * (kMostLevel - request.bits)));
     std::vector<double> next;
     for (double level : levels) {
-      next.push_back(level - whole);
-      next.push_back(level + whole);
+      next.push_back(level - factor);
+      next.push_back(level + factor);
     }
     levels = std::move(next);
   }
   Codebook book;
-  for (double level : levels) book.levels.push_back(static_cast<int8_t>(level));
-  std::sort(book.levels.begin(), book.levels.end());
-  book.levels.erase(std::unique(book.levels.begin(), book.levels.end()), book.levels.end());
-  book.unit = static_cast<float>(total / std::max(1, book.largest()));
+  for (double level : levels) book.levels.push_back(whole(level));
+  sort_levels(book);
+  book.unit = static_cast<float>(total / std::max(1.f, book.largest()));
   return book;
 }
 
@@ -121,7 +120,8 @@ extern const FormatDef kPiecewise = {
     .min_bits = 3,
     .max_bits = 6,
     .of = CodebookOf::kLayer,
-    .codebook = piecewise};
+    .codebook = piecewise,
+    .mac = MacKind::kLookup};
 
 extern const FormatDef kCompanding = {.name = "companding",
                                       .summary = "even levels behind a fitted mu-law expander",
@@ -130,7 +130,8 @@ extern const FormatDef kCompanding = {.name = "companding",
                                       .min_bits = 2,
                                       .max_bits = 6,
                                       .of = CodebookOf::kLayer,
-                                      .codebook = companding};
+                                      .codebook = companding,
+                                      .mac = MacKind::kLookup};
 
 extern const FormatDef kResidualBinary = {
     .name = "residual-binary",
@@ -140,6 +141,8 @@ extern const FormatDef kResidualBinary = {
     .min_bits = 1,
     .max_bits = 4,
     .of = CodebookOf::kLayer,
-    .codebook = residual};
+    .codebook = residual,
+    .mac = MacKind::kAdd,
+    .macs = [](int bits) { return bits; }};
 
 }  // namespace qtool

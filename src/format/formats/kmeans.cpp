@@ -15,6 +15,7 @@ extern const FormatDef kKmeans = {
         [](const CodebookRequest& request) {
           return rounded_codebook(kmeans_1d(request.samples, 1 << request.bits));
         },
-    .free_levels = true};
+    .free_levels = true,
+    .mac = MacKind::kLookup};
 
 }  // namespace qtool

@@ -35,6 +35,12 @@ Codebook root_of_two(const CodebookRequest& request) {
   return symmetric_codebook(magnitudes, true);
 }
 
+// Half of a gap between neighbours, or of that around zero; levels are rounded to whole numbers.
+double near_root(const WeightFormat&, int bits, double value) {
+  const double root = std::sqrt(2.0), least = kMostLevel * std::exp2(1 - std::exp2(bits - 2));
+  return std::max(least / 2, std::fabs(value) * (root - 1) / (root + 1)) + 0.5;
+}
+
 }  // namespace
 
 extern const FormatDef kApot = {.name = "apot",
@@ -44,7 +50,9 @@ extern const FormatDef kApot = {.name = "apot",
                                 .min_bits = 3,
                                 .max_bits = 5,
                                 .of = CodebookOf::kFixed,
-                                .codebook = additive};
+                                .codebook = additive,
+                                .mac = MacKind::kShift,
+                                .macs = [](int) { return 2; }};
 
 extern const FormatDef kLogRoot = {
     .name = "log-sqrt2",
@@ -54,6 +62,7 @@ extern const FormatDef kLogRoot = {
     .min_bits = 2,
     .max_bits = 5,
     .of = CodebookOf::kFixed,
-    .codebook = root_of_two};
+    .codebook = root_of_two,
+    .error_bound = near_root};
 
 }  // namespace qtool

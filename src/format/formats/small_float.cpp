@@ -1,4 +1,7 @@
 // Floating point with a sign, two bits of exponent and the rest for the mantissa.
+#include <algorithm>
+#include <cmath>
+
 #include "format/formats/records.hpp"
 
 namespace qtool {
@@ -15,6 +18,11 @@ Codebook codebook(const CodebookRequest& request) {
   return symmetric_codebook(magnitudes, true);
 }
 
+// Half of the last place.
+double half_place(const WeightFormat&, int bits, double value) {
+  return std::max(0.5, std::fabs(value) / std::exp2(bits - 2));
+}
+
 }  // namespace
 
 extern const FormatDef kFloatE2 = {
@@ -25,7 +33,8 @@ extern const FormatDef kFloatE2 = {
     .min_bits = 3,
     .max_bits = 6,
     .of = CodebookOf::kFixed,
-    .codebook = codebook};
+    .codebook = codebook,
+    .error_bound = half_place};
 
 extern const FormatDef kMx = {
     .name = "mx",
@@ -36,6 +45,7 @@ extern const FormatDef kMx = {
     .max_bits = 6,
     .of = CodebookOf::kFixed,
     .codebook = codebook,
+    .error_bound = half_place,
     .power_of_two_scales = true,
     .scale_block = 32};
 

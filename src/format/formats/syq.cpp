@@ -12,10 +12,6 @@ constexpr FormatOption kOptions[] = {{"levels", "auto", kLevels},
 Codebook codebook(const CodebookRequest& request) {
   const std::string& levels = request.format.options.at("levels");
   const bool binary = levels == "auto" ? request.bits == 1 : levels == "binary";
-  if (!binary && request.bits == 1) {
-    throw Error(ErrorKind::kUsage, "QT-E136", "ternary weights have 2 bits, not 1")
-        .hint("ask for w2, or for levels=binary");
-  }
   constexpr int kOne[] = {1};
   return symmetric_codebook(kOne, !binary);
 }
@@ -40,6 +36,10 @@ extern const FormatDef kSyq = {
     .options = kOptions,
     .of = CodebookOf::kFixed,
     .codebook = codebook,
+    .error_bound = [](const WeightFormat&, int, double) { return 1.0; },
+    .mac = MacKind::kAdd,
+    .least_bits =
+        [](const WeightFormat& format) { return format.options.at("levels") == "ternary" ? 2 : 1; },
     .subgroup = subgroup};
 
 }  // namespace qtool

@@ -1,5 +1,5 @@
-// Vectors of neighbouring weights (one kernel position, neighbouring channels) by one index into a
-// codebook that all layers of a model share.
+// Vectors of neighbouring weights (one kernel position, neighbouring channels) by one index into a codebook: one that
+// all layers of a model share, or several of a layer's own, each for a part of its rows.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -94,19 +94,60 @@ class Clusters {
   std::vector<float> values_, weights_, centres_;
 };
 
-Codebook codebook(const CodebookRequest& request) {
-  const auto d = static_cast<size_t>(dim(request.format));
-  const size_t count = size_t{1} << (static_cast<size_t>(request.bits) * d);
-  const std::vector<double> centres = Clusters(request.samples, d, count).centres();
+size_t count_of(const CodebookRequest& request) {
+  return size_t{1} << (static_cast<size_t>(request.bits) *
+                       static_cast<size_t>(dim(request.format)));
+}
+
+Codebook of_whole_numbers(const std::vector<double>& centres, int64_t dim, int64_t spaces) {
   Codebook book;
-  book.dim = static_cast<int64_t>(d);
+  book.dim = dim;
+  book.spaces = spaces;
   double most = 0;
   for (double c : centres) most = std::max(most, std::fabs(c));
   book.unit = most > 0 ? static_cast<float>(most / kMostLevel) : 1.f;
-  for (double c : centres)
-    book.levels.push_back(static_cast<int8_t>(std::nearbyint(c / double{book.unit})));
+  for (double c : centres) book.levels.push_back(whole(c / double{book.unit}));
   return book;
 }
+
+Codebook one_codebook(const CodebookRequest& request) {
+  const int64_t d = dim(request.format);
+  return of_whole_numbers(
+      Clusters(request.samples, static_cast<size_t>(d), count_of(request)).centres(), d, 1);
+}
+
+int64_t spaces(const WeightFormat& format) { return format.number("spaces"); }
+
+// The parts of all rows of so many columns that lie in one space.
+FormatSamples part_of(const FormatSamples& all, size_t columns, size_t first, size_t length) {
+  FormatSamples part;
+  for (size_t at = first; at + length <= all.values.size(); at += columns) {
+    for (size_t i = at; i < at + length; ++i) {
+      part.values.push_back(all.values[i]);
+      part.importance.push_back(all.importance[i]);
+    }
+  }
+  return part;
+}
+
+Codebook product_codebook(const CodebookRequest& request) {
+  const FormatSamples& samples = request.samples;
+  const auto d = static_cast<size_t>(dim(request.format));
+  const size_t columns =
+      samples.columns > 0 ? static_cast<size_t>(samples.columns) : samples.values.size();
+  const auto parts = static_cast<size_t>(spaces_of(request.format, static_cast<int64_t>(columns)));
+  std::vector<double> centres;
+  for (size_t s = 0; s < parts; ++s) {
+    const size_t length = columns / parts;
+    const std::vector<double> own =
+        Clusters(part_of(samples, columns, s * length, length), d, count_of(request)).centres();
+    centres.insert(centres.end(), own.begin(), own.end());
+  }
+  return of_whole_numbers(centres, static_cast<int64_t>(d), static_cast<int64_t>(parts));
+}
+
+constexpr std::string_view kSpaces[] = {"2", "4", "8", "16"};
+constexpr FormatOption kProductOptions[] = {{"dim", "2", kDims}, {"spaces", "4", kSpaces}};
 
 }  // namespace
 
@@ -119,7 +160,23 @@ extern const FormatDef kVector = {
     .max_bits = 4,
     .options = kOptions,
     .of = CodebookOf::kModel,
-    .codebook = codebook,
+    .codebook = one_codebook,
+    .mac = MacKind::kLookup,
     .dim = dim};
+
+extern const FormatDef kProduct = {
+    .name = "product",
+    .summary = "vectors of dim neighbouring weights, a codebook for each of a row's parts",
+    .levels = "spaces * 2^(b*dim) vectors",
+    .paper = "arXiv 1412.6115, 1512.06473, 1907.05686",
+    .min_bits = 1,
+    .max_bits = 4,
+    .options = kProductOptions,
+    .of = CodebookOf::kLayer,
+    .codebook = product_codebook,
+    .free_levels = true,
+    .mac = MacKind::kLookup,
+    .dim = dim,
+    .spaces = spaces};
 
 }  // namespace qtool

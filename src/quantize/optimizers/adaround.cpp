@@ -28,7 +28,7 @@ class Learned {
     for (size_t r = 0; r < rows.size(); ++r) {
       const qdq::RowGrid& grid = p_.grids[r];
       for (size_t j = 0; j < n_; ++j) {
-        const int code = rows[r].codes[j];
+        const int code = static_cast<int>(rows[r].codes[j]);
         const bool up = p_.target(r)[j] > static_cast<float>(code) * grid.scale(j, rows[r].scales);
         const int base = std::clamp(up ? code : code - 1, grid.lowest, grid.highest - 1);
         base_[r * n_ + j] = static_cast<float>(base);
@@ -49,7 +49,7 @@ class Learned {
     std::vector<RowCodes> hard = rows_;
     for (size_t r = 0; r < rows_.size(); ++r)
       for (size_t j = 0; j < n_; ++j)
-        hard[r].codes[j] = static_cast<int8_t>(base_[r * n_ + j] + (v_[r * n_ + j] > 0 ? 1 : 0));
+        hard[r].codes[j] = base_[r * n_ + j] + (v_[r * n_ + j] > 0 ? 1.f : 0.f);
     return hard;
   }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
@@ -23,11 +22,11 @@ std::vector<float> images(const RowsProblem& p, const std::vector<float>& column
 // A row's state: `wanted` = w* H, `image` = ŵ H, kept up to date as ŵ changes.
 class Descent {
  public:
-  Descent(const RowsProblem& problem, const RowGrid& grid, const VectorTable* table,
+  Descent(const RowsProblem& problem, const RowGrid& grid, std::span<const VectorTable> tables,
           std::span<const float> wanted, std::span<float> image, RowCodes& row)
       : p_(problem),
         grid_(grid),
-        table_(table),
+        tables_(tables),
         row_(row),
         n_(image.size()),
         wanted_(wanted),
@@ -44,7 +43,7 @@ class Descent {
                                        grid_.range(j, row_.codes));
       if (best == code) continue;
       add((best - code) * scale(j), j);
-      row_.codes[j] = static_cast<int8_t>(best);
+      row_.codes[j] = best;
       changed = true;
     }
     return changed;
@@ -52,7 +51,7 @@ class Descent {
 
   // The best scale of each block for its codes and the other blocks.
   void scales() {
-    if (grid_.power_of_two) return;
+    if (grid_.power_of_two || grid_.fixed_scale > 0) return;
     const auto block = static_cast<size_t>(grid_.block);
     for (size_t b = 0; b < row_.scales.size(); ++b) {
       const size_t begin = b * block, end = std::min(n_, begin + block);
@@ -78,16 +77,16 @@ class Descent {
  private:
   float scale(size_t j) const { return grid_.scale(j, row_.scales); }
   // The weight that a scale of 1 would leave.
-  float value(size_t j) const { return static_cast<float>(row_.codes[j]) * grid_.place(j); }
+  float value(size_t j) const { return row_.codes[j] * grid_.place(j); }
 
   // As codes(): each vector in turn becomes the entry of least error.
   bool vectors() {
-    const VectorTable& table = *table_;
-    const size_t dim = table.dim(), entries = table.entries();
+    const size_t dim = tables_[0].dim(), entries = tables_[0].entries();
     bool changed = false;
     std::vector<float> error(entries), step(entries);
     for (size_t first = 0; first < n_; first += dim) {
       const size_t last = std::min(n_, first + dim);
+      const VectorTable& table = tables_[grid_.codebook->space_of(first, n_)];
       std::fill(error.begin(), error.end(), 0.f);
       for (size_t i = first; i < last; ++i) {
         const float* level = table.component(i - first);
@@ -109,7 +108,7 @@ class Descent {
         const float level = table.component(j - first)[best];
         if (level == row_.codes[j]) continue;
         add((level - row_.codes[j]) * scale(j), j);
-        row_.codes[j] = static_cast<int8_t>(level);
+        row_.codes[j] = level;
         changed = true;
       }
     }
@@ -137,7 +136,7 @@ class Descent {
 
   const RowsProblem& p_;
   const RowGrid& grid_;
-  const VectorTable* table_;
+  std::span<const VectorTable> tables_;
   RowCodes& row_;
   size_t n_;
   std::span<const float> wanted_;
@@ -152,8 +151,7 @@ std::vector<double> output_errors(const RowsProblem& problem, const std::vector<
   for (size_t r = 0; r < count; ++r) {
     for (size_t j = 0; j < n; ++j)
       off[j * count + r] =
-          static_cast<float>(rows[r].codes[j]) * problem.grids[r].scale(j, rows[r].scales) -
-          problem.target(r)[j];
+          rows[r].codes[j] * problem.grids[r].scale(j, rows[r].scales) - problem.target(r)[j];
   }
   const std::vector<float> image = images(problem, off, count);
   std::vector<double> errors(count, 0);
@@ -164,24 +162,42 @@ std::vector<double> output_errors(const RowsProblem& problem, const std::vector<
   return errors;
 }
 
+std::vector<ScaleFit> scale_fits(const RowsProblem& problem, const std::vector<RowCodes>& rows) {
+  const size_t count = rows.size(), n = problem.columns();
+  std::vector<float> reals(n * count);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t j = 0; j < n; ++j)
+      reals[j * count + r] = rows[r].codes[j] * problem.grids[r].scale(j, rows[r].scales);
+  }
+  const std::vector<float> image = images(problem, reals, count);
+  std::vector<ScaleFit> fits(count);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t j = 0; j < n; ++j) {
+      fits[r].gain += static_cast<double>(problem.target(r)[j]) * image[r * n + j];
+      fits[r].curve += static_cast<double>(reals[j * count + r]) * image[r * n + j];
+    }
+  }
+  return fits;
+}
+
 void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows) {
   const size_t count = rows.size(), n = problem.columns();
   std::vector<float> targets(n * count), codes(n * count);
   for (size_t r = 0; r < count; ++r) {
     for (size_t j = 0; j < n; ++j) {
       targets[j * count + r] = problem.target(r)[j];
-      codes[j * count + r] =
-          static_cast<float>(rows[r].codes[j]) * problem.grids[r].scale(j, rows[r].scales);
+      codes[j * count + r] = rows[r].codes[j] * problem.grids[r].scale(j, rows[r].scales);
     }
   }
   const std::vector<float> wanted = images(problem, targets, count);
   std::vector<float> image = images(problem, codes, count);
-  std::optional<VectorTable> table;
-  if (problem.grids[0].dim() > 1) table.emplace(*problem.grids[0].codebook);
+  const Codebook* book = problem.grids[0].codebook;
+  std::vector<VectorTable> tables;
+  for (size_t s = 0; book && book->dim > 1 && s < static_cast<size_t>(book->spaces); ++s)
+    tables.emplace_back(*book, s);
   for (size_t r = 0; r < count; ++r) {
-    Descent descent(problem, problem.grids[r], table ? &*table : nullptr,
-                    std::span(wanted).subspan(r * n, n), std::span(image).subspan(r * n, n),
-                    rows[r]);
+    Descent descent(problem, problem.grids[r], tables, std::span(wanted).subspan(r * n, n),
+                    std::span(image).subspan(r * n, n), rows[r]);
     for (int pass = 0; pass < passes; ++pass) {
       const bool changed = descent.codes();
       descent.scales();

@@ -21,10 +21,10 @@ std::vector<RowCodes> rounded(const RowsProblem& p, const std::vector<float>& va
     for (size_t r = 0; r < rows.size(); ++r) {
       const RowGrid& grid = p.grids[r];
       RowCodes& row = rows[r];
-      std::fill(row.codes.begin(), row.codes.end(), int8_t{0});
+      std::fill(row.codes.begin(), row.codes.end(), 0.f);
       for (size_t j = 0; j < row.codes.size(); ++j)
-        row.codes[j] = static_cast<int8_t>(
-            grid.nearest(from.target(r)[j] / grid.scale(j, row.scales), grid.range(j, row.codes)));
+        row.codes[j] =
+            grid.nearest(from.target(r)[j] / grid.scale(j, row.scales), grid.range(j, row.codes));
     }
     return qdq::output_errors(p, rows);
   });
@@ -34,8 +34,7 @@ void take_values(const RowsProblem& p, const std::vector<RowCodes>& rows,
                  std::vector<float>& values) {
   for (size_t r = 0; r < rows.size(); ++r) {
     for (size_t j = 0; j < rows[r].codes.size(); ++j)
-      values[r * p.columns() + j] =
-          static_cast<float>(rows[r].codes[j]) * p.grids[r].scale(j, rows[r].scales);
+      values[r * p.columns() + j] = rows[r].codes[j] * p.grids[r].scale(j, rows[r].scales);
   }
 }
 

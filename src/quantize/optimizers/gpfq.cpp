@@ -14,13 +14,12 @@ double follow_path(const RowsProblem& p, size_t r, std::vector<float>& left, Row
   const std::span<const float> target = p.target(r);
   const size_t n = target.size();
   left.assign(n, 0.f);  // (w − ŵ) H over the columns decided
-  std::fill(row.codes.begin(), row.codes.end(), int8_t{0});
+  std::fill(row.codes.begin(), row.codes.end(), 0.f);
   const auto off = [&](size_t j) { return target[j] - row.codes[j] * grid.scale(j, row.scales); };
   for (size_t j = 0; j < n; ++j) {
     const float* h = p.gram.data() + j * n;
     const float want = target[j] + left[j] / (h[j] + p.ridge);
-    row.codes[j] = static_cast<int8_t>(
-        grid.nearest(want / grid.scale(j, row.scales), grid.range(j, row.codes)));
+    row.codes[j] = grid.nearest(want / grid.scale(j, row.scales), grid.range(j, row.codes));
     const float missed = off(j);
     for (size_t i = 0; i < n; ++i) left[i] += missed * h[i];
     left[j] += missed * p.ridge;

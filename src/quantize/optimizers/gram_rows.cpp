@@ -1,6 +1,8 @@
 #include "quantize/optimizers/gram_rows.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
 #include <optional>
 
 #include "quantize/internal.hpp"
@@ -14,6 +16,8 @@ namespace {
 constexpr float kTargetDamping = 0.1f, kDescentDamping = 1e-3f;
 // Fits of what rows share, each followed by coordinate descent.
 constexpr int kSharedRounds = 4;
+// Of codebooks with more numbers than these the start is kept: their equations take longer than all else.
+constexpr size_t kMostLevels = 256;
 
 float mean_diagonal(const std::vector<float>& h, int64_t k) {
   double sum = 0;
@@ -39,15 +43,16 @@ class Group {
       : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
     factor_ = cholesky(moments.h, k, kTargetDamping * mean_, threads);
     if (!moments.shift.empty() || !moments.residual.empty()) correct(rows);
-    grid_.block = input.scale_block > 0 ? input.scale_block : k;
+    grid_.block = input.scale.block > 0 ? input.scale.block : k;
     grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
     grid_.exact_pairs = input.exact_pairs;
     grid_.power_of_two = input.grid.power_of_two_scales;
     grid_.place_columns = input.grid.place_columns;
   }
 
-  // Rows [first, first + bits.size()) of the group, at these widths.
-  RowsProblem problem(int64_t first, std::span<const int> bits, const Shared& shared) const {
+  // Rows [first, first + bits.size()) of the group, at these widths; `fixed` scales of rows, or none.
+  RowsProblem problem(int64_t first, std::span<const int> bits, std::span<const float> fixed,
+                      const Shared& shared) const {
     const auto count = static_cast<int64_t>(bits.size());
     RowsProblem p;
     p.targets = targets_.subspan(static_cast<size_t>(first * k_), static_cast<size_t>(count * k_));
@@ -59,11 +64,12 @@ class Group {
       grid.lowest = -(1 << (width - 1));
       grid.highest = (1 << (width - 1)) - 1;
       grid.exact_pairs = grid_.exact_pairs && width == 8;
+      if (!fixed.empty()) grid.fixed_scale = fixed[p.grids.size() - 1];
       if (shared.codebook.levels.empty()) continue;
       grid.codebook = &shared.codebook;
       grid.exact_pairs = false;  // levels are small enough
-      grid.lowest = -shared.codebook.largest();
-      grid.highest = shared.codebook.largest();
+      grid.highest = static_cast<int>(shared.codebook.largest());
+      grid.lowest = -grid.highest;
       grid.places = shared.places;
     }
     return p;
@@ -99,6 +105,7 @@ class Layer {
         count_(input.weight.dim(input.channel_axis)),
         groups_(static_cast<int64_t>(input.moments->groups.size())),
         each_(count_ / groups_),
+        share_(input.scale.channels == 0 ? count_ : input.scale.channels),
         part_(input.part_rows > 0 ? input.part_rows : each_),
         large_(is_large(part_, k_)),
         task_rows_(large_ ? kRowsAtOnce : kRowsATask),
@@ -114,7 +121,7 @@ class Layer {
 
   // Groups keep their factors only where the rows are visited again.
   void solve() {
-    const bool again = shares() && polish_;
+    const bool again = (shares() && polish_) || share_ > 1;
     const auto group_of = [&](int64_t g) {
       const auto at = static_cast<size_t>(g * each_ * k_), n = static_cast<size_t>(each_ * k_);
       return Group(input_, input_.moments->groups[static_cast<size_t>(g)],
@@ -123,6 +130,7 @@ class Layer {
     parallel_for(groups_ > 1 ? input_.threads : 1, groups_, [&](int64_t g, int) {
       std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
       group.emplace(group_of(g));
+      if (share_ > 1) return;
       for_tasks(*group, g, [&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
         std::vector<RowCodes> solved = start_(p);
         if (polish_) polish_(p, solved);
@@ -130,19 +138,25 @@ class Layer {
       });
       if (!again) group.reset();
     });
-    for (int round = 0; again && round < kSharedRounds; ++round) refit();
+    if (share_ > 1) start_together();
+    for (int round = 0; again && polish_ && round < kSharedRounds; ++round) {
+      if (shares()) refit();
+      if (share_ > 1) refit_scales();
+    }
   }
 
   WeightCodes result() const {
     WeightCodes result;
-    std::vector<int8_t> codes(targets_.size());
+    std::vector<float> codes(targets_.size());
     for (size_t r = 0; r < rows_.size(); ++r) {
       std::copy(rows_[r].codes.begin(), rows_[r].codes.end(),
                 codes.begin() + static_cast<int64_t>(r) * k_);
       result.scales.insert(result.scales.end(), rows_[r].scales.begin(), rows_[r].scales.end());
     }
-    result.codes = from_rows(codes, input_.weight.shape(), input_.channel_axis);
-    result.block = input_.scale_block;
+    const DType type = input_.grid.codebook ? input_.grid.codebook->type : DType::kInt8;
+    result.codes = from_rows(codes, input_.weight.shape(), input_.channel_axis, type);
+    result.block = input_.scale.block;
+    result.channels_a_scale = input_.scale.channels;
     result.power_of_two_scales = input_.grid.power_of_two_scales;
     if (input_.grid.codebook) result.codebook = std::make_shared<const Codebook>(shared_.codebook);
     if (!shared_.places.empty()) multiply_scales(result, shared_.places, input_.grid.place_columns);
@@ -150,7 +164,10 @@ class Layer {
   }
 
  private:
-  bool shares() const { return !shared_.places.empty() || input_.grid.own_codebook; }
+  bool shares() const {
+    return !shared_.places.empty() ||
+           (input_.grid.own_codebook && shared_.codebook.levels.size() <= kMostLevels);
+  }
 
   int64_t tasks_a_part() const { return (part_ + task_rows_ - 1) / task_rows_; }
   int64_t tasks_a_group() const { return each_ / part_ * tasks_a_part(); }
@@ -162,7 +179,9 @@ class Layer {
       const int64_t first = task / tasks_a_part() * part_ + inside;
       const auto at = static_cast<size_t>(g * each_ + first),
                  n = static_cast<size_t>(std::min(task_rows_, part_ - inside));
-      RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), shared_);
+      const auto fixed =
+          fixed_.empty() ? std::span<const float>() : std::span(fixed_).subspan(at, n);
+      RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), fixed, shared_);
       problem.quick_scales = large_;
       fn(problem, std::span(rows_).subspan(at, n), g * tasks_a_group() + task);
     });
@@ -177,16 +196,29 @@ class Layer {
 
   // What a row's weights are made of, as add_row() wants it.
   void classify(const RowGrid& grid, const RowCodes& row, std::vector<float>& values,
-                std::vector<uint8_t>& classes) const {
+                std::vector<uint16_t>& classes) const {
     for (size_t j = 0; j < row.codes.size(); ++j) {
       if (!shared_.places.empty()) {
-        values[j] = row.scales[0] * static_cast<float>(row.codes[j]);
-        classes[j] = static_cast<uint8_t>(static_cast<int64_t>(j) / grid.place_columns);
+        values[j] = row.scales[0] * row.codes[j];
+        classes[j] = static_cast<uint16_t>(static_cast<int64_t>(j) / grid.place_columns);
       } else {
         values[j] = grid.scale(j, row.scales);
-        classes[j] =
-            static_cast<uint8_t>(shared_.codebook.index_of(std::span(row.codes).subspan(j, 1)));
       }
+    }
+    if (shared_.places.empty())
+      for_vectors(row.codes, [&](size_t j, size_t at) { classes[j] = static_cast<uint16_t>(at); });
+  }
+
+  // Visits (column, place of its level in the codebook) of a row.
+  template <typename Fn>
+  void for_vectors(std::span<const float> codes, const Fn& fn) const {
+    const Codebook& book = shared_.codebook;
+    const auto dim = static_cast<size_t>(book.dim), entries = static_cast<size_t>(book.entries());
+    for (size_t first = 0; first < codes.size(); first += dim) {
+      const size_t n = std::min(dim, codes.size() - first);
+      const size_t space = book.space_of(first, codes.size());
+      const size_t entry = book.index_of(codes.subspan(first, n), space);
+      for (size_t i = 0; i < n; ++i) fn(first + i, (space * entries + entry) * dim + i);
     }
   }
 
@@ -197,7 +229,7 @@ class Layer {
     std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks_a_group()), SharedFit(count));
     for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t task) {
       std::vector<float> values(static_cast<size_t>(k_));
-      std::vector<uint8_t> classes(static_cast<size_t>(k_));
+      std::vector<uint16_t> classes(static_cast<size_t>(k_));
       for (size_t r = 0; r < rows.size(); ++r) {
         classify(p.grids[r], rows[r], values, classes);
         add_row(p, r, values, classes, parts[static_cast<size_t>(task)]);
@@ -205,11 +237,91 @@ class Layer {
     });
     for (size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
     take(parts[0]);
+    polish_all();
+  }
+
+  void polish_all() {
     for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
       std::vector<RowCodes> again(rows.begin(), rows.end());
       polish_(p, again);
       std::move(again.begin(), again.end(), rows.begin());
     });
+  }
+
+  // Calls fn(first row, row behind the last) for rows with one scale.
+  template <typename Fn>
+  void for_shares(const Fn& fn) const {
+    for (int64_t first = 0; first < count_; first += share_)
+      fn(static_cast<size_t>(first), static_cast<size_t>(std::min(count_, first + share_)));
+  }
+
+  // Rows with one scale at the best of a few, which suit the largest of them.
+  void start_together() {
+    std::vector<float> full(rows_.size());
+    RowGrid grid;
+    for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
+      const auto at = static_cast<size_t>(rows.data() - rows_.data());
+      for (size_t r = 0; r < rows.size(); ++r) full[at + r] = first_scale(p.target(r), p.grids[r]);
+      if (at == 0) grid = p.grids[0];
+    });
+    for_shares([&](size_t first, size_t last) {
+      const float most = *std::max_element(full.begin() + static_cast<int64_t>(first),
+                                           full.begin() + static_cast<int64_t>(last));
+      std::fill(full.begin() + static_cast<int64_t>(first),
+                full.begin() + static_cast<int64_t>(last), most);
+    });
+    std::vector<double> least(rows_.size(), std::numeric_limits<double>::infinity());
+    std::vector<RowCodes> best(rows_.size());
+    for (size_t step = 0; scale_part(grid, step) > 0; ++step) {
+      fixed_ = full;
+      for (float& scale : fixed_) scale *= scale_part(grid, step);
+      std::vector<double> errors(rows_.size());
+      for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
+        const auto at = rows.data() - rows_.data();
+        std::vector<RowCodes> solved = start_(p);
+        std::ranges::copy(output_errors(p, solved), errors.begin() + at);
+        std::move(solved.begin(), solved.end(), rows.begin());
+      });
+      for_shares([&](size_t first, size_t last) {
+        const double error = std::accumulate(errors.begin() + static_cast<int64_t>(first),
+                                             errors.begin() + static_cast<int64_t>(last), 0.0);
+        if (error >= least[first]) return;
+        least[first] = error;
+        std::copy(rows_.begin() + static_cast<int64_t>(first),
+                  rows_.begin() + static_cast<int64_t>(last),
+                  best.begin() + static_cast<int64_t>(first));
+      });
+    }
+    rows_ = std::move(best);
+    keep_scales();
+    if (polish_) polish_all();
+  }
+
+  void keep_scales() {
+    for (size_t r = 0; r < rows_.size(); ++r) fixed_[r] = rows_[r].scales[0];
+  }
+
+  // The best scale for the codes of the rows that have it, then codes for that.
+  void refit_scales() {
+    if (input_.grid.power_of_two_scales) return;
+    std::vector<ScaleFit> fits(rows_.size());
+    for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
+      std::ranges::copy(scale_fits(p, {rows.begin(), rows.end()}),
+                        fits.begin() + (rows.data() - rows_.data()));
+    });
+    for_shares([&](size_t first, size_t last) {
+      ScaleFit sum;
+      for (size_t r = first; r < last; ++r) {
+        sum.gain += fits[r].gain;
+        sum.curve += fits[r].curve;
+      }
+      const auto better = static_cast<float>(rows_[first].scales[0] * sum.gain / sum.curve);
+      if (!(sum.curve > 0) || !(better > 0.1f * rows_[first].scales[0]) || !std::isnormal(better))
+        return;
+      for (size_t r = first; r < last; ++r) rows_[r].scales[0] = better;
+    });
+    keep_scales();
+    polish_all();
   }
 
   void take(const SharedFit& fit) {
@@ -223,37 +335,39 @@ class Layer {
   // Whole numbers again; rows follow to the level that theirs became.
   void take_levels(const SharedFit& fit) {
     Codebook& book = shared_.codebook;
-    const std::vector<float> start(book.levels.begin(), book.levels.end());
-    const std::vector<float> better = fit.solve(start);
+    const std::vector<float> better = fit.solve(book.levels);
     const auto magnitude = [](float a, float b) { return std::fabs(a) < std::fabs(b); };
     const float most = std::fabs(*std::max_element(better.begin(), better.end(), magnitude));
     if (!(most > 0)) return;
-    const float unit = most / static_cast<float>(std::max(book.largest(), 1));
-    std::vector<int8_t> became(256);
-    std::vector<int8_t> levels;
-    for (size_t i = 0; i < better.size(); ++i) {
-      levels.push_back(static_cast<int8_t>(std::nearbyint(better[i] / unit)));
-      became[static_cast<uint8_t>(book.levels[i])] = levels.back();
-    }
-    book.levels = levels;
-    std::sort(book.levels.begin(), book.levels.end());
-    book.levels.erase(std::unique(book.levels.begin(), book.levels.end()), book.levels.end());
+    const float unit = most / std::max(book.largest(), 1.f);
+    std::vector<float> became;
+    for (float level : better) became.push_back(std::nearbyint(level / unit) + 0.f);
     for (RowCodes& row : rows_) {
-      for (int8_t& code : row.codes) code = became[static_cast<uint8_t>(code)];
+      std::vector<float> codes(row.codes.size());
+      for_vectors(row.codes, [&](size_t j, size_t at) { codes[j] = became[at]; });
+      row.codes = std::move(codes);
       for (float& scale : row.scales) scale *= unit;
     }
+    book.levels = std::move(became);
+    if (book.dim == 1) {
+      std::sort(book.levels.begin(), book.levels.end());
+      book.levels.erase(std::unique(book.levels.begin(), book.levels.end()), book.levels.end());
+    }
+    if (share_ > 1) keep_scales();
   }
 
   const OptimizerInput& input_;
   RowsPolish polish_;
   RowsStart start_;
   int64_t k_, count_, groups_, each_;
-  int64_t part_;  // rows of a group that tasks do not reach across
+  int64_t share_;  // rows with one scale
+  int64_t part_;   // rows of a group that tasks do not reach across
   bool large_;
   int64_t task_rows_;
   std::vector<float> targets_;
   std::vector<RowCodes> rows_;
   std::vector<int> bits_;
+  std::vector<float> fixed_;  // scales, where rows share them
   Shared shared_;
   std::vector<std::optional<Group>> solvers_;
 };

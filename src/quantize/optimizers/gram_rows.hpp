@@ -22,15 +22,16 @@ struct RowGrid {
   bool exact_pairs = false;
   const Codebook* codebook = nullptr;  // nullptr: all integers from lowest to highest
   bool power_of_two = false;           // scales
+  float fixed_scale = 0;               // that rows share, and no row changes by itself; 0: none
   // Factors of places, of so many columns each, besides the row's one scale; empty: none.
   std::span<const float> places = {};
   int64_t place_columns = 0;
 
   // The codes that column j may take beside its neighbours' (see pair_sums_fit).
-  std::pair<int, int> range(size_t j, std::span<const int8_t> codes) const;
-  // The code closest to `value` between them.
+  std::pair<int, int> range(size_t j, std::span<const float> codes) const;
+  // The code closest to `value` between them, or the closest level.
   float nearest(float value, std::pair<int, int> range) const {
-    return codebook ? nearest_level(value, range)
+    return codebook ? codebook->levels[codebook->nearest(value)]
                     : std::clamp(std::nearbyint(value), static_cast<float>(range.first),
                                  static_cast<float>(range.second));
   }
@@ -42,20 +43,17 @@ struct RowGrid {
   }
   // Weights that one code stands for.
   int64_t dim() const { return codebook ? codebook->dim : 1; }
-
- private:
-  float nearest_level(float value, std::pair<int, int> range) const;
 };
 
 struct RowCodes {
-  std::vector<int8_t> codes;
+  std::vector<float> codes;
   std::vector<float> scales;  // one a block
 };
 
-// Levels of a codebook of vectors by component, for loops over its entries.
+// Levels of a codebook of vectors by component, for loops over the entries of one of its spaces.
 class VectorTable {
  public:
-  explicit VectorTable(const Codebook& book);
+  VectorTable(const Codebook& book, size_t space);
   size_t dim() const { return dim_; }
   size_t entries() const { return entries_; }
   const float* component(size_t i) const { return levels_.data() + i * entries_; }
@@ -91,6 +89,16 @@ std::vector<RowCodes> nearest_plane(const RowsProblem& problem);
 // Each row's error (ŵ − w*) (H + ridge) (ŵ − w*)ᵀ.
 std::vector<double> output_errors(const RowsProblem& problem, const std::vector<RowCodes>& rows);
 
+// The scale that each row's codes want and its weight: with one scale s for some rows, the best is s · Σ gain / Σ curve.
+struct ScaleFit {
+  double gain = 0, curve = 0;  // ŵ H w*ᵀ, ŵ H ŵᵀ
+};
+std::vector<ScaleFit> scale_fits(const RowsProblem& problem, const std::vector<RowCodes>& rows);
+// A scale that suits the row, the first of those that at_best_scales() tries, and the parts of it that follow;
+// 0: there are no more.
+float first_scale(std::span<const float> target, const RowGrid& grid);
+float scale_part(const RowGrid& grid, size_t step);
+
 // Improves a solution: each code in turn is set to its best value, then each scale; until nothing
 // changes, at most `passes` times. The error of no row ever rises.
 void coordinate_descent(const RowsProblem& problem, int passes, std::vector<RowCodes>& rows);
@@ -106,7 +114,7 @@ struct SharedFit {
 };
 // Adds a row: `values` = ∂ŵ_j / ∂p[classes[j]].
 void add_row(const RowsProblem& problem, size_t row, std::span<const float> values,
-             std::span<const uint8_t> classes, SharedFit& fit);
+             std::span<const uint16_t> classes, SharedFit& fit);
 
 using RowsPolish = void (*)(const RowsProblem& problem, std::vector<RowCodes>& rows);
 using RowsStart = std::vector<RowCodes> (*)(const RowsProblem& problem);

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "qtool/exec.hpp"
 #include "qtool/transpose.hpp"
@@ -49,17 +48,12 @@ QTOOL_CLONES void round_column(size_t rows, const Column& c) {
 }
 
 // Narrows what a column may take to what fits beside the codes of another one.
-QTOOL_CLONES void narrow(size_t rows, const int8_t* beside, const float* most, float* low,
+QTOOL_CLONES void narrow(size_t rows, const float* beside, const float* most, float* low,
                          float* high) {
   for (size_t r = 0; r < rows; ++r) {
-    const auto code = static_cast<float>(beside[r]);
-    low[r] = std::max(low[r], -most[r] - std::min(code, 0.f));
-    high[r] = std::min(high[r], most[r] - std::max(code, 0.f));
+    low[r] = std::max(low[r], -most[r] - std::min(beside[r], 0.f));
+    high[r] = std::min(high[r], most[r] - std::max(beside[r], 0.f));
   }
-}
-
-QTOOL_CLONES void keep_codes(size_t rows, const float* from, int8_t* to) {
-  for (size_t r = 0; r < rows; ++r) to[r] = static_cast<int8_t>(static_cast<int32_t>(from[r]));
 }
 
 // carried[i] += off · factor[i] for columns i of a block.
@@ -95,7 +89,8 @@ class Planes {
       exact_pairs_ |= grid.exact_pairs;
     }
     const RowGrid& grid = problem.grids[0];
-    if (grid.dim() > 1) table_.emplace(*grid.codebook);
+    for (size_t s = 0; grid.dim() > 1 && s < static_cast<size_t>(grid.codebook->spaces); ++s)
+      tables_.emplace_back(*grid.codebook, s);
   }
 
   // Decides codes for the rows' scales; returns each row's squared error under the factor. What a block of columns
@@ -103,12 +98,14 @@ class Planes {
   enum class Carry { kEverywhere, kInsideBlocks };
   std::vector<double> decide(const std::vector<RowCodes>& rows, Carry carry) {
     std::fill(carried_.begin(), carried_.end(), 0.f);
-    std::fill(codes_.begin(), codes_.end(), int8_t{0});
+    std::fill(codes_.begin(), codes_.end(), 0.f);
     std::vector<double> errors(rows_, 0);
     for (size_t end = n_; end > 0;) {
       // Vectors begin at multiples of their length.
-      const size_t begin = table_ ? (end - 1) / kBlock * kBlock : end > kBlock ? end - kBlock : 0;
-      if (table_) {
+      const size_t begin = !tables_.empty() ? (end - 1) / kBlock * kBlock
+                           : end > kBlock   ? end - kBlock
+                                            : 0;
+      if (!tables_.empty()) {
         for (size_t r = 0; r < rows_; ++r) errors[r] += decide_vectors(r, begin, end, rows[r]);
       } else {
         decide_block(begin, end, rows, errors);
@@ -126,7 +123,7 @@ class Planes {
 
   // The codes decided last.
   void store(std::vector<RowCodes>& rows) const {
-    std::vector<int8_t> by_row(codes_.size());
+    std::vector<float> by_row(codes_.size());
     transpose(codes_.data(), static_cast<int64_t>(n_), static_cast<int64_t>(rows_), by_row.data());
     for (size_t r = 0; r < rows_; ++r)
       std::copy_n(by_row.begin() + static_cast<int64_t>(r * n_), n_, rows[r].codes.begin());
@@ -135,16 +132,17 @@ class Planes {
  private:
   // The same for vectors of columns: of all entries the one that leaves the least error.
   double decide_vectors(size_t r, size_t begin, size_t end, const RowCodes& row) {
-    const size_t dim = table_->dim();
+    const size_t dim = tables_[0].dim();
     double error = 0;
     for (size_t last = end; last > begin;) {
       const size_t first = (last - 1) / dim * dim;
-      const auto [entry, least] = best_entry(r, first, last, row.scales);
+      const VectorTable& table = tables_[p_.grids[r].codebook->space_of(first, n_)];
+      const auto [entry, least] = best_entry(r, first, last, table, row.scales);
       error += least;
       for (size_t j = first; j < last; ++j) {
-        const float level = table_->component(j - first)[entry];
+        const float level = table.component(j - first)[entry];
         const float* l = p_.factor.data() + j * n_;
-        codes_[j * rows_ + r] = static_cast<int8_t>(level);
+        codes_[j * rows_ + r] = level;
         const float off = level * p_.grids[r].scale(j, row.scales) - p_.target(r)[j];
         off_[(j - begin) * rows_ + r] = off;
         for (size_t i = begin; i < first; ++i) carried_[i * rows_ + r] += off * l[i];
@@ -156,15 +154,15 @@ class Planes {
 
   // Entry and its error for columns [first, last), given what the columns behind them carried here.
   std::pair<size_t, double> best_entry(size_t r, size_t first, size_t last,
-                                       std::span<const float> scales) {
-    const size_t entries = table_->entries();
+                                       const VectorTable& table, std::span<const float> scales) {
+    const size_t entries = table.entries();
     error_.assign(entries, 0.f);
     for (size_t i = last; i-- > first;) {
       part_.assign(entries, carried_[i * rows_ + r]);
       for (size_t j = i; j < last; ++j) {
         const float l = p_.factor[j * n_ + i], scale = p_.grids[r].scale(j, scales) * l,
                     want = p_.target(r)[j] * l;
-        const float* level = table_->component(j - first);
+        const float* level = table.component(j - first);
         for (size_t e = 0; e < entries; ++e) part_[e] += scale * level[e] - want;
       }
       for (size_t e = 0; e < entries; ++e) error_[e] += part_[e] * part_[e];
@@ -181,7 +179,7 @@ class Planes {
       prepare(j, rows);
       round_column(rows_, {target_.data() + j * rows_, scale_.data(), low_.data(), high_.data(),
                            carried_.data() + j * rows_, code_.data(), off, errors.data(), l[j]});
-      keep_codes(rows_, code_.data(), codes_.data() + j * rows_);
+      std::copy_n(code_.data(), rows_, codes_.data() + j * rows_);
       carry_column(rows_, j - begin, off, l + begin, carried_.data() + begin * rows_);
     }
   }
@@ -213,40 +211,34 @@ class Planes {
   size_t rows_, n_;
   std::vector<float> target_;   // [columns][rows]
   std::vector<float> carried_;  // [columns][rows]: Σ over decided columns of their error times L
-  std::vector<int8_t> codes_;   // [columns][rows]
+  std::vector<float> codes_;    // [columns][rows]
   std::vector<float> off_;      // [kBlock][rows]: errors of the columns of a block
   std::vector<float> scale_, low_, high_, code_;         // by row, of one column
   std::vector<float> lowest_, highest_, most_pair_sum_;  // by row
   bool exact_pairs_ = false;                             // of any row
-  std::optional<VectorTable> table_;
-  std::vector<float> error_, part_;  // by entry
+  std::vector<VectorTable> tables_;                      // by space, of vectors
+  std::vector<float> error_, part_;                      // by entry
 };
 
 }  // namespace
 
-std::pair<int, int> RowGrid::range(size_t j, std::span<const int8_t> codes) const {
+std::pair<int, int> RowGrid::range(size_t j, std::span<const float> codes) const {
   int low = lowest, high = highest;
   if (!exact_pairs) return {low, high};
   for_neighbours(j, channels, codes.size(), [&](size_t other) {
-    low = std::max(low, -kMostPairSum - std::min<int>(codes[other], 0));
-    high = std::min(high, kMostPairSum - std::max<int>(codes[other], 0));
+    const int code = static_cast<int>(codes[other]);
+    low = std::max(low, -kMostPairSum - std::min(code, 0));
+    high = std::min(high, kMostPairSum - std::max(code, 0));
   });
   return {low, high};
 }
 
-float RowGrid::nearest_level(float value, std::pair<int, int> range) const {
-  const std::vector<int8_t>& levels = codebook->levels;
-  size_t at = codebook->nearest(value);
-  while (at > 0 && levels[at] > range.second) --at;
-  while (at + 1 < levels.size() && levels[at] < range.first) ++at;
-  return levels[at];
-}
-
-VectorTable::VectorTable(const Codebook& book)
+VectorTable::VectorTable(const Codebook& book, size_t space)
     : dim_(static_cast<size_t>(book.dim)), entries_(static_cast<size_t>(book.entries())) {
   levels_.resize(dim_ * entries_);
+  const float* first = book.levels.data() + space * levels_.size();
   for (size_t e = 0; e < entries_; ++e) {
-    for (size_t i = 0; i < dim_; ++i) levels_[i * entries_ + e] = book.levels[e * dim_ + i];
+    for (size_t i = 0; i < dim_; ++i) levels_[i * entries_ + e] = first[e * dim_ + i];
   }
 }
 

@@ -122,33 +122,34 @@ WeightCodes optimize(const OptimizerInput& input) {
   const std::vector<float> rows = qdq::rows_of(input.weight, input.channel_axis);
   const qdq::RowLayout layout = qdq::row_layout(input.weight.shape(), input.channel_axis);
   const auto columns = static_cast<size_t>(layout.columns());
+  const int64_t share = input.scale.channels == 0 ? layout.rows : input.scale.channels;
   std::vector<int8_t> codes(rows.size());
   WeightCodes result;
-  result.block = input.scale_block;
+  result.block = input.scale.block;
+  result.channels_a_scale = input.scale.channels;
   Row row{{}, {}, input.bits, layout.channels, columns, input.exact_pairs};
-  std::vector<double> all;  // importance of every weight, for one scale
-  for (int64_t r = 0; r < layout.rows; ++r) {
-    const std::vector<double> importance = importance_of(input, layout, r);
-    if (input.scale_block == kTensorScale) {
-      all.insert(all.end(), importance.begin(), importance.end());
-      continue;
+  for (int64_t r = 0; r < layout.rows; r += share) {
+    const int64_t last = std::min(layout.rows, r + share);
+    std::vector<double> importance;
+    for (int64_t i = r; i < last; ++i) {
+      const std::vector<double> one = importance_of(input, layout, i);
+      importance.insert(importance.end(), one.begin(), one.end());
     }
-    const size_t at = static_cast<size_t>(r) * columns;
-    const size_t block = input.scale_block > 0 ? static_cast<size_t>(input.scale_block) : columns;
-    for (size_t c = 0; c < columns; c += block) {
-      const size_t n = std::min(block, columns - c);
+    if (!input.row_bits.empty()) row.bits = input.row_bits[static_cast<size_t>(r)];
+    const size_t at = static_cast<size_t>(r) * columns,
+                 length = static_cast<size_t>(last - r) * columns;
+    const size_t block = input.scale.block > 0 ? static_cast<size_t>(input.scale.block) : length;
+    for (size_t c = 0; c < length; c += block) {
+      const size_t n = std::min(block, length - c);
       row.weights = std::span(rows).subspan(at + c, n);
-      if (!input.row_bits.empty()) row.bits = input.row_bits[static_cast<size_t>(r)];
       row.importance =
           importance.empty() ? std::span<const double>() : std::span(importance).subspan(c, n);
-      row.length = n;
+      row.length = std::min(n, columns);
       result.scales.push_back(quantize_row(row, std::span(codes).subspan(at + c, n)));
     }
-  }
-  if (input.scale_block == kTensorScale) {
-    row.weights = rows;
-    row.importance = all;
-    result.scales.assign(static_cast<size_t>(layout.rows), quantize_row(row, codes));
+    // Rows with one scale all have it.
+    result.scales.resize(result.scales.size() + static_cast<size_t>(last - r - 1),
+                         result.scales.back());
   }
   result.codes = qdq::from_rows(codes, input.weight.shape(), input.channel_axis);
   return result;

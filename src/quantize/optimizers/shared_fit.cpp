@@ -30,7 +30,7 @@ std::vector<float> SharedFit::solve(std::span<const float> start) const {
 }
 
 void add_row(const RowsProblem& problem, size_t row, std::span<const float> values,
-             std::span<const uint8_t> classes, SharedFit& fit) {
+             std::span<const uint16_t> classes, SharedFit& fit) {
   const size_t n = problem.columns(), count = fit.right.size();
   const std::span<const float> target = problem.target(row);
   std::vector<double> sums(count);
@@ -44,7 +44,7 @@ void add_row(const RowsProblem& problem, size_t row, std::span<const float> valu
       wanted += static_cast<double>(target[j]) * h[j];
     }
     sums[classes[i]] += static_cast<double>(values[i]) * problem.ridge;
-    double* to = fit.matrix.data() + classes[i] * count;
+    double* to = fit.matrix.data() + size_t{classes[i]} * count;
     for (size_t c = 0; c < count; ++c) to[c] += values[i] * sums[c];
     fit.right[classes[i]] += values[i] * wanted;
   }
