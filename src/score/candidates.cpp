@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "quantize/fit/moments.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/moments.hpp"
 #include "score/float_walk.hpp"
 
 namespace qtool {

@@ -7,7 +7,7 @@
 
 #include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
-#include "quantize/columns.hpp"
+#include "quantize/fit/columns.hpp"
 #include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
 

@@ -1,4 +1,4 @@
-#include "quantize/acceptance.hpp"
+#include "quantize/fit/acceptance.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "quantize/distill.hpp"
+#include "quantize/fit/distill.hpp"
 
 #include <gtest/gtest.h>
 
 #include "qtool/exec.hpp"
-#include "quantize/tunable_network.hpp"
+#include "quantize/fit/tunable_network.hpp"
 #include "support/calibrated_net.hpp"
 
 namespace qtool::qdq {

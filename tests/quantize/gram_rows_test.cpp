@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "quantize/fit/linear_algebra.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/linear_algebra.hpp"
 
 namespace qtool {
 namespace {

@@ -1,4 +1,4 @@
-#include "quantize/mirrored.hpp"
+#include "quantize/fit/mirrored.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "quantize/moments.hpp"
+#include "quantize/fit/moments.hpp"
 
 #include <gtest/gtest.h>
 
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
+#include "quantize/fit/linear_algebra.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/linear_algebra.hpp"
 #include "support/random.hpp"
 
 namespace qtool::qdq {

@@ -7,8 +7,8 @@
 #include "qtool/exec.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
+#include "quantize/fit/moments.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/moments.hpp"
 #include "support/calibrated_net.hpp"
 
 namespace qtool {

@@ -1,11 +1,11 @@
-#include "quantize/reconstruct.hpp"
+#include "quantize/fit/reconstruct.hpp"
 
 #include <gtest/gtest.h>
 
 #include "qtool/exec.hpp"
-#include "quantize/block_error.hpp"
-#include "quantize/soft_rounding.hpp"
-#include "quantize/tunable_network.hpp"
+#include "quantize/fit/block_error.hpp"
+#include "quantize/fit/soft_rounding.hpp"
+#include "quantize/fit/tunable_network.hpp"
 #include "support/calibrated_net.hpp"
 
 namespace qtool::qdq {

@@ -1,4 +1,4 @@
-#include "quantize/side_by_side.hpp"
+#include "quantize/fit/side_by_side.hpp"
 
 #include <gtest/gtest.h>
 

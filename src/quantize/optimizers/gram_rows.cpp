@@ -5,8 +5,8 @@
 #include <numeric>
 #include <optional>
 
+#include "quantize/fit/linear_algebra.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/linear_algebra.hpp"
 
 namespace qtool::qdq {
 namespace {

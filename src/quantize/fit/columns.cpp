@@ -1,4 +1,4 @@
-#include "quantize/columns.hpp"
+#include "quantize/fit/columns.hpp"
 
 #include <algorithm>
 

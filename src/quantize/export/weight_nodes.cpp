@@ -1,4 +1,4 @@
-#include "quantize/weight_nodes.hpp"
+#include "quantize/export/weight_nodes.hpp"
 
 #include <algorithm>
 #include <string>

@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "qtool/quantize.hpp"
-#include "quantize/columns.hpp"
+#include "quantize/fit/columns.hpp"
 
 namespace qtool::qdq {
 

@@ -7,8 +7,8 @@
 #include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
 #include "qtool/onnx.hpp"
-#include "quantize/dynamic_nodes.hpp"
-#include "quantize/table_nodes.hpp"
+#include "quantize/export/dynamic_nodes.hpp"
+#include "quantize/export/table_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {

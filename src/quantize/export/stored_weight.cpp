@@ -1,7 +1,7 @@
 // Weight codes as the tensors of a DequantizeLinear.
 #include <algorithm>
 
-#include "quantize/weight_nodes.hpp"
+#include "quantize/export/weight_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {

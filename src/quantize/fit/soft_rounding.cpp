@@ -1,4 +1,4 @@
-#include "quantize/soft_rounding.hpp"
+#include "quantize/fit/soft_rounding.hpp"
 
 #include <algorithm>
 

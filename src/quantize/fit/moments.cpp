@@ -1,4 +1,4 @@
-#include "quantize/moments.hpp"
+#include "quantize/fit/moments.hpp"
 
 #include <algorithm>
 #include <numeric>

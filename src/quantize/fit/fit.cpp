@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "quantize/acceptance.hpp"
-#include "quantize/distill.hpp"
-#include "quantize/mirrored.hpp"
-#include "quantize/reconstruct.hpp"
+#include "quantize/fit/acceptance.hpp"
+#include "quantize/fit/distill.hpp"
+#include "quantize/fit/mirrored.hpp"
+#include "quantize/fit/reconstruct.hpp"
 
 namespace qtool::qdq {
 namespace {

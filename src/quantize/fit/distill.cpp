@@ -1,11 +1,11 @@
-#include "quantize/distill.hpp"
+#include "quantize/fit/distill.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "qtool/exec.hpp"
-#include "quantize/knob_descent.hpp"
+#include "quantize/fit/knob_descent.hpp"
 
 namespace qtool::qdq {
 namespace {

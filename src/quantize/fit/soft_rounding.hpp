@@ -2,7 +2,7 @@
 // two neighbouring codes, which a growing regulariser drives to 0 or 1.
 #pragma once
 
-#include "quantize/adam.hpp"
+#include "quantize/fit/adam.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {

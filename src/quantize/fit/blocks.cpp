@@ -1,4 +1,4 @@
-#include "quantize/blocks.hpp"
+#include "quantize/fit/blocks.hpp"
 
 #include <algorithm>
 

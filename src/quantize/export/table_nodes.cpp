@@ -1,4 +1,4 @@
-#include "quantize/table_nodes.hpp"
+#include "quantize/export/table_nodes.hpp"
 
 #include <algorithm>
 

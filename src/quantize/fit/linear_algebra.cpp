@@ -1,4 +1,4 @@
-#include "quantize/linear_algebra.hpp"
+#include "quantize/fit/linear_algebra.hpp"
 
 #define EIGEN_DONT_PARALLELIZE  // how a sum is cut must not depend on the number of threads
 #include <Eigen/Cholesky>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "qtool/gradient.hpp"
-#include "quantize/adam.hpp"
-#include "quantize/tunable_network.hpp"
+#include "quantize/fit/adam.hpp"
+#include "quantize/fit/tunable_network.hpp"
 
 namespace qtool::qdq {
 

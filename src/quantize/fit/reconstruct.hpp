@@ -2,8 +2,8 @@
 // inputs that the quantized network has (BRECQ, arXiv 2102.05426; inputs mixed after QDrop, arXiv 2203.05740).
 #pragma once
 
-#include "quantize/acceptance.hpp"
-#include "quantize/blocks.hpp"
+#include "quantize/fit/acceptance.hpp"
+#include "quantize/fit/blocks.hpp"
 
 namespace qtool::qdq {
 

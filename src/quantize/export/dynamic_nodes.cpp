@@ -1,4 +1,4 @@
-#include "quantize/dynamic_nodes.hpp"
+#include "quantize/export/dynamic_nodes.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "quantize/channel_means.hpp"
+#include "quantize/fit/channel_means.hpp"
 
 #include <algorithm>
 

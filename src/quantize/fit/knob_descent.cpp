@@ -1,4 +1,4 @@
-#include "quantize/knob_descent.hpp"
+#include "quantize/fit/knob_descent.hpp"
 
 #include <algorithm>
 

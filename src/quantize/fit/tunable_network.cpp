@@ -1,4 +1,4 @@
-#include "quantize/tunable_network.hpp"
+#include "quantize/fit/tunable_network.hpp"
 
 #include <algorithm>
 

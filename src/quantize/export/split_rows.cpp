@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "qtool/budget.hpp"
-#include "quantize/weight_nodes.hpp"
+#include "quantize/export/weight_nodes.hpp"
 
 namespace qtool::qdq {
 namespace {

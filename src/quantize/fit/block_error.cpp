@@ -1,4 +1,4 @@
-#include "quantize/block_error.hpp"
+#include "quantize/fit/block_error.hpp"
 
 #include <algorithm>
 #include <cmath>

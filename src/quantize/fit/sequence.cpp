@@ -1,7 +1,7 @@
 #include <algorithm>
 
+#include "quantize/fit/side_by_side.hpp"
 #include "quantize/internal.hpp"
-#include "quantize/side_by_side.hpp"
 
 namespace qtool::qdq {
 namespace {

@@ -1,7 +1,7 @@
 // Layers that quantize what they read at run time.
 #pragma once
 
-#include "quantize/weight_nodes.hpp"
+#include "quantize/export/weight_nodes.hpp"
 
 namespace qtool::qdq {
 

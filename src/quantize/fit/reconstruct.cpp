@@ -1,12 +1,12 @@
-#include "quantize/reconstruct.hpp"
+#include "quantize/fit/reconstruct.hpp"
 
 #include <algorithm>
 #include <numbers>
 
 #include "qtool/exec.hpp"
-#include "quantize/block_error.hpp"
-#include "quantize/knob_descent.hpp"
-#include "quantize/soft_rounding.hpp"
+#include "quantize/fit/block_error.hpp"
+#include "quantize/fit/knob_descent.hpp"
+#include "quantize/fit/soft_rounding.hpp"
 
 namespace qtool::qdq {
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "qtool/exec.hpp"
-#include "quantize/moments.hpp"
+#include "quantize/fit/moments.hpp"
 
 namespace qtool::qdq {
 

@@ -1,8 +1,8 @@
-#include "quantize/side_by_side.hpp"
+#include "quantize/fit/side_by_side.hpp"
 
 #include <algorithm>
 
-#include "quantize/channel_means.hpp"
+#include "quantize/fit/channel_means.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
