@@ -125,7 +125,12 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   if (format != "uniform") r.formats = {qtool::parse_format(format).text()};
   // A device that cannot multiply is asked for by its profile alone.
   const bool chosen = !formats.empty() || format != "uniform";
-  if (limits && !chosen && uniform.empty() && !limits->multiplies()) r.formats = limits->formats();
+  if (limits && !chosen && uniform.empty() && !limits->multiplies()) {
+    r.formats = limits->formats();
+    std::erase_if(r.formats, [&](const std::string& name) {
+      return qtool::widths_in({name}, r.weight_bits).empty();
+    });
+  }
   r.activation_mode = activation_mode;
   r.granularity = granularity;
   if (export_style != "auto") {
