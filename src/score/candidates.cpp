@@ -52,6 +52,12 @@ class Optimized {
     const Tensor& weight = *model_.graph.constant(model_.graph.find(site.weight));
     LayerCandidates found;
     found.codes.resize(options_.widths.size());
+    if (std::ranges::all_of(options_.widths,
+                            [](const Width& width) { return width.bits == kFloatBits; })) {
+      const std::vector<float> none(static_cast<size_t>(site.channels), 0);
+      if (walk && site.takes_bias) found.bias_shift.assign(options_.widths.size(), none);
+      return found;
+    }
     if (walk && site.column_product && optimizer_of(weight, site).needs_moments) {
       const qdq::ColumnReader reader(node_of(model_, site), site, weight);
       const InputMoments& moments = moments_of(site, reader, *walk);
