@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "graph/append_node.hpp"
 #include "passes/lower_qdq.hpp"
 
 namespace qtool::passes {
@@ -21,10 +22,7 @@ T at(const std::vector<T>& values, size_t channel) {
 
 ValueId Requantizer::node(const std::string& name, const char* type, std::vector<ValueId> inputs,
                           DType dtype) {
-  const ValueId out = add_value(g_, name, dtype);
-  g_.nodes.push_back(
-      make_node(g_, cat(g_.value(out).name, "_", type), type, std::move(inputs), {out}));
-  return out;
+  return append_node(g_, name, type, std::move(inputs), dtype);
 }
 
 ValueId Requantizer::cast(const std::string& name, ValueId value, DType to) {

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "graph/append_node.hpp"
+
 namespace qtool::qdq {
 
 ValueId DynamicNodes::node(const std::string& name, const char* type, std::vector<ValueId> inputs,
                            DType dtype, const std::optional<Shape>& shape) {
-  const ValueId out = add_value(g_, name, dtype, shape);
-  g_.nodes.push_back(
-      make_node(g_, cat(g_.value(out).name, "_", type), type, std::move(inputs), {out}));
-  return out;
+  return append_node(g_, name, type, std::move(inputs), dtype, shape);
 }
 
 DynamicNodes::Codes DynamicNodes::codes_of(ValueId input, ActivationMode mode) {

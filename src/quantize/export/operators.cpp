@@ -2,6 +2,7 @@
 // and onnxruntime (com.microsoft) define.
 #include <algorithm>
 
+#include "graph/append_node.hpp"
 #include "graph/subgraphs.hpp"
 #include "qtool/integer_only.hpp"
 #include "quantize/internal.hpp"
@@ -43,10 +44,7 @@ class OperatorNodes {
  private:
   ValueId append(const std::string& name, const char* type, std::vector<ValueId> inputs,
                  DType dtype, const std::optional<Shape>& shape) {
-    const ValueId out = add_value(g_, name, dtype, shape);
-    g_.nodes.push_back(
-        make_node(g_, cat(g_.value(out).name, "_", type), type, std::move(inputs), {out}));
-    return out;
+    return append_node(g_, name, type, std::move(inputs), dtype, shape);
   }
 
   ValueId cast(const std::string& name, ValueId value, DType to) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "graph/append_node.hpp"
+
 namespace qtool::qdq {
 namespace {
 
@@ -43,10 +45,7 @@ Tensor unpacked_bytes(int64_t each) {
 
 ValueId TableNodes::append(const std::string& name, const char* type, std::vector<ValueId> inputs,
                            DType dtype) {
-  const ValueId out = add_value(g_, name, dtype);
-  g_.nodes.push_back(
-      make_node(g_, cat(g_.value(out).name, "_", type), type, std::move(inputs), {out}));
-  return out;
+  return append_node(g_, name, type, std::move(inputs), dtype);
 }
 
 ValueId TableNodes::picked_codes(const StoredSite& site, const LayerResult& layer, Node& reader) {
