@@ -85,6 +85,22 @@ void make_folder(const fs::path& root) {
               cat("cannot make the workspace ", printable(root.string()), ": ", failed.message()));
 }
 
+// --keep, a loud activation or an edit may have given operands several widths.
+void warn_unequal(const Sites& sites, const QuantPlan& plan) {
+  const auto shown = [&](const std::string& name) {
+    const int bits = plan.activation_bits.at(name);
+    return cat("'", printable(name), "' (", bits == kFloatBits ? "float" : cat(bits, " bits"), ")");
+  };
+  for (const ActivationSite& site : sites.activations) {
+    const std::string& owner = site.shares_with;
+    if (owner.empty() || plan.activation_bits.at(site.name) == plan.activation_bits.at(owner))
+      continue;
+    log(LogLevel::kWarning,
+        cat("activations ", shown(site.name), " and ", shown(owner),
+            " differ in width: their parameters are not equal, as the device wants them"));
+  }
+}
+
 // A model that already carries Q/DQ has its numbers decided; quantizing it again is a mistake.
 void refuse_quantized(const Model& model) {
   if (const Node* node = quantized_node(model.graph)) {
@@ -183,6 +199,7 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   QuantizeReport report;
   report.plan = load_plan(w.file(kPlan), p.sites, w.fingerprint);
   share_parameters(p.sites, p.model, report.plan.style.equal_around);
+  if (!report.plan.style.equal_around.empty()) warn_unequal(p.sites, report.plan);
   QuantizeOptions options;
   options.threads = request.threads;
   options.target = wanted.target;
