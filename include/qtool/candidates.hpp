@@ -49,7 +49,7 @@ WeightCandidates joined_candidates(const WeightCandidates& first, const WeightCa
                                    const std::vector<Width>& widths);
 
 // Candidates in uniform numbers, kept under what they depend on besides their widths; more than a gigabyte is not
-// kept. Nothing where the file is not there or of another key.
+// kept. Nothing where the file is not there, damaged or of another key.
 void save_candidates(const WeightCandidates& candidates, const std::string& key,
                      const std::filesystem::path& path);
 std::optional<WeightCandidates> load_candidates(const std::string& key,

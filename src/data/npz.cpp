@@ -114,6 +114,9 @@ std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
 }
 
 void write_npz(const std::filesystem::path& path, const std::map<std::string, Tensor>& arrays) {
+  if (arrays.size() > 0xffff)
+    throw_usage("QT-E155", cat("'", data::shown(path), "' would hold ", arrays.size(),
+                               " arrays, more than 65,535"));
   std::string out, directory;
   for (const auto& [key, array] : arrays) {
     Tensor tensor = data::with_numpy_type(array);

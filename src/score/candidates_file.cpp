@@ -11,6 +11,7 @@ namespace {
 
 // Larger ones are solved again: reading them would take as long.
 constexpr int64_t kMostBytes = int64_t{1} << 30;
+constexpr size_t kMostArrays = 0xffff;  // of an archive
 
 Tensor floats_of(const std::vector<float>& values) {
   Tensor tensor(DType::kFloat, {static_cast<int64_t>(values.size())});
@@ -85,13 +86,20 @@ void save_candidates(const WeightCandidates& candidates, const std::string& key,
     ++index;
   }
   arrays["about"] = list_of(about);
-  if (bytes <= kMostBytes) write_npz(path, arrays);
+  if (bytes <= kMostBytes && arrays.size() <= kMostArrays) write_npz(path, arrays);
 }
 
 std::optional<WeightCandidates> load_candidates(const std::string& key,
                                                 const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return std::nullopt;
-  const std::map<std::string, Tensor> arrays = read_npz(path);
+  std::map<std::string, Tensor> arrays;
+  try {
+    arrays = read_npz(path);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kData) throw;
+    log(LogLevel::kWarning, cat("weights are solved again: ", error.message()));
+    return std::nullopt;
+  }
   const auto described = arrays.find("about");
   if (described == arrays.end() || described->second.dtype() != DType::kUint8) return std::nullopt;
   const std::vector<std::string> about = texts_in(described->second);

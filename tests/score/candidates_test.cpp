@@ -44,6 +44,8 @@ TEST(Candidates, AreReadBackAndJoined) {
   save_candidates(some, "cd of a test", path);
   EXPECT_FALSE(load_candidates("another", path));
   const std::optional<WeightCandidates> read = load_candidates("cd of a test", path);
+  std::filesystem::resize_file(path, 1000);  // cut off
+  EXPECT_FALSE(load_candidates("cd of a test", path));
   std::filesystem::remove(path);
   EXPECT_FALSE(load_candidates("cd of a test", path));
   ASSERT_TRUE(read);
