@@ -1,6 +1,8 @@
 // conv(W, x + b) = conv(W, x) + ΣW·b: a constant that is added to what layers read moves into their biases.
 // A quantizer of x then has an exact code for the x = 0 of blank regions, where x + b has not, and one
-// node less runs. Where the convolution pads with zeros, x is padded with −b before.
+// node less runs. Where the convolution pads with zeros, x is padded with −b before; where x is a product m·y, y
+// is padded with −b/m, so that a factor is still what the convolution reads: it can take one for each channel
+// (scale_channels).
 #include <algorithm>
 
 #include "passes/passes.hpp"
@@ -85,8 +87,8 @@ void add_to_bias(Graph& g, Node& conv, const Offset& offset) {
     conv.inputs[2] = add_initializer(g, conv.name + "/bias", std::move(bias));
 }
 
-// x with −b around it, in the place of the convolution's zeros.
-Node padded(Graph& g, Node& conv, const Offset& offset) {
+// The value with a number around it, in the place of the convolution's zeros.
+Node padded(Graph& g, Node& conv, ValueId value, float number) {
   const std::vector<int64_t> pads = pads_of(conv);
   const size_t half = pads.size() / 2;
   std::vector<int64_t> all(4 + pads.size(), 0);
@@ -97,16 +99,46 @@ Node padded(Graph& g, Node& conv, const Offset& offset) {
   Tensor amounts(DType::kInt64, {static_cast<int64_t>(all.size())});
   std::copy(all.begin(), all.end(), amounts.mutable_data<int64_t>().begin());
   Tensor fill(DType::kFloat, {});
-  fill.mutable_data<float>()[0] = -offset.values[0];
+  fill.mutable_data<float>()[0] = number;
   const std::string name = conv.name + "/pad";
-  const ValueId out = add_value(g, name, DType::kFloat);
-  Node node = make_node(g, name, "Pad",
-                        {offset.input, add_initializer(g, name + "/amounts", std::move(amounts)),
-                         add_initializer(g, name + "/value", std::move(fill))},
-                        {out});
   std::erase_if(conv.attributes, [](const Attribute& a) { return a.name == "pads"; });
-  conv.inputs[0] = out;
-  return node;
+  return make_node(g, name, "Pad",
+                   {value, add_initializer(g, name + "/amounts", std::move(amounts)),
+                    add_initializer(g, name + "/value", std::move(fill))},
+                   {add_value(g, name, DType::kFloat)});
+}
+
+// The slot of a constant factor, one number, in what only one node reads; −1: none.
+int factor_slot(const Graph& g, const Uses& uses, ValueId value) {
+  const int32_t n = uses.producer[index(value)];
+  if (n < 0 || uses.is_output[index(value)] || uses.consumers[index(value)].size() != 1) return -1;
+  const Node& node = g.nodes[static_cast<size_t>(n)];
+  for (int slot = 0; is(node, "Mul") && slot < 2; ++slot) {
+    const Tensor* t = constant(g, node.inputs[static_cast<size_t>(slot)]);
+    const auto& other = g.value(node.inputs[static_cast<size_t>(1 - slot)]).shape;
+    if (t && t->dtype() == DType::kFloat && t->size() == 1 && t->number(0) != 0 && other &&
+        static_cast<int64_t>(other->size()) >= t->rank())
+      return slot;
+  }
+  return -1;
+}
+
+// The convolution reads x with −b around it.
+Node pad_input(Graph& g, const Uses& uses, Node& conv, const Offset& offset, bool only_reader) {
+  const int slot = only_reader ? factor_slot(g, uses, offset.input) : -1;
+  if (slot < 0) {
+    Node pad = padded(g, conv, offset.input, -offset.values[0]);
+    conv.inputs[0] = pad.outputs[0];
+    return pad;
+  }
+  Node& factor = g.nodes[static_cast<size_t>(uses.producer[index(offset.input)])];
+  const double m = constant(g, factor.inputs[static_cast<size_t>(slot)])->number(0);
+  ValueId& y = factor.inputs[static_cast<size_t>(1 - slot)];
+  Node pad = padded(g, conv, y, static_cast<float>(-offset.values[0] / m));
+  y = pad.outputs[0];
+  conv.inputs[0] = offset.input;
+  g.value(offset.input).shape.reset();
+  return pad;
 }
 
 }  // namespace
@@ -129,7 +161,7 @@ void fold_offsets(Model& model) {
       const std::vector<int64_t> around = pads_of(conv);
       add_to_bias(g, conv, *offset);
       if (std::any_of(around.begin(), around.end(), [](int64_t p) { return p != 0; }))
-        pads.push_back(padded(g, conv, *offset));
+        pads.push_back(pad_input(g, uses, conv, *offset, readers.size() == 1));
       else
         conv.inputs[0] = offset->input;
     }

@@ -45,12 +45,7 @@ using Chain = std::vector<int32_t>;
 
 class Finder {
  public:
-  explicit Finder(const Model& model)
-      : g_(model.graph), uses_(uses_of(model.graph)), captured_(g_.values.size(), false) {
-    for (const Node& node : g_.nodes)
-      for (const std::string& name : captured_names(node))
-        if (const ValueId v = g_.find(name); v != ValueId::kNone) captured_[index(v)] = true;
-  }
+  explicit Finder(const Model& model) : g_(model.graph), uses_(uses_of(model.graph)) {}
 
   // Its readers; empty when factors on its channels would change the model.
   std::vector<ChannelReader> readers(ValueId value) const {
@@ -100,7 +95,7 @@ class Finder {
 
  private:
   bool is_private(ValueId v) const {
-    return !uses_.is_output[index(v)] && !captured_[index(v)] && !uses_.consumers[index(v)].empty();
+    return !uses_.is_output[index(v)] && !uses_.consumers[index(v)].empty();
   }
 
   static ChannelReader reader_of(const Node& node, const Tensor& weight) {
@@ -128,7 +123,6 @@ class Finder {
 
   const Graph& g_;
   Uses uses_;
-  std::vector<bool> captured_;
 };
 
 void multiply(Tensor& t, int64_t axis, std::span<const float> factors) {

@@ -145,5 +145,19 @@ g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w, float[2, 4, 1, 1]
   expect_equal(original, prepared, {1, 4, 6, 5});
 }
 
+TEST(FoldOffsets, LeaveTheFactorOfAPaddedInputNextToItsReader) {
+  const Model model = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w) => (float y)
+{ h = HardSwish(x)  m = Mul(k, h)  a = Add(m, b)  y = Conv <group = 4, pads = [1, 0, 2, 1]> (a, w) })");
+  EXPECT_EQ(names(model), std::vector<std::string>{"m"});
+  expect_equal(model, scale_channels(model, {{"m", factors(4)}}), {1, 4, 6, 5});
+
+  // Another reader of the product would see the padding.
+  const Model read = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w) => (float y, float[1, 4, 6, 5] m)
+{ h = HardSwish(x)  m = Mul(k, h)  a = Add(m, b)  y = Conv <group = 4, pads = [1, 0, 2, 1]> (a, w) })");
+  EXPECT_TRUE(names(read).empty());
+}
+
 }  // namespace
 }  // namespace qtool
