@@ -110,7 +110,7 @@ struct Equalized {
 };
 // Of each value the power of (shared range / channel's range), 0 to 1, that leaves the least noise of the
 // rounded value behind its readers without more than 5 % more of their rounded weights'; values that gain
-// less than 0.5 dB are left out. Noise counts relative to each output channel's own power.
+// less than 2 dB are left out. Noise counts relative to each output channel's own power.
 std::vector<Equalized> equalize(const std::vector<ScalableValue>& values,
                                 const CalibrationTable& table);
 

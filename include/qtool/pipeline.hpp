@@ -77,7 +77,7 @@ struct CalibrateRequest {
   DataRequest data;
   std::optional<std::filesystem::path> workspace;
   int64_t synthetic_samples = 0;  // made from the model itself, in place of data
-  bool equalize = false;          // scale channels where the model stays what it is, see equalize()
+  bool equalize = true;           // scale channels where the model stays what it is, see equalize()
   bool migrate = false;           // the same for what dense layers read, see migrate_outliers()
   int threads = 1;
 };

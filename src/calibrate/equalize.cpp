@@ -11,7 +11,8 @@ namespace {
 constexpr double kMostFactor = 16;
 // What a layer's rounded weights may cost more than before.
 constexpr double kWeightNoise = 1.05;
-constexpr double kLeastGainDb = 0.5;
+// Less is left, so that most networks stay what they are.
+constexpr double kLeastGainDb = 2;
 
 // How often each channel fits into the range that all share.
 std::vector<double> room(const ValueStats& stats) {
