@@ -1,22 +1,11 @@
 // Operators of com.microsoft that onnxruntime's optimizers leave in exported files, by operators of ONNX.
+#include "passes/contrib_functions.hpp"
+
 #include <cmath>
 
-#include "passes/passes.hpp"
-#include "qtool/onnx.hpp"
-
 namespace qtool::passes {
-namespace {
+namespace contrib {
 
-struct Context {
-  const Model& model;
-  const Node& node;
-  bool has(size_t i) const { return i < node.inputs.size() && node.inputs[i] != ValueId::kNone; }
-  bool makes(size_t i) const {
-    return i < node.outputs.size() && node.outputs[i] != ValueId::kNone;
-  }
-};
-
-// `inputs` of the operator, all its outputs that are named, constants, nodes.
 Graph graph_of(const Context& c, const std::string& inputs, const std::string& outputs,
                const std::string& constants, const std::string& nodes) {
   return model_from_text(cat("<ir_version: 8, opset_import: [\"\": ", c.model.opset(), "]> f (",
@@ -24,6 +13,31 @@ Graph graph_of(const Context& c, const std::string& inputs, const std::string& o
                              constants.empty() ? "" : cat("<", constants, ">"), " {", nodes, "}"))
       .graph;
 }
+
+// The mean over the last axis, whose axes are an input from opset 18 on.
+static std::string mean(const Context& c, const std::string& of, const std::string& to) {
+  return c.model.opset() >= 18 ? cat(to, " = ReduceMean(", of, ", last) ")
+                               : cat(to, " = ReduceMean <axes = [-1]> (", of, ") ");
+}
+
+std::string normalization_constants(const Context& c, float epsilon) {
+  return cat("float epsilon = {", attr_float(c.node, "epsilon", epsilon), "}",
+             c.model.opset() >= 18 ? ", int64[1] last = {-1}" : "");
+}
+
+std::string normalized(const Context& c, bool centred) {
+  return cat(centred ? mean(c, "s", "m") + "d = Sub(s, m) " : "d = Identity(s) ", "q = Mul(d, d) ",
+             mean(c, "q", "v"), "e = Add(v, epsilon) r = Sqrt(e) n = Div(d, r) ");
+}
+
+}  // namespace contrib
+
+namespace {
+
+using contrib::Context;
+using contrib::graph_of;
+using contrib::normalization_constants;
+using contrib::normalized;
 
 std::optional<Graph> gelu(const Context& c) {
   const bool biased = c.has(1);
@@ -49,23 +63,6 @@ std::optional<Graph> quick_gelu(const Context& c) {
                   "a = Mul(x, alpha) s = Sigmoid(a) y = Mul(x, s)");
 }
 
-// The mean over the last axis, whose axes are an input from opset 18 on.
-std::string mean(const Context& c, const std::string& of, const std::string& to) {
-  return c.model.opset() >= 18 ? cat(to, " = ReduceMean(", of, ", last) ")
-                               : cat(to, " = ReduceMean <axes = [-1]> (", of, ") ");
-}
-
-std::string normalization_constants(const Context& c, float epsilon) {
-  return cat("float epsilon = {", attr_float(c.node, "epsilon", epsilon), "}",
-             c.model.opset() >= 18 ? ", int64[1] last = {-1}" : "");
-}
-
-// s → n: the root mean square of the last axis is 1, its mean 0 where `centred`.
-std::string normalized(const Context& c, bool centred) {
-  return cat(centred ? mean(c, "s", "m") + "d = Sub(s, m) " : "d = Identity(s) ", "q = Mul(d, d) ",
-             mean(c, "q", "v"), "e = Add(v, epsilon) r = Sqrt(e) n = Div(d, r) ");
-}
-
 // input, skip, gamma, beta (of the centred one), bias → output, mean, deviation, sum.
 std::optional<Graph> skip_normalization(const Context& c, bool centred) {
   const size_t bias = centred ? 4 : 3;
@@ -82,40 +79,6 @@ std::optional<Graph> simplified_normalization(const Context& c) {
   if (attr_int(c.node, "axis", -1) != -1 || c.makes(1)) return std::nullopt;
   return graph_of(c, "s, gamma", "y", normalization_constants(c, 1e-5f),
                   cat(normalized(c, false), "y = Mul(n, gamma)"));
-}
-
-// Convolution (+ z) and an activation without parameters.
-std::optional<Graph> fused_conv(const Context& c) {
-  const std::string activation = attr_string(c.node, "activation", "");
-  if (!activation.empty() && activation != "Relu" && activation != "Sigmoid" &&
-      activation != "Tanh")
-    return std::nullopt;
-  Graph g = graph_of(c, c.has(3) ? "x, w, b, z" : "x, w, b", "y", "",
-                     cat(c.has(2) ? "k = Conv(x, w, b) " : "k = Conv(x, w) ",
-                         c.has(3) ? "s = Add(k, z) " : "s = Identity(k) ",
-                         "y = ", activation.empty() ? "Identity" : activation, "(s)"));
-  for (const Attribute& attribute : c.node.attributes)
-    if (!attribute.name.starts_with("activation")) g.nodes[0].attributes.push_back(attribute);
-  return g;
-}
-
-// Codes q times codes b, by their scales; zero points ap and bp and the bias may be left out. `quantize` makes q.
-std::optional<Graph> integer_product(const Context& c, const std::string& inputs,
-                                     const std::string& quantize, size_t b_point, bool a_point) {
-  const std::string points =
-      c.has(b_point) ? (a_point ? ", ap, bp" : ", , bp") : (a_point ? ", ap" : "");
-  return graph_of(
-      c, inputs, "y", "",
-      cat(quantize, " i = MatMulInteger(q, b", points, ") f = Cast <to = 1> (i) s = Mul(as, bs) ",
-          c.has(b_point + 1) ? "m = Mul(f, s) y = Add(m, bias)" : "y = Mul(f, s)"));
-}
-
-std::optional<Graph> dynamic_product(const Context& c) {
-  return integer_product(c, "a, b, bs, bp, bias", "q, as, ap = DynamicQuantizeLinear(a)", 3, true);
-}
-
-std::optional<Graph> product_of_codes(const Context& c) {
-  return integer_product(c, "q, b, as, bs, ap, bp, bias", "", 5, c.has(4));
 }
 
 struct ContribFunction {
@@ -135,9 +98,19 @@ const ContribFunction kFunctions[] = {
     {"SkipSimplifiedLayerNormalization", kMicrosoft,
      [](const Context& c) { return skip_normalization(c, false); }},
     {"SimplifiedLayerNormalization", "", simplified_normalization},
-    {"FusedConv", kMicrosoft, fused_conv},
-    {"DynamicQuantizeMatMul", kMicrosoft, dynamic_product},
-    {"MatMulIntegerToFloat", kMicrosoft, product_of_codes},
+    {"FusedConv", kMicrosoft, contrib::fused_conv},
+    {"DynamicQuantizeMatMul", kMicrosoft, contrib::dynamic_product},
+    {"MatMulIntegerToFloat", kMicrosoft, contrib::product_of_codes},
+    {"FusedMatMul", kMicrosoft, contrib::fused_matmul},
+    {"FusedGemm", kMicrosoft, contrib::fused_gemm},
+    {"QuantizeLinear", kMicrosoft, contrib::quantize},
+    {"DequantizeLinear", kMicrosoft, contrib::dequantize},
+    {"QLinearSigmoid", kMicrosoft, contrib::sigmoid_of_codes},
+    {"QLinearLeakyRelu", kMicrosoft, contrib::leaky_relu_of_codes},
+    {"QLinearSoftmax", kMicrosoft, contrib::softmax_of_codes},
+    {"MultiHeadAttention", kMicrosoft, contrib::multi_head_attention},
+    {"Attention", kMicrosoft, contrib::attention},
+    {"EmbedLayerNormalization", kMicrosoft, contrib::embeddings},
 };
 
 }  // namespace

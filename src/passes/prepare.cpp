@@ -50,7 +50,7 @@ const Node* quantized_node(const Graph& graph) {
       "DynamicQuantizeLinear", "MatMulInteger",    "ConvInteger"};
   for (const Node& node : graph.nodes) {
     for (std::string_view type : kTypes)
-      if (is(node, type)) return &node;
+      if (is(node, type) || is(node, type, "com.microsoft")) return &node;
   }
   return nullptr;
 }
