@@ -88,8 +88,8 @@ constexpr QuantRule kStatistics{.reason = "needs the statistics of every sample 
 
 }  // namespace
 
+// ONNX has it since opset 17; onnxruntime's optimizers write it into older models, too.
 extern const OpDef kLayerNormalization{.type = "LayerNormalization",
-                                       .since = 17,
                                        .eval = eval_normalization<true>,
                                        .quant = kStatistics};
 extern const OpDef kRMSNormalization{.type = "RMSNormalization",

@@ -38,8 +38,8 @@ TEST(Ops, NoneOfOnnxIsMissing) {
 TEST(Ops, FindKnowsTypeDomainAndOpset) {
   EXPECT_NE(find_op("Relu", "", 1), nullptr);
   EXPECT_EQ(find_op("Relu", "ai.onnx", 1), find_op("Relu", "", 1));
-  EXPECT_EQ(find_op("LayerNormalization", "", 16), nullptr);
-  EXPECT_NE(find_op("LayerNormalization", "", 17), nullptr);
+  EXPECT_EQ(find_op("RMSNormalization", "", 22), nullptr);
+  EXPECT_NE(find_op("RMSNormalization", "", 23), nullptr);
   EXPECT_EQ(find_op("Relu", "other", 20), nullptr);
   EXPECT_EQ(find_op("Nothing", "", 20), nullptr);
   EXPECT_EQ(find_op("", "", 20), nullptr);
