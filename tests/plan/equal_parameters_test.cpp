@@ -3,7 +3,7 @@
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "qtool/plan.hpp"
-#include "support/zero_weights.hpp"
+#include "support/weights.hpp"
 
 namespace qtool {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
-#include "support/zero_weights.hpp"
+#include "support/weights.hpp"
 
 namespace qtool {
 namespace {

@@ -1,22 +1,12 @@
 #include <gtest/gtest.h>
 
-#include "qtool/onnx.hpp"
-#include "qtool/passes.hpp"
 #include "qtool/plan.hpp"
-#include "support/random.hpp"
+#include "support/weights.hpp"
 
 namespace qtool {
 namespace {
 
-// The inputs named "w…" become constants.
-Model with_weights(const std::string& text) {
-  Model m = model_from_text(text);
-  for (ValueId v : std::vector<ValueId>(m.graph.inputs)) {
-    const Value& value = m.graph.value(v);
-    if (value.name[0] == 'w') m.graph.initializers[v].data = test::normal(*value.shape, 1);
-  }
-  return prepare(m);
-}
+using test::with_weights;
 
 Model tables() {
   return with_weights(R"(<ir_version: 8, opset_import: ["": 17]>

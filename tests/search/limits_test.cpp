@@ -5,7 +5,7 @@
 #include "qtool/memory.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
-#include "support/zero_weights.hpp"
+#include "support/weights.hpp"
 
 namespace qtool {
 namespace {
