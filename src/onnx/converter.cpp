@@ -119,6 +119,23 @@ void complete_resize(onnx::GraphProto& graph, int64_t from, int64_t to) {
   });
 }
 
+// The converter refuses LayerNormalization in models older than it, which onnxruntime's optimizers write with the
+// meaning that ONNX gave it later. In a foreign domain it passes.
+constexpr const char* kForeign = "qtool";
+constexpr int64_t kLayerNormalization = 17;
+
+void hide_normalizations(onnx::GraphProto& graph) {
+  for_each_node(graph, "LayerNormalization",
+                [](onnx::NodeProto& node) { node.set_domain(kForeign); });
+}
+
+void show_normalizations(onnx::GraphProto& graph) {
+  for_each_graph(graph, [](onnx::GraphProto& visited) {
+    for (auto& node : *visited.mutable_node())
+      if (node.op_type() == "LayerNormalization" && node.domain() == kForeign) node.clear_domain();
+  });
+}
+
 }  // namespace
 
 onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to) {
@@ -128,8 +145,10 @@ onnx::ModelProto run_converter(onnx::ModelProto proto, int64_t from, int64_t to)
   try {
     infer_types(proto);
     const std::vector<int> outputs = pin_values(*proto.mutable_graph());
+    if (from < kLayerNormalization) hide_normalizations(*proto.mutable_graph());
     const onnx::version_conversion::DefaultVersionConverter converter;
     proto = converter.convert_version(proto, onnx::OpSetID(from), onnx::OpSetID(to));
+    show_normalizations(*proto.mutable_graph());
     unpin_values(*proto.mutable_graph(), outputs);
   } catch (const std::exception& error) {
     throw Error(ErrorKind::kModel, "QT-E303",

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "graph/subgraphs.hpp"
 #include "passes/passes.hpp"
 #include "qtool/onnx.hpp"
@@ -7,6 +9,18 @@ namespace qtool {
 namespace {
 constexpr int64_t kOldestOpset = 13;  // per-axis DequantizeLinear
 constexpr int64_t kHardSwishOpset = 14, kLayerNormalizationOpset = 17;
+
+// The oldest opset that holds what the model does: onnxruntime's optimizers write LayerNormalization into older ones.
+int64_t opset_for(const Model& model) {
+  int64_t opset =
+      std::ranges::any_of(model.graph.nodes,
+                          [](const Node& node) { return is(node, "LayerNormalization"); })
+          ? kLayerNormalizationOpset
+          : kOldestOpset;
+  visit_bodies(model,
+               [&](const Model& body, const Node&) { opset = std::max(opset, opset_for(body)); });
+  return opset;
+}
 
 void fold(Model& model, passes::Dequantized dequantized) {
   do {
@@ -56,7 +70,8 @@ const Node* quantized_node(const Graph& graph) {
 }
 
 Model prepare(const Model& model) {
-  Model m = model.opset() < kOldestOpset ? convert_opset(model, kOldestOpset) : model;
+  const int64_t oldest = opset_for(model);
+  Model m = model.opset() < oldest ? convert_opset(model, oldest) : model;
   run(m,
       {passes::drop_initializer_inputs, passes::expand_functions, passes::constants_to_initializers,
        passes::widen_floats, passes::remove_identities, passes::lower_einsum});

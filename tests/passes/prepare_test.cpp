@@ -79,6 +79,16 @@ g (float[1, 2] x) => (float[1, 2] y) { y = Relu(x) })"));
   EXPECT_GE(prepared.opset(), 13);
 }
 
+TEST(Prepare, TakesLayerNormalizationFromModelsOlderThanIt) {
+  const Model prepared = prepare(model_from_text(R"(<ir_version: 7, opset_import: ["": 12]>
+g (float[1, 2] x) => (float[1, 2] y) <float[2] scale = {3, 3}> { n = LayerNormalization(x, scale)  y = Relu(n) })"));
+  EXPECT_EQ(prepared.opset(), 17);
+  EXPECT_TRUE(is(prepared.graph.nodes[0], "LayerNormalization"));
+  const Tensor y = Executor(prepared).run({{"x", Tensor::of<float>({1, 2}, {1, 5})}})[0];
+  EXPECT_EQ(y.number(0), 0);
+  EXPECT_NEAR(y.number(1), 3, 1e-4);
+}
+
 TEST(Fusion, GivesTheSameResultsAsSingleNodes) {
   const Model model = prepare(model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 2, 4, 4] x) => (float[1, 2, 4, 4] y)
