@@ -30,6 +30,8 @@ struct Codebook {
   DType type = DType::kInt8;  // that holds a level
   int64_t entries() const { return static_cast<int64_t>(levels.size()) / dim / spaces; }
   float largest() const;  // magnitude
+  // Whether codes are stored as the levels themselves; else as indices, and the levels beside them.
+  bool codes_are_levels() const;
   // The part of a row of so many columns that column j is in.
   size_t space_of(size_t j, size_t columns) const;
   // Index of the nearest level; dim 1 only. Ties go to the smaller magnitude.

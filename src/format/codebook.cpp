@@ -12,6 +12,10 @@ float Codebook::largest() const {
   return most;
 }
 
+bool Codebook::codes_are_levels() const {
+  return type != DType::kInt8 || (dim == 1 && largest() <= 1);
+}
+
 size_t Codebook::space_of(size_t j, size_t columns) const {
   const auto d = static_cast<size_t>(dim), parts = static_cast<size_t>(spaces);
   return j / d / ((columns + d - 1) / d / parts);

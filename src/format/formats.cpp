@@ -164,8 +164,10 @@ int64_t codebook_bits(const WeightFormat& format, int bits, int64_t columns) {
 }
 
 int64_t shared_codebook_bits(const WeightFormat& format, int bits) {
-  const CodebookOf of = format.def->of;
-  return of == CodebookOf::kModel || of == CodebookOf::kFixed ? all_levels_bits(format, bits) : 0;
+  if (format.def->of == CodebookOf::kModel) return all_levels_bits(format, bits);
+  if (format.def->of != CodebookOf::kFixed) return 0;
+  const Codebook book = format.def->codebook({format, bits, {}});
+  return book.codes_are_levels() ? 0 : 8 * book.entries();
 }
 
 }  // namespace qtool

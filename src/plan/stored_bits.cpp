@@ -48,17 +48,34 @@ int64_t scales_of(const LayerSite& layer, const LayerChoice& choice, Storage sto
 // What the nodes of a join take in the file, roughly, and a row's place in the order.
 constexpr int64_t kJoinBytes = 1024, kOrderBytes = 4;
 
+// Zero points have the type of the codes behind DequantizeLinear: bytes where they were looked up or may be joined of
+// rows, or where an integer kernel reads codes of 2 bits.
+int zero_point_bits(const LayerSite& layer, const LayerChoice& choice, const WeightFormat& format,
+                    Storage storage) {
+  const bool looked_up =
+      format.def->codebook && shared_codebook_bits(format, choice.weight_bits) +
+                                      codebook_bits(format, choice.weight_bits, 1) >
+                                  0;
+  const int width = width_of(layer, choice, storage);
+  const bool folded =
+      width == 2 && (choice.scale.block == 0 || layer.matrix) && reads_codes(layer, choice);
+  const bool joined = storage == Storage::kSplit && !choice.filter_bits.empty();
+  return looked_up || folded || joined ? 8 : width;
+}
+
 // Zero points of `scales`, and of a bias in int32 the scales and zero points.
 int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
                        Storage storage) {
   if (storage == Storage::kWidths) return 0;
-  // Sums of codes with several scales a channel have no one scale for an integer bias.
   const WeightFormat format = parse_format(choice.format);
-  if (scales > layer.channels) return subgroup_of(format) == Subgroup::kChannel ? 8 * scales : 0;
+  if (subgroup_of(format) != Subgroup::kChannel) return 0;
+  const int64_t zero_points = scales * zero_point_bits(layer, choice, format, storage);
+  // Sums of codes with several scales a channel have no one scale for an integer bias.
+  if (choice.scale.block > 0) return zero_points;
   const bool integer_bias = reads_codes(layer, choice) && choice.activation_bits <= 8 &&
                             !layer.bias.empty() && format.def->of != CodebookOf::kType;
   const bool scaled_bias = integer_bias && storage != Storage::kOperators;
-  return 8 * scales + (scaled_bias ? 64 * layer.channels : 0);
+  return zero_points + (scaled_bias ? 64 * layer.channels : 0);
 }
 
 // Of a layer with uniform weights. Tensors in a file end with a byte.
@@ -91,8 +108,10 @@ int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, co
   const int64_t rest = 32 * scales + companion_bits(layer, choice, scales, storage);
   // Operators take what indices stand for.
   if (storage == Storage::kOperators) return 8 * layer.weights + rest;
+  const int64_t spaces = spaces_of(format, columns);
+  const int64_t firsts = storage == Storage::kWidths || spaces == 1 ? 0 : 32 * spaces;
   return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) +
-         codebook_bits(format, choice.weight_bits, columns) + rest;
+         codebook_bits(format, choice.weight_bits, columns) + firsts + rest;
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ DType stored_type(const LayerSite& site, const LayerResult& layer, const QParams
                   const ExportStyle& style) {
   const Codebook* book = layer.weight.codebook.get();
   if (book && book->type != DType::kInt8) return book->type;
-  if (book && !stores_levels(*book)) {
+  if (book && !book->codes_are_levels()) {
     if (!style.packs() || book->entries() > 16) return DType::kUint8;
     return book->entries() > 4 ? DType::kUint4 : DType::kUint2;
   }

@@ -21,10 +21,6 @@ std::vector<float> code_rows(const Tensor& codes, int64_t channel_axis) {
 
 }  // namespace
 
-bool stores_levels(const Codebook& book) {
-  return book.type != DType::kInt8 || (book.dim == 1 && book.largest() <= 1);
-}
-
 ValueId WeightNodes::node(const std::string& name, std::string type, std::vector<ValueId> inputs,
                           DType dtype, const Shape& shape) {
   const ValueId out = add_value(g_, name, dtype, shape);
@@ -50,14 +46,13 @@ ValueId WeightNodes::dequantize(const std::string& name, std::vector<ValueId> in
 }
 
 ValueId WeightNodes::codebook(const Codebook& book) {
-  const auto found = codebooks_.find(book.levels);
-  if (found != codebooks_.end() && g_.constant(found->second)->dim(-1) == book.dim)
-    return found->second;
+  const auto found = codebooks_.find({book.dim, book.levels});
+  if (found != codebooks_.end()) return found->second;
   const int64_t entries = book.spaces * book.entries();
   const Shape shape = book.dim == 1 ? Shape{entries} : Shape{entries, book.dim};
   const ValueId value =
       add_initializer(g_, "codebook", cast(Tensor::of<float>(shape, book.levels), DType::kInt8));
-  codebooks_[book.levels] = value;
+  codebooks_[{book.dim, book.levels}] = value;
   return value;
 }
 
@@ -89,7 +84,7 @@ ValueId WeightNodes::looked_up(const LayerSite& site, const WeightCodes& weight,
 
 ValueId WeightNodes::stored_codes(const LayerSite& site, const WeightCodes& weight,
                                   const Tensor& codes, DType type) {
-  if (!weight.codebook || stores_levels(*weight.codebook))
+  if (!weight.codebook || weight.codebook->codes_are_levels())
     return add_initializer(g_, site.weight + "_quantized", stored_as(codes, type));
   const Codebook& book = *weight.codebook;
   const Shape& shape = codes.shape();
@@ -205,7 +200,7 @@ ValueId WeightNodes::as_bytes(const LayerSite& site, ValueId codes, const Shape&
 ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer) {
   constexpr QParams* kNoBytesWanted = nullptr;
   const Tensor& codes = layer.weight.codes;
-  if (layer.weight.codebook && !stores_levels(*layer.weight.codebook))
+  if (layer.weight.codebook && !layer.weight.codebook->codes_are_levels())
     return looked_up(site, layer.weight, stored_type(site, layer, kNoBytesWanted, style_));
   const DType type =
       style_.packs() ? stored_type(site, layer, kNoBytesWanted, style_) : DType::kInt8;
@@ -219,7 +214,7 @@ ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, con
   const DType type = stored_type(site, layer, input, style_);
   if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
   if (layer.weight.block > 0 && !site.matrix) return with_blocks(site, layer.weight, type);
-  const bool stored = !layer.weight.codebook || stores_levels(*layer.weight.codebook);
+  const bool stored = !layer.weight.codebook || layer.weight.codebook->codes_are_levels();
   const RowClasses classes = row_classes(site, layer, type, style_);
   const bool whole = stored && classes.empty();
   const QuantizedWeight q = quantized_weight(site, layer, whole ? type : DType::kInt8);

@@ -49,10 +49,7 @@ class WeightNodes {
 
   Graph& g_;
   const ExportStyle& style_;
-  std::map<std::vector<float>, ValueId> codebooks_;  // by levels
+  std::map<std::pair<int64_t, std::vector<float>>, ValueId> codebooks_;  // by dim and levels
 };
-
-// Whether codes are stored as they are; else as indices into the codebook.
-bool stores_levels(const Codebook& book);
 
 }  // namespace qtool::qdq
