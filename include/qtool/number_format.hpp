@@ -28,12 +28,16 @@ struct Codebook {
   std::vector<float> levels;
   float unit = 1;             // scale for weights whose root mean square is 1
   DType type = DType::kInt8;  // that holds a level
+  // Bits of an index that can be left out from below, one by one, and what is left tells the middle of a cell.
+  int spare_bits = 0;
   int64_t entries() const { return static_cast<int64_t>(levels.size()) / dim / spaces; }
   float largest() const;  // magnitude
   // Whether codes are stored as the levels themselves; else as indices, and the levels beside them.
   bool codes_are_levels() const;
   // The part of a row of so many columns that column j is in.
   size_t space_of(size_t j, size_t columns) const;
+  // The levels that the indices stand for when so many of their bits are left out, one an index.
+  std::vector<float> without_bits(int count) const;
   // Index of the nearest level; dim 1 only. Ties go to the smaller magnitude.
   size_t nearest(float value) const;
   // Index of the entry closest to `values`, of which there are at most dim; `weight` one each.
@@ -102,6 +106,7 @@ struct FormatDef {
   int64_t (*dim)(const WeightFormat& format) =
       nullptr;  // weights that one code stands for; nullptr: 1
   int64_t (*spaces)(const WeightFormat& format) = nullptr;  // parts of a row at most; nullptr: 1
+  bool nests = false;  // a code's highest bits are a code of fewer bits, down to least_bits()
 };
 std::span<const FormatDef* const> formats();
 
@@ -119,6 +124,8 @@ Subgroup subgroup_of(const WeightFormat& format);
 int64_t dim_of(const WeightFormat& format);
 // Codebooks that a row of so many columns has; see Codebook::spaces.
 int64_t spaces_of(const WeightFormat& format, int64_t columns);
+// Bits of a code that can be left out; see Codebook::spare_bits.
+int spare_bits(const WeightFormat& format, int bits);
 int macs_of(const WeightFormat& format, int bits);
 // Bits that a layer's own codebook takes as stored, and one that all layers share; 0 without.
 int64_t codebook_bits(const WeightFormat& format, int bits, int64_t columns);

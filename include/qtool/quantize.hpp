@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 
 namespace qtool {
 
+struct WeightCodes;
 struct QuantizeOptions {
   int threads = 1;
   std::string target = "ort-cpu";
@@ -23,6 +25,8 @@ struct QuantizeOptions {
   int tuning_rounds = 0;  // over the data, of row scales, biases and activation scales (distill)
   bool bias_correction = true;  // tried on held-out samples, kept where it helps
   std::string provenance;       // resolved options, written to the model's metadata
+  // Codes of one bit less than the plan's, by layer: those of nested formats stay in their cells.
+  std::map<std::string, std::shared_ptr<const WeightCodes>> narrower = {};
 };
 
 // How a quantized model is written.
@@ -67,6 +71,8 @@ struct WeightGrid {
   bool power_of_two_scales = false;
   // Columns of a row that share a factor besides the row's scale (SYQ); 0: none.
   int64_t place_columns = 0;
+  // Given: codes are these doubled and one more or less, at half their scales.
+  std::shared_ptr<const WeightCodes> narrower = {};
 };
 
 // Weight codes of one layer for a width: the price that search asks about. Rows are output channels,

@@ -175,6 +175,15 @@ struct Comparison {
 std::string compare_text(const Comparison& comparison);
 std::string compare_json(const Comparison& comparison);
 
+// The network that `qtool narrow` wrote.
+struct NarrowResult {
+  std::string output;
+  int weight_bits = 0;
+  int64_t size_bytes = 0;
+};
+std::string narrow_text(const NarrowResult& result);
+std::string narrow_json(const NarrowResult& result);
+
 // What `qtool list` shows of one kind.
 struct Listing {
   std::string kind;

@@ -21,6 +21,16 @@ size_t Codebook::space_of(size_t j, size_t columns) const {
   return j / d / ((columns + d - 1) / d / parts);
 }
 
+std::vector<float> Codebook::without_bits(int count) const {
+  std::vector<float> middles;
+  const size_t cell = size_t{1} << count;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const size_t first = i / cell * cell;
+    middles.push_back((levels[first] + levels[first + cell - 1]) / 2);
+  }
+  return middles;
+}
+
 size_t Codebook::nearest(float value) const {
   const auto above = std::lower_bound(levels.begin(), levels.end(), value);
   if (above == levels.begin()) return 0;

@@ -8,13 +8,13 @@ namespace qtool {
 
 extern const FormatDef kUniform, kFixedPoint, kBlockFloat, kFloatE2, kMx, kPowerOfTwo, kApot,
     kLogRoot, kKmeans, kPiecewise, kCompanding, kVector, kProduct, kBinary, kTernary,
-    kResidualBinary, kSyq, kFloat8;
+    kResidualBinary, kSyq, kFloat8, kNested;
 
 std::span<const FormatDef* const> formats() {
   static const FormatDef* const kList[] = {
       &kUniform, &kFixedPoint, &kBlockFloat,     &kFloatE2,   &kMx,         &kFloat8, &kPowerOfTwo,
       &kApot,    &kLogRoot,    &kKmeans,         &kPiecewise, &kCompanding, &kVector, &kProduct,
-      &kBinary,  &kTernary,    &kResidualBinary, &kSyq};
+      &kBinary,  &kTernary,    &kResidualBinary, &kSyq,       &kNested};
   return kList;
 }
 
@@ -132,6 +132,10 @@ int64_t spaces_of(const WeightFormat& format, int64_t columns) {
   return std::gcd((columns + dim - 1) / dim, format.def->spaces(format));
 }
 
+int spare_bits(const WeightFormat& format, int bits) {
+  return format.def->nests ? bits - least_bits(format) : 0;
+}
+
 int macs_of(const WeightFormat& format, int bits) {
   return format.def->macs ? format.def->macs(bits) : 1;
 }
@@ -167,7 +171,7 @@ int64_t shared_codebook_bits(const WeightFormat& format, int bits) {
   if (format.def->of == CodebookOf::kModel) return all_levels_bits(format, bits);
   if (format.def->of != CodebookOf::kFixed) return 0;
   const Codebook book = format.def->codebook({format, bits, {}});
-  return book.codes_are_levels() ? 0 : 8 * book.entries();
+  return book.codes_are_levels() ? 0 : 8 * book.entries() * (1 + book.spare_bits);
 }
 
 }  // namespace qtool

@@ -108,10 +108,12 @@ int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, co
   const int64_t rest = 32 * scales + companion_bits(layer, choice, scales, storage);
   // Operators take what indices stand for.
   if (storage == Storage::kOperators) return 8 * layer.weights + rest;
+  const int64_t narrow_biases =
+      !layer.bias.empty() ? 32 * layer.channels * spare_bits(format, choice.weight_bits) : 0;
   const int64_t spaces = spaces_of(format, columns);
   const int64_t firsts = storage == Storage::kWidths || spaces == 1 ? 0 : 32 * spaces;
   return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) +
-         codebook_bits(format, choice.weight_bits, columns) + firsts + rest;
+         codebook_bits(format, choice.weight_bits, columns) + narrow_biases + firsts + rest;
 }
 
 }  // namespace

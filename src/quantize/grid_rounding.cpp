@@ -17,13 +17,15 @@ float part(int step) { return 0.5f + 0.03125f * static_cast<float>(step); }
 class Rounding {
  public:
   Rounding(const OptimizerInput& input, std::span<const float> weights,
-           std::span<const float> importance, std::span<const float> places, size_t length)
+           std::span<const float> importance, std::span<const float> places, size_t length,
+           float fixed_scale)
       : grid_(input.grid),
         input_(input),
         weights_(weights),
         importance_(importance),
         places_(places),
-        length_(length) {}
+        length_(length),
+        fixed_scale_(fixed_scale) {}
 
   // The scale of least error; its codes are left in `best`.
   float round(std::span<float> best) {
@@ -42,6 +44,7 @@ class Rounding {
 
  private:
   std::vector<float> candidates() const {
+    if (fixed_scale_ > 0) return {fixed_scale_};
     double squares = 0;
     float largest = 0;
     for (float w : weights_) {
@@ -123,6 +126,7 @@ class Rounding {
   const OptimizerInput& input_;
   std::span<const float> weights_, importance_, places_;
   size_t length_;
+  float fixed_scale_;  // 0: none
 };
 
 }  // namespace
@@ -170,7 +174,13 @@ std::vector<float> column_importance(const OptimizerInput& input, const RowLayou
 }
 
 WeightCodes round_to_grid(const OptimizerInput& input) {
-  const std::vector<float> rows = rows_of(input.weight, input.channel_axis);
+  std::vector<float> rows = rows_of(input.weight, input.channel_axis);
+  const WeightCodes* narrower = input.grid.narrower.get();
+  if (narrower) {
+    const std::vector<float> taken =
+        rows_of(dequantized(*narrower, input.channel_axis), input.channel_axis);
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] -= taken[i];
+  }
   const RowLayout layout = row_layout(input.weight.shape(), input.channel_axis);
   const auto columns = static_cast<size_t>(layout.columns());
   const int64_t share = input.scale.channels == 0 ? layout.rows : input.scale.channels;
@@ -195,7 +205,8 @@ WeightCodes round_to_grid(const OptimizerInput& input) {
     for (size_t c = 0; c < length; c += block) {
       const size_t n = std::min(block, length - c);
       Rounding part(input, std::span(rows).subspan(at + c, n), std::span(importance).subspan(c, n),
-                    places, std::min(n, columns));
+                    places, std::min(n, columns),
+                    narrower ? narrower->scales[result.scales.size()] / 2 : 0.f);
       result.scales.push_back(part.round(std::span(codes).subspan(at + c, n)));
     }
     // Rows with one scale all have it.

@@ -1,6 +1,7 @@
 // Parts of the quantize stage.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -31,6 +32,8 @@ struct LayerResult {
   int bits = 8;
   ActivationMode mode = ActivationMode::kStatic;
   std::vector<float> bias;  // empty: the layer has none
+  // Of nested codes: those that go with codes without one bit, without two, ….
+  std::vector<std::vector<float>> narrow_biases = {};
   std::string note;
   bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
@@ -74,6 +77,17 @@ bool is_large(int64_t rows, int64_t columns);
 // The optimiser that a layer of so many rows and columns gets: one whose work is beyond what its result is worth is
 // stood in for by the next cheaper one. Depends on shapes alone.
 const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns);
+
+// Codes in the cells of `input.grid.narrower`: `solve` tells for each weight in which half.
+WeightCodes halve_cells(const OptimizerInput& input,
+                        const std::function<WeightCodes(const OptimizerInput&)>& solve);
+// Lets nested layers stay in the cells that `options` name.
+void stay_in_cells(std::map<std::string, WeightGrid>& grids, const QuantizeOptions& options);
+// The plan's layers, those with nested codes width by width from the narrowest: each width is fitted to the inputs
+// that itself leaves, and gets biases of its own. `fit`: all layers of a plan.
+using FitPlan = std::function<LayerResults(const QuantPlan& plan, const QuantizeOptions& options)>;
+LayerResults fit_widths(const QuantPlan& plan, const QuantizeOptions& options,
+                        const FitPlan& fit_narrow, const FitPlan& fit);
 
 // By an optimiser that knows no pruned rows: those of 0 bits get codes of 0.
 WeightCodes optimize_rows(const OptimizerDef& optimizer, OptimizerInput input);

@@ -112,10 +112,23 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   ActivationParams activations = activation_params(sites, plan, table);
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
   std::set<std::string> fitted;
-  LayerResults layers =
-      source && needs_sequence(sites, plan, options)
-          ? fit_layers(model, sites, plan, table, activations, stored, *source, options, fitted)
-          : quantize_weights(model, sites, plan, table, activations, options);
+  const auto fit = [&](const QuantPlan& step, const QuantizeOptions& how, ActivationParams& params,
+                       std::set<std::string>& names) {
+    return source && needs_sequence(sites, step, how)
+               ? fit_layers(model, sites, step, table, params, stored, *source, how, names)
+               : quantize_weights(model, sites, step, table, params, how);
+  };
+  LayerResults layers = fit_widths(
+      plan, options,
+      [&](const QuantPlan& step, QuantizeOptions how) {
+        how.tuning_rounds = 0;  // scales are those of all widths
+        ActivationParams same = activations;
+        std::set<std::string> names;
+        return fit(step, how, same, names);
+      },
+      [&](const QuantPlan& whole, const QuantizeOptions& how) {
+        return fit(whole, how, activations, fitted);
+      });
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
     if (const QParams* input = input_params(site, activations))

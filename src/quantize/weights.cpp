@@ -92,7 +92,8 @@ LayerResults quantize_weights(const Model& model, const Sites& sites, const Quan
     if (choice && site.reason.empty() && choice->weight_bits != kFloatBits) chosen.push_back(&site);
   }
   std::vector<LayerResult> results(chosen.size());
-  const std::map<std::string, WeightGrid> grids = weight_grids(model, sites, plan, table);
+  std::map<std::string, WeightGrid> grids = weight_grids(model, sites, plan, table);
+  stay_in_cells(grids, options);
   parallel_for(options.threads, static_cast<int64_t>(chosen.size()), [&](int64_t i, int) {
     const LayerSite& site = *chosen[static_cast<size_t>(i)];
     const LayerChoice& choice = *plan.layer(site.name);
@@ -172,7 +173,9 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const La
                              .row_bits = choice.filter_bits,
                              .grid = grid};
   const bool plain = !grid.codebook && !grid.power_of_two_scales;
-  WeightCodes result = plain ? qdq::optimize_rows(optimizer, input) : qdq::round_to_grid(input);
+  WeightCodes result = plain           ? qdq::optimize_rows(optimizer, input)
+                       : grid.narrower ? qdq::halve_cells(input, qdq::round_to_grid)
+                                       : qdq::round_to_grid(input);
   result.method = optimizer.name;
   return result;
 }

@@ -107,6 +107,12 @@ std::string compare_text(const Comparison& c) {
   return format_table(rows) + "\n" + facts_text(facts);
 }
 
+std::string narrow_text(const NarrowResult& r) {
+  return facts_text({{"output", printable(r.output)},
+                     {"weights", cat("read at ", r.weight_bits, " bits")},
+                     {"size", human_bytes(static_cast<double>(r.size_bytes))}});
+}
+
 std::string list_text(const std::vector<Listing>& listings) {
   std::string text;
   for (const Listing& listing : listings) {

@@ -71,6 +71,13 @@ std::string compare_json(const Comparison& c) {
   return json_text(json);
 }
 
+std::string narrow_json(const NarrowResult& r) {
+  return json_text(Json{{"schema", "qtool.narrow/1"},
+                        {"output", r.output},
+                        {"weight_bits", r.weight_bits},
+                        {"size_bytes", r.size_bytes}});
+}
+
 std::string list_json(const std::vector<Listing>& listings) {
   Json lists = Json::object();
   for (const Listing& listing : listings) {

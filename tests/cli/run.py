@@ -20,7 +20,7 @@ QTOOL = os.path.abspath(os.environ.get('QTOOL') or 'qtool')
 MODEL = ROOT / 'models' / 'digits.onnx'
 CALIB = ROOT / 'calibration' / 'unlabeled.npz'
 TEST = ROOT / 'calibration' / 'test.npz'
-COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'profile', 'list']
+COMMANDS = ['inspect', 'verify', 'calibrate', 'search', 'quantize', 'eval', 'report', 'auto', 'bench', 'compare', 'profile', 'narrow', 'list']
 
 # The scores that eval saved against onnxruntime's: at most ties differ, by a code.
 RUN_IN_ONNXRUNTIME = """
@@ -377,6 +377,22 @@ class Stages(Case):
         self.ok('auto', MODEL, CALIB, '--limit', '20', '-o', 'q.onnx')
         self.ok('eval', 'q.onnx', TEST, '--limit', '10', '--save-outputs', 'out.npz')
         self.assertTrue((self.dir / 'out.npz').read_bytes().startswith(b'PK'))
+
+
+class Narrow(Case):
+    def test_one_file_has_every_width(self):
+        self.ok('auto', MODEL, CALIB, '--limit', '40', '--uniform', 'w5a8', '--format', 'nested', '-o', 'net.onnx')
+        sizes, top1 = [(self.dir / 'net.onnx').stat().st_size], []
+        for bits in (4, 2):
+            r = self.json('narrow', 'net.onnx', '--weights', str(bits))
+            self.assertEqual((r['output'], r['weight_bits']), (f'net.w{bits}.onnx', bits))
+            self.assertEqual(r['size_bytes'], (self.dir / r['output']).stat().st_size)
+            sizes.append(r['size_bytes'])
+            top1.append(self.json('eval', r['output'], TEST, '--limit', '100', '--preprocess', MODEL.with_suffix('.json'))['top1'])
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+        self.assertGreater(min(top1), 0.85)
+        self.fails(2, 'narrow', 'net.onnx', '--weights', '1', says='QT-E149')
+        self.fails(2, 'narrow', MODEL, '--weights', '4', says='QT-E149')
 
 
 class ExitCodes(Case):

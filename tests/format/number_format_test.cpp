@@ -166,6 +166,22 @@ TEST(NumberFormat, PowersOfTwoAreThoseThatShiftsMake) {
   EXPECT_EQ(book.levels, (std::vector<float>{-4, -2, -1, 0, 1, 2, 4}));
 }
 
+// A code of fewer bits stands for the middle of its cell in the units of the wide one.
+TEST(NumberFormat, NestedCodesAreReadAtAnyWidth) {
+  const WeightFormat format = parse_format("nested:least=2");
+  for (int bits = 2; bits <= 6; ++bits) {
+    const Codebook wide = codebook_of(format, bits, {});
+    EXPECT_EQ(wide.spare_bits, bits - 2);
+    for (int left_out = 0; left_out <= wide.spare_bits; ++left_out) {
+      const Codebook narrow = codebook_of(format, bits - left_out, {});
+      const std::vector<float> levels = wide.without_bits(left_out);
+      ASSERT_EQ(levels.size(), wide.levels.size());
+      for (size_t i = 0; i < levels.size(); ++i)
+        EXPECT_EQ(levels[i], narrow.levels[i >> left_out] * static_cast<float>(1 << left_out));
+    }
+  }
+}
+
 TEST(NumberFormat, TheUnitIsTheBestScaleForNormalWeights) {
   // One bit: E|x| = sqrt(2 / pi).
   const std::vector<float> binary = {-1, 1};

@@ -35,6 +35,6 @@ Run bind(CLI::App& app, const GlobalOptions& global,
 }
 
 extern const Command kInspect, kVerify, kCalibrate, kSearch, kQuantize, kEval, kReport, kAuto,
-    kBench, kCompare, kList, kProfile;
+    kBench, kCompare, kList, kProfile, kNarrow;
 
 }  // namespace cli

@@ -23,8 +23,8 @@ using qtool::printable;
 
 const std::vector<const Command*>& commands() {
   static const std::vector<const Command*> kCommands = {
-      &kInspect, &kVerify, &kCalibrate, &kSearch,  &kQuantize, &kEval,
-      &kReport,  &kAuto,   &kBench,     &kCompare, &kProfile,  &kList};
+      &kInspect, &kVerify, &kCalibrate, &kSearch,  &kQuantize, &kEval, &kReport,
+      &kAuto,    &kBench,  &kCompare,   &kProfile, &kNarrow,   &kList};
   return kCommands;
 }
 

@@ -99,8 +99,11 @@ void DynamicNodes::replace(const LayerSite& site, const LayerResult& layer) {
       biased ? add_value(g_, site.name + "_scaled", DType::kFloat, shape) : old.outputs[0];
   g_.nodes.push_back(make_node(g_, site.name + "_Mul", "Mul", {real, scale}, {scaled}));
   if (!biased) return;
-  const ValueId bias = add_initializer(g_, cat(site.bias.empty() ? site.name + "_bias" : site.bias),
-                                       Tensor::of<float>(by_channel, layer.bias));
+  const ValueId bias =
+      weights_.bias(site.bias.empty() ? site.name + "_bias" : site.bias, layer, by_channel,
+                    [&](std::span<const float> values) {
+                      return Tensor::of<float>(by_channel, {values.begin(), values.end()});
+                    });
   g_.nodes.push_back(make_node(g_, site.name + "_Add", "Add", {scaled, bias}, {old.outputs[0]}));
 }
 

@@ -45,7 +45,7 @@ class Rewriter {
         activations_(decisions.activations),
         layers_(decisions.layers),
         style_(decisions.style),
-        weights_(graph, style_),
+        weights_(graph, style_, around != nullptr),
         dynamic_(graph, decisions.opset, weights_),
         tables_(graph) {}
 
@@ -226,11 +226,14 @@ class Rewriter {
   // int32 stays float, too, where the codes are levels that cannot shrink.
   static bool takes_integer_bias(const LayerResult& result, const QParams& input) {
     if (result.weight.block > 0 || result.weight.codes.dtype() != DType::kInt8) return false;
-    for (size_t c = 0; result.weight.codebook && c < result.bias.size(); ++c) {
-      if (std::fabs(result.bias[c]) >= 1073741824.0 * input.scale[0] * result.weight.scales[c])
-        return false;
-    }
-    return true;
+    const auto fits = [&](std::span<const float> bias) {
+      for (size_t c = 0; result.weight.codebook && c < bias.size(); ++c) {
+        if (std::fabs(bias[c]) >= 1073741824.0 * input.scale[0] * result.weight.scales[c])
+          return false;
+      }
+      return true;
+    };
+    return fits(result.bias) && std::ranges::all_of(result.narrow_biases, fits);
   }
 
   ValueId bias_value(const LayerSite& site, const LayerResult& result) {
@@ -238,17 +241,21 @@ class Rewriter {
     const QParams* input = input_params(site, activations_);
     const auto channels = static_cast<int64_t>(result.bias.size());
     if (!input || dtype_bits(input->storage) > 8 || !takes_integer_bias(result, *input)) {
-      return add_initializer(g_, name, Tensor::of<float>({channels}, result.bias));
+      return weights_.bias(name, result, {channels}, [&](std::span<const float> bias) {
+        return Tensor::of<float>({channels}, {bias.begin(), bias.end()});
+      });
     }
     std::vector<float> scales;
-    std::vector<int32_t> codes;
-    for (size_t c = 0; c < result.bias.size(); ++c) {
-      scales.push_back(input->scale[0] * result.weight.scales[c]);
-      const double code = std::nearbyint(static_cast<double>(result.bias[c]) / scales.back());
-      codes.push_back(static_cast<int32_t>(std::clamp(code, -2147483648.0, 2147483647.0)));
-    }
-    const ValueId q =
-        add_initializer(g_, name + "_quantized", Tensor::of<int32_t>({channels}, codes));
+    for (float scale : result.weight.scales) scales.push_back(input->scale[0] * scale);
+    const auto codes_of = [&](std::span<const float> bias) {
+      std::vector<int32_t> codes;
+      for (size_t c = 0; c < bias.size(); ++c) {
+        const double code = std::nearbyint(static_cast<double>(bias[c]) / scales[c]);
+        codes.push_back(static_cast<int32_t>(std::clamp(code, -2147483648.0, 2147483647.0)));
+      }
+      return Tensor::of<int32_t>({channels}, codes);
+    };
+    const ValueId q = weights_.bias(name + "_quantized", result, {channels}, codes_of);
     const ValueId scale =
         add_initializer(g_, name + "_scale", Tensor::of<float>({channels}, scales));
     const ValueId zero =

@@ -1,7 +1,9 @@
 #include "quantize/export/weight_nodes.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <string>
+#include <tuple>
 
 namespace qtool::qdq {
 namespace {
@@ -46,14 +48,59 @@ ValueId WeightNodes::dequantize(const std::string& name, std::vector<ValueId> in
 }
 
 ValueId WeightNodes::codebook(const Codebook& book) {
-  const auto found = codebooks_.find({book.dim, book.levels});
-  if (found != codebooks_.end()) return found->second;
+  const int spare = is_body_ ? 0 : book.spare_bits;
+  const auto [found, fresh] =
+      codebooks_.emplace(std::tuple(book.dim, spare, book.levels), ValueId());
+  if (!fresh) return found->second;
   const int64_t entries = book.spaces * book.entries();
-  const Shape shape = book.dim == 1 ? Shape{entries} : Shape{entries, book.dim};
-  const ValueId value =
-      add_initializer(g_, "codebook", cast(Tensor::of<float>(shape, book.levels), DType::kInt8));
-  codebooks_[{book.dim, book.levels}] = value;
-  return value;
+  Shape shape = book.dim == 1 ? Shape{entries} : Shape{entries, book.dim};
+  std::vector<float> levels;
+  for (int count = 0; count <= spare; ++count) {
+    const std::vector<float> one = count == 0 ? book.levels : book.without_bits(count);
+    levels.insert(levels.end(), one.begin(), one.end());
+  }
+  if (spare > 0) shape.insert(shape.begin(), spare + 1);
+  const ValueId all =
+      add_initializer(g_, "codebook", cast(Tensor::of<float>(shape, levels), DType::kInt8));
+  found->second = spare == 0 ? all
+                             : node("codebook_of_width", "Gather", {all, left_out(book)},
+                                    DType::kInt8, {entries});
+  return found->second;
+}
+
+ValueId WeightNodes::left_out(const Codebook& book) {
+  const auto [found, fresh] =
+      left_out_.emplace(std::pair(book.entries(), book.spare_bits), ValueId());
+  if (!fresh) return found->second;
+  if (weight_bits_ == ValueId::kNone)
+    weight_bits_ = add_initializer(g_, kWeightBits, Tensor::scalar<int64_t>(int64_t{8}));
+  const int64_t bits = std::bit_width(static_cast<uint64_t>(book.entries())) - 1;
+  const auto number = [&](const char* name, int64_t value) {
+    return add_initializer(g_, name, Tensor::scalar<int64_t>(value));
+  };
+  const ValueId most = number("most_bits", bits),
+                least = number("least_bits", bits - book.spare_bits),
+                read = node("bits_read", "Clip", {weight_bits_, least, most}, DType::kInt64, {});
+  found->second = node("bits_left_out", "Sub", {most, read}, DType::kInt64, {});
+  return found->second;
+}
+
+ValueId WeightNodes::bias(const std::string& name, const LayerResult& layer, const Shape& shape,
+                          const std::function<Tensor(std::span<const float>)>& values) {
+  const Tensor own = values(layer.bias);
+  if (is_body_ || layer.narrow_biases.empty()) return add_initializer(g_, name, own);
+  Shape rows = shape;
+  rows.insert(rows.begin(), static_cast<int64_t>(layer.narrow_biases.size()) + 1);
+  Tensor all(own.dtype(), rows);
+  const auto put = [&](int64_t row, const Tensor& one) {
+    for (int64_t i = 0; i < one.size(); ++i) all.set_number(row * one.size() + i, one.number(i));
+  };
+  put(0, own);
+  for (size_t i = 0; i < layer.narrow_biases.size(); ++i)
+    put(static_cast<int64_t>(i) + 1, values(layer.narrow_biases[i]));
+  return node(name + "_of_width", "Gather",
+              {add_initializer(g_, name, std::move(all)), left_out(*layer.weight.codebook)},
+              own.dtype(), shape);
 }
 
 ValueId WeightNodes::in_place(const LayerSite& site, ValueId rows, DType dtype,

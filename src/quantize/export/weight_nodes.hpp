@@ -1,9 +1,14 @@
 // The nodes that make a layer's weight of stored codes.
 #pragma once
 
+#include <tuple>
+
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
+
+// The initializer that says at how many bits nested codes are read.
+inline constexpr const char* kWeightBits = "weight_bits";
 
 // The rows of a layer that 2, 4 and 8 bits hold, by those bits.
 using RowClasses = std::map<int, std::vector<int64_t>>;
@@ -14,10 +19,17 @@ RowClasses row_classes(const LayerSite& site, const LayerResult& layer, DType st
 // Appends nodes to a graph; what layers share (codebooks) is written once.
 class WeightNodes {
  public:
-  WeightNodes(Graph& graph, const ExportStyle& style) : g_(graph), style_(style) {}
+  // `is_body`: of a node of another graph.
+  WeightNodes(Graph& graph, const ExportStyle& style, bool is_body)
+      : g_(graph), style_(style), is_body_(is_body) {}
 
   // The real weight. `input`: parameters of what the layer reads; nullptr where it reads floats.
   ValueId append(const LayerSite& site, const LayerResult& layer, const QParams* input);
+
+  // The layer's bias as one initializer; where narrower codes have others, the row of it that weight_bits chooses.
+  // `shape` of one row; `values`: of each width, the layer's own first.
+  ValueId bias(const std::string& name, const LayerResult& layer, const Shape& shape,
+               const std::function<Tensor(std::span<const float>)>& values);
 
   // The int8 codes alone, in the weight's shape; for layers with a scale by channel.
   ValueId byte_codes(const LayerSite& site, const LayerResult& layer);
@@ -32,6 +44,8 @@ class WeightNodes {
   ValueId looked_up(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId vectors(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId codebook(const Codebook& book);
+  // How many bits of such indices are left out: all but those that the initializer weight_bits says.
+  ValueId left_out(const Codebook& book);
   // Codes stored by classes of rows, in the weight's order.
   ValueId joined_rows(const LayerSite& site, const Tensor& codes, const RowClasses& classes);
   // Narrower codes as int8.
@@ -49,7 +63,11 @@ class WeightNodes {
 
   Graph& g_;
   const ExportStyle& style_;
-  std::map<std::pair<int64_t, std::vector<float>>, ValueId> codebooks_;  // by dim and levels
+  bool is_body_;
+  std::map<std::tuple<int64_t, int, std::vector<float>>, ValueId>
+      codebooks_;  // dim, spare bits, levels
+  ValueId weight_bits_ = ValueId::kNone;
+  std::map<std::pair<int64_t, int>, ValueId> left_out_;  // by entries and spare bits
 };
 
 }  // namespace qtool::qdq

@@ -131,7 +131,9 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
   if (run.chunks() < wanted)
     log(LogLevel::kInfo, cat("the first layers are fitted on ", run.chunks(), " of ", wanted,
                              " chunks of data: more would not fit into ", kMemory >> 20, " MiB"));
-  Sequence sequence(model, run, options, weight_grids(model, sites, plan, table));
+  std::map<std::string, WeightGrid> grids = weight_grids(model, sites, plan, table);
+  stay_in_cells(grids, options);
+  Sequence sequence(model, run, options, std::move(grids));
   Progress progress("optimising", static_cast<int64_t>(order.size()), "layers");
   for (const LayerSite* site : order) {
     sequence.optimize(*site, *plan.layer(site->name), layers[site->name]);

@@ -51,7 +51,7 @@ class Descent {
 
   // The best scale of each block for its codes and the other blocks.
   void scales() {
-    if (grid_.power_of_two || grid_.fixed_scale > 0) return;
+    if (grid_.power_of_two || !grid_.fixed_scales.empty()) return;
     const auto block = static_cast<size_t>(grid_.block);
     for (size_t b = 0; b < row_.scales.size(); ++b) {
       const size_t begin = b * block, end = std::min(n_, begin + block);

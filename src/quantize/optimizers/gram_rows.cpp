@@ -50,7 +50,7 @@ class Group {
     grid_.place_columns = input.grid.place_columns;
   }
 
-  // Rows [first, first + bits.size()) of the group, at these widths; `fixed` scales of rows, or none.
+  // Rows [first, first + bits.size()) of the group, at these widths; `fixed` scales of all their blocks, or none.
   RowsProblem problem(int64_t first, std::span<const int> bits, std::span<const float> fixed,
                       const Shared& shared) const {
     const auto count = static_cast<int64_t>(bits.size());
@@ -64,7 +64,8 @@ class Group {
       grid.lowest = -(1 << (width - 1));
       grid.highest = (1 << (width - 1)) - 1;
       grid.exact_pairs = grid_.exact_pairs && width == 8;
-      if (!fixed.empty()) grid.fixed_scale = fixed[p.grids.size() - 1];
+      const size_t blocks = fixed.size() / bits.size();
+      grid.fixed_scales = fixed.subspan((p.grids.size() - 1) * blocks, blocks);
       if (shared.codebook.levels.empty()) continue;
       grid.codebook = &shared.codebook;
       grid.exact_pairs = false;  // levels are small enough
@@ -105,7 +106,9 @@ class Layer {
         count_(input.weight.dim(input.channel_axis)),
         groups_(static_cast<int64_t>(input.moments->groups.size())),
         each_(count_ / groups_),
-        share_(input.scale.channels == 0 ? count_ : input.scale.channels),
+        share_(input.grid.narrower         ? 1
+               : input.scale.channels == 0 ? count_
+                                           : input.scale.channels),
         part_(input.part_rows > 0 ? input.part_rows : each_),
         large_(is_large(part_, k_)),
         task_rows_(large_ ? kRowsAtOnce : kRowsATask),
@@ -117,6 +120,10 @@ class Layer {
     if (input.grid.place_columns > 0)
       shared_.places = place_means(targets_, k_, input.grid.place_columns);
     solvers_.resize(static_cast<size_t>(groups_));
+    if (input.grid.narrower) {
+      taken_ = rows_of(dequantized(*input.grid.narrower, input.channel_axis), input.channel_axis);
+      for (float scale : input.grid.narrower->scales) fixed_.push_back(scale / 2);
+    }
   }
 
   // Groups keep their factors only where the rows are visited again.
@@ -130,6 +137,7 @@ class Layer {
     parallel_for(groups_ > 1 ? input_.threads : 1, groups_, [&](int64_t g, int) {
       std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
       group.emplace(group_of(g));
+      take_narrower(g);
       if (share_ > 1) return;
       for_tasks(*group, g, [&](const RowsProblem& p, std::span<RowCodes> rows, int64_t) {
         std::vector<RowCodes> solved = start_(p);
@@ -169,8 +177,17 @@ class Layer {
            (input_.grid.own_codebook && shared_.codebook.levels.size() <= kMostLevels);
   }
 
+  // What the narrower codes stand for is no longer aimed at.
+  void take_narrower(int64_t g) {
+    const auto at = static_cast<size_t>(g * each_ * k_);
+    for (size_t i = 0; !taken_.empty() && i < static_cast<size_t>(each_ * k_); ++i)
+      targets_[at + i] -= taken_[at + i];
+  }
+
   int64_t tasks_a_part() const { return (part_ + task_rows_ - 1) / task_rows_; }
   int64_t tasks_a_group() const { return each_ / part_ * tasks_a_part(); }
+
+  size_t scales_a_row() const { return fixed_.size() / rows_.size(); }
 
   template <typename Fn>
   void for_tasks(const Group& group, int64_t g, const Fn& fn) {
@@ -179,8 +196,7 @@ class Layer {
       const int64_t first = task / tasks_a_part() * part_ + inside;
       const auto at = static_cast<size_t>(g * each_ + first),
                  n = static_cast<size_t>(std::min(task_rows_, part_ - inside));
-      const auto fixed =
-          fixed_.empty() ? std::span<const float>() : std::span(fixed_).subspan(at, n);
+      const auto fixed = std::span(fixed_).subspan(at * scales_a_row(), n * scales_a_row());
       RowsProblem problem = group.problem(first, std::span(bits_).subspan(at, n), fixed, shared_);
       problem.quick_scales = large_;
       fn(problem, std::span(rows_).subspan(at, n), g * tasks_a_group() + task);
@@ -367,7 +383,8 @@ class Layer {
   std::vector<float> targets_;
   std::vector<RowCodes> rows_;
   std::vector<int> bits_;
-  std::vector<float> fixed_;  // scales, where rows share them
+  std::vector<float> fixed_;  // scales of all blocks of all rows, where no row chooses its own
+  std::vector<float> taken_;  // reals of narrower codes, by row; empty: none
   Shared shared_;
   std::vector<std::optional<Group>> solvers_;
 };

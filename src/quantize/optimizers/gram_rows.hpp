@@ -22,7 +22,8 @@ struct RowGrid {
   bool exact_pairs = false;
   const Codebook* codebook = nullptr;  // nullptr: all integers from lowest to highest
   bool power_of_two = false;           // scales
-  float fixed_scale = 0;               // that rows share, and no row changes by itself; 0: none
+  // One a block, which no row changes by itself; empty: none.
+  std::span<const float> fixed_scales = {};
   // Factors of places, of so many columns each, besides the row's one scale; empty: none.
   std::span<const float> places = {};
   int64_t place_columns = 0;

@@ -30,7 +30,7 @@ float next_power_of_two(float value) {
 
 // One a block of the row.
 std::vector<float> full_scales(std::span<const float> target, const RowGrid& grid) {
-  if (grid.fixed_scale > 0) return {grid.fixed_scale};
+  if (!grid.fixed_scales.empty()) return {grid.fixed_scales.begin(), grid.fixed_scales.end()};
   if (!grid.places.empty()) return {first_scale(target, grid)};
   std::vector<float> scales;
   const auto block = static_cast<size_t>(grid.block);
@@ -69,7 +69,7 @@ std::vector<RowCodes> at_best_scales(const RowsProblem& problem, const DecideRow
   }
   for (size_t step = 0; step < std::size(kRatios); ++step) {
     for (size_t r = 0; r < count; ++r) {
-      const bool fixed = problem.grids[r].fixed_scale > 0;
+      const bool fixed = !problem.grids[r].fixed_scales.empty();
       const float part = fixed ? (step == 0 ? 1.f : 0.f) : scale_part(problem.grids[r], step);
       if (part == 0) return best;
       for (size_t b = 0; b < full[r].size(); ++b) rows[r].scales[b] = full[r][b] * part;
