@@ -38,8 +38,12 @@ struct AssignOptions {
 struct Assignment {
   QuantPlan plan;
   PlanCost cost;
-  double loss = 0, bound = 0, gap = 0;  // relative noise power at the outputs, summed over groups
-  std::string status, solver;           // "optimal" or "feasible"
+  double loss = 0;  // predicted: relative noise power at the outputs, summed over groups
+  // No plan within the limits has less than `bound`; the one with the least loss that was found is that close to it.
+  double bound = 0, gap = 0;
+  std::string status, solver;  // of that plan: "optimal" or "feasible"
+  // By how much of the least loss found this plan has more, which a measurement preferred.
+  double above_least = 0;
   // Predicted by the profile of a latency limit, or the given one.
   std::optional<double> latency_ms = {};
   int64_t peak_bytes = 0;  // of activations; 0 where shapes are not known

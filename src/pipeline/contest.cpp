@@ -76,8 +76,9 @@ std::vector<Assignment> Contest::plans() const {
   // The bound of bent prices says nothing of the prices as they are.
   for (size_t i = 1; i < found.size(); ++i) {
     found[i].bound = found[0].bound;
-    found[i].gap = found[i].loss > 0 ? std::max(0.0, 1 - found[0].bound / found[i].loss) : 0;
-    found[i].status = "feasible";
+    found[i].gap = found[0].gap;
+    found[i].status = found[0].status;
+    found[i].above_least = found[0].loss > 0 ? std::max(0.0, found[i].loss / found[0].loss - 1) : 0;
   }
   return found;
 }

@@ -136,8 +136,12 @@ std::string search_text(const SearchSummary& s) {
         cat("loss ", number_text(a.loss),
             prices_noise(s.scores) ? cat(" (SQNR about ", decibels(relative_noise_db(a.loss)), ")")
                                    : std::string(" in the score's own unit")));
-    facts.emplace_back("bound", cat(number_text(a.bound), ", gap ", percent(a.gap, 3), ", ",
-                                    a.status, " by ", a.solver));
+    facts.emplace_back(
+        "bound",
+        cat(number_text(a.bound), ", gap ", percent(a.gap, 3), ", ", a.status, " by ", a.solver,
+            a.above_least > 0 ? cat("; measured best, this plan is predicted ",
+                                    percent(a.above_least, 3), " above the least")
+                              : std::string()));
     facts.emplace_back("scores", cat(s.scores.method, " on ", s.scores.samples, " samples"));
   }
   if (s.measured) {

@@ -174,6 +174,7 @@ std::string search_json(const SearchSummary& s) {
                {"loss", scored ? Json(a.loss) : Json()},
                {"bound", scored ? Json(a.bound) : Json()},
                {"gap", scored ? Json(a.gap) : Json()},
+               {"above_least", scored ? Json(a.above_least) : Json()},
                {"status", a.status},
                {"solver", a.solver},
                {"predicted", Json::object()},

@@ -1,5 +1,6 @@
-// branch-and-bound: any number of limits. Best-first search whose bounds are Lagrangian: at every
-// node a few subgradient steps (Polyak 1969) move the parent's prices; a group on which the steps
+// branch-and-bound: any number of limits. Label setting first, which proves the best plan of most
+// networks; where it has to drop labels, a best-first search follows, whose bounds are Lagrangian: at
+// every node a few subgradient steps (Polyak 1969) move the parent's prices; a group on which the steps
 // disagree most is split in two by priced cost, so that both halves change the bound. Stops after
 // a fixed amount of work with the bound that is proven by then.
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <limits>
 #include <queue>
 
+#include "search/labels.hpp"
 #include "search/primal.hpp"
 #include "search/solvers/records.hpp"
 #include "search/start.hpp"
@@ -20,6 +22,8 @@ constexpr int kAscentSteps = 16;
 constexpr int kImproveEvery = 16;
 // Repair and filling take about as long as pricing every item so many times.
 constexpr int kPolishWork = 8;
+// Of all work, the parts that labels, whose bounds come cheap, and then the search may take.
+constexpr int kLabelPart = 25, kSearchPart = 4;
 
 // Losses from here on are of no use: the best known, or above all possible ones.
 double first_ceiling(const Table& t, const Start& start) {
@@ -247,9 +251,15 @@ Solution solve_branch_and_bound(const Problem& problem, const SolverOptions& opt
   }
   const double ceiling = first_ceiling(*full, start);
   const Table table = compact(*full, start, ceiling);
-  Search search(table, start, ceiling, options.at("work") * 1'000'000);
-  const double bound = search.run();
+  const int64_t work = options.at("work") * 1'000'000;
+  const Labelled labelled = search_labels(table, start.dual.price, ceiling, work / kLabelPart);
+  const double below = labelled.best ? labelled.best->loss : ceiling;
+  if (labelled.best && !clearly_less(labelled.bound, below))
+    return finish(problem, table, *labelled.best, labelled.bound);
+  Search search(table, start, below, work / kSearchPart);
+  const double bound = std::max(search.run(), labelled.bound);
   if (search.best()) return finish(problem, table, *search.best(), bound);
+  if (labelled.best) return finish(problem, table, *labelled.best, bound);
   if (start.best) return finish(problem, *full, *start.best, bound);
   if (bound >= ceiling) return without_choice(problem, Solution::kInfeasible);
   Solution s = without_choice(problem, Solution::kUnknown);
