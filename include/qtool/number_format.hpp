@@ -106,6 +106,8 @@ struct FormatDef {
   int64_t (*dim)(const WeightFormat& format) =
       nullptr;  // weights that one code stands for; nullptr: 1
   int64_t (*spaces)(const WeightFormat& format) = nullptr;  // parts of a row at most; nullptr: 1
+  // See WeightGrid::threshold; nullptr: codes are the optimiser's.
+  float (*threshold)(const WeightFormat& format, int bits) = nullptr;
   bool nests = false;  // a code's highest bits are a code of fewer bits, down to least_bits()
 };
 std::span<const FormatDef* const> formats();

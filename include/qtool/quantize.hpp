@@ -71,6 +71,9 @@ struct WeightGrid {
   bool power_of_two_scales = false;
   // Columns of a row that share a factor besides the row's scale (SYQ); 0: none.
   int64_t place_columns = 0;
+  // Not negative: codes are signs of the weights beyond this part of the layer's largest, 0 for others, channels taken
+  // at one size; optimisers choose scales alone.
+  float threshold = -1;
   // Given: codes are these doubled and one more or less, at half their scales.
   std::shared_ptr<const WeightCodes> narrower = {};
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
@@ -29,6 +30,7 @@ class Rounding {
 
   // The scale of least error; its codes are left in `best`.
   float round(std::span<float> best) {
+    if (is_ternary()) return exact_ternary(best);
     std::vector<float> codes(best.size());
     double least = std::numeric_limits<double>::infinity();
     float scale = 1;
@@ -43,6 +45,37 @@ class Rounding {
   }
 
  private:
+  bool is_ternary() const {
+    const Codebook* book = grid_.codebook.get();
+    return book && book->dim == 1 && book->entries() == 3 && book->codes_are_levels() &&
+           !grid_.power_of_two_scales && fixed_scale_ == 0;
+  }
+
+  // Signs of the weights that are largest for their place, as many as leave the least error: with a and b the sums of
+  // importance · |w| · place and of importance · place², the best scale of some is a / b and takes off a² / b.
+  float exact_ternary(std::span<float> codes) const {
+    std::vector<size_t> order(codes.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    const auto size = [&](size_t j) { return std::fabs(weights_[j]) / place(j); };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t i, size_t j) { return size(i) > size(j); });
+    double a = 0, b = 0, most = 0, scale = 0;
+    size_t count = 0;
+    for (size_t n = 0; n < order.size(); ++n) {
+      const size_t j = order[n];
+      const double part = static_cast<double>(importance_[j]) * place(j);
+      a += part * std::fabs(weights_[j]);
+      b += part * place(j);
+      if (!(b > 0) || a * a / b <= most) continue;
+      most = a * a / b;
+      scale = a / b;
+      count = n + 1;
+    }
+    std::fill(codes.begin(), codes.end(), 0.f);
+    for (size_t n = 0; n < count; ++n) codes[order[n]] = weights_[order[n]] < 0 ? -1.f : 1.f;
+    return std::max(static_cast<float>(scale), 1e-20f);
+  }
+
   std::vector<float> candidates() const {
     if (fixed_scale_ > 0) return {fixed_scale_};
     double squares = 0;

@@ -78,6 +78,8 @@ bool is_large(int64_t rows, int64_t columns);
 // stood in for by the next cheaper one. Depends on shapes alone.
 const OptimizerDef& affordable(const OptimizerDef& wanted, int64_t rows, int64_t columns);
 
+// Codes by `input.grid.threshold`, scales of least output error.
+WeightCodes by_threshold(const OptimizerInput& input);
 // Codes in the cells of `input.grid.narrower`: `solve` tells for each weight in which half.
 WeightCodes halve_cells(const OptimizerInput& input,
                         const std::function<WeightCodes(const OptimizerInput&)>& solve);

@@ -54,6 +54,8 @@ LayerResults fit_widths(const QuantPlan& plan, const QuantizeOptions& options,
     most = std::max(most, layer.weight_bits);
   }
   QuantizeOptions within = options;
+  if (most > 0)
+    within.tuning_rounds = 0;  // would move scales, which all widths have, for one of them
   std::map<std::string, std::vector<std::vector<float>>> biases;  // the narrowest last
   for (int width = least; width < most; ++width) {
     const QuantPlan step = at_width(plan, width), next = at_width(plan, width + 1);

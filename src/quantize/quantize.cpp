@@ -120,8 +120,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   };
   LayerResults layers = fit_widths(
       plan, options,
-      [&](const QuantPlan& step, QuantizeOptions how) {
-        how.tuning_rounds = 0;  // scales are those of all widths
+      [&](const QuantPlan& step, const QuantizeOptions& how) {
         ActivationParams same = activations;
         std::set<std::string> names;
         return fit(step, how, same, names);

@@ -55,8 +55,9 @@ int64_t place_columns(const Tensor& weight, const LayerSite& site, Subgroup subg
 }
 
 WeightGrid grid_of(const Tensor& weight, const LayerSite& site, const WeightFormat& format,
-                   bool power_of_two_scales) {
+                   int bits, bool power_of_two_scales) {
   WeightGrid grid;
+  if (format.def->threshold) grid.threshold = format.def->threshold(format, bits);
   grid.power_of_two_scales = power_of_two_scales || format.def->power_of_two_scales;
   grid.own_codebook = format.def->free_levels;
   grid.place_columns = place_columns(weight, site, subgroup_of(format));
@@ -90,7 +91,8 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
     if (!choice || !site.reason.empty() || choice->weight_bits == kFloatBits) continue;
     const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
     const WeightFormat format = parse_format(choice->format);
-    grids[site.name] = grid_of(weight, site, format, plan.style.power_of_two_scales);
+    grids[site.name] =
+        grid_of(weight, site, format, choice->weight_bits, plan.style.power_of_two_scales);
     if (!format.def->codebook) continue;
     const bool own = format.def->of == CodebookOf::kLayer;
     const std::string key =
@@ -109,7 +111,7 @@ std::map<std::string, WeightGrid> weight_grids(const Model& model, const Sites& 
 WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const LayerChoice& choice,
                            const CalibrationTable& table) {
   const WeightFormat format = parse_format(choice.format);
-  WeightGrid grid = grid_of(weight, site, format, false);
+  WeightGrid grid = grid_of(weight, site, format, choice.weight_bits, false);
   if (format.def->codebook) {
     FormatSamples samples;
     if (is_fitted(format)) add_samples(weight, site, table, dim_of(format), samples);

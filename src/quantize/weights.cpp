@@ -173,9 +173,10 @@ WeightCodes optimize_layer(const Tensor& weight, const LayerSite& site, const La
                              .row_bits = choice.filter_bits,
                              .grid = grid};
   const bool plain = !grid.codebook && !grid.power_of_two_scales;
-  WeightCodes result = plain           ? qdq::optimize_rows(optimizer, input)
-                       : grid.narrower ? qdq::halve_cells(input, qdq::round_to_grid)
-                                       : qdq::round_to_grid(input);
+  WeightCodes result = plain                 ? qdq::optimize_rows(optimizer, input)
+                       : grid.threshold >= 0 ? qdq::by_threshold(input)
+                       : grid.narrower       ? qdq::halve_cells(input, qdq::round_to_grid)
+                                             : qdq::round_to_grid(input);
   result.method = optimizer.name;
   return result;
 }

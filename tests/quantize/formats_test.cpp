@@ -363,6 +363,64 @@ TEST(Formats, StoredBitsCountScalesAndCodebooks) {
   EXPECT_DOUBLE_EQ(stored("syq:subgroup=channel"), stored("syq:subgroup=channel,levels=ternary"));
 }
 
+// The rule that SYQ's authors state for ternary codes: 0 up to 0.05 of the layer's largest weight. Their scales by
+// channel stand behind the layer, so channels are taken at one size here.
+TEST(Formats, ThePublishedThresholdDecidesCodes) {
+  Fixture f;
+  const LayerSite& site = *f.sites.layer("conv1");
+  const Tensor& weight = *f.model.graph.constant(f.model.graph.find(site.weight));
+  const auto w = weight.data<float>();
+  const size_t columns = w.size() / 8;
+  std::vector<double> size(8, 0);
+  double largest = 0;
+  for (size_t i = 0; i < w.size(); ++i)
+    size[i / columns] += double{w[i]} * w[i] / static_cast<double>(columns);
+  for (size_t i = 0; i < w.size(); ++i)
+    largest = std::max(largest, std::fabs(w[i]) / std::sqrt(size[i / columns]));
+  for (const char* method : {"rtn", "cd"}) {
+    QuantPlan plan = f.plan(parse_format("syq:threshold=published"), 2);
+    for (LayerChoice& layer : plan.layers) layer.method = method;
+    const Quantized q =
+        quantize_model(f.model, f.sites, plan, f.table, f.source.get(), export_as("packed"));
+    const WeightCodes codes = optimize_layer(weight, site, *plan.layer("conv1"), f.table);
+    int zeros = 0;
+    for (int64_t i = 0; i < weight.size(); ++i) {
+      const double x = w[static_cast<size_t>(i)];
+      const bool beyond =
+          std::fabs(x) / std::sqrt(size[static_cast<size_t>(i) / columns]) > 0.05 * largest;
+      EXPECT_EQ(codes.codes.number(i), beyond ? (x < 0 ? -1 : 1) : 0) << method << " " << i;
+      zeros += !beyond;
+    }
+    EXPECT_GT(zeros, 0);
+    EXPECT_EQ(q.layers.size(), f.sites.layers.size());
+  }
+}
+
+// No threshold, and no scale, leaves a smaller error than the exact search finds.
+TEST(Formats, TernaryRoundingIsExact) {
+  Fixture f;
+  const LayerSite& site = *f.sites.layer("dense");
+  const Tensor& weight = *f.model.graph.constant(f.model.graph.find(site.weight));
+  QuantPlan plan = f.plan(parse_format("ternary"), 2);
+  plan.layer("dense")->method = "rtn";
+  const WeightCodes codes = optimize_layer(weight, site, *plan.layer("dense"), {});
+  const std::vector<double> errors = row_errors(weight, site, codes, {});
+  for (size_t r = 0; r < errors.size(); ++r) {
+    double least = 1e30;
+    for (int step = 1; step <= 4000; ++step) {
+      const double scale = step * 0.0005;
+      double error = 0;
+      for (int64_t j = 0; j < 6; ++j) {
+        const double x = std::fabs(weight.number(static_cast<int64_t>(r) * 6 + j));
+        error += std::pow(std::min(x, std::fabs(x - scale)), 2);
+      }
+      least = std::min(least, error);
+    }
+    EXPECT_LE(errors[r], least * (1 + 1e-6)) << r;
+    EXPECT_GE(errors[r], least * 0.98) << r;
+  }
+}
+
 TEST(Formats, ExceptionsStayUniform) {
   Fixture f;
   QuantPlan plan = uniform_plan(f.sites, {2, 8}, {{"first", {8, 8}}});

@@ -6,14 +6,25 @@ namespace {
 
 constexpr std::string_view kLevels[] = {"auto", "ternary", "binary"};
 constexpr std::string_view kSubgroups[] = {"pixel", "row", "layer", "channel"};
+constexpr std::string_view kThresholds[] = {"fitted", "published"};
 constexpr FormatOption kOptions[] = {{"levels", "auto", kLevels},
-                                     {"subgroup", "pixel", kSubgroups}};
+                                     {"subgroup", "pixel", kSubgroups},
+                                     {"threshold", "fitted", kThresholds}};
+
+bool is_binary(const WeightFormat& format, int bits) {
+  const std::string& levels = format.options.at("levels");
+  return levels == "auto" ? bits == 1 : levels == "binary";
+}
 
 Codebook codebook(const CodebookRequest& request) {
-  const std::string& levels = request.format.options.at("levels");
-  const bool binary = levels == "auto" ? request.bits == 1 : levels == "binary";
   constexpr int kOne[] = {1};
-  return symmetric_codebook(kOne, !binary);
+  return symmetric_codebook(kOne, !is_binary(request.format, request.bits));
+}
+
+// The authors' eta: 0 for binary codes, 0.05 of the largest magnitude for ternary ones.
+float threshold(const WeightFormat& format, int bits) {
+  if (format.options.at("threshold") == "fitted") return -1;
+  return is_binary(format, bits) ? 0.f : 0.05f;
 }
 
 Subgroup subgroup(const WeightFormat& format) {
@@ -40,6 +51,7 @@ extern const FormatDef kSyq = {
     .mac = MacKind::kAdd,
     .least_bits =
         [](const WeightFormat& format) { return format.options.at("levels") == "ternary" ? 2 : 1; },
-    .subgroup = subgroup};
+    .subgroup = subgroup,
+    .threshold = threshold};
 
 }  // namespace qtool

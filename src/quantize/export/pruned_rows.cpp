@@ -11,6 +11,7 @@ constexpr int kFewestBits = 2;
 }  // namespace
 
 WeightCodes optimize_rows(const OptimizerDef& optimizer, OptimizerInput input) {
+  if (input.grid.threshold >= 0) return by_threshold(input);
   if (input.grid.narrower) return halve_cells(input, optimizer.optimize);
   const int64_t rows = input.weight.dim(input.channel_axis);
   std::vector<int> bits(input.row_bits.begin(), input.row_bits.end());
