@@ -194,8 +194,9 @@ struct Listing {
 };
 std::string list_text(const std::vector<Listing>& listings);
 std::string list_json(const std::vector<Listing>& listings);
-// An SVG picture: normal weights and the numbers that each number format rounds a channel of them to.
-std::string format_plot();
+// An SVG picture: the weights of a model's largest layer (nullptr: normal weights), channels at one size, and the
+// numbers that each number format rounds a channel of them to. Throws Error{kModel, QT-E360} for a model without layers.
+std::string format_plot(const Model* trained = nullptr);
 
 // What a command with --dry-run would do: label and value of each step.
 std::string dry_run_text(const std::vector<std::pair<std::string, std::string>>& steps);

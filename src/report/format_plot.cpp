@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "qtool/passes.hpp"
 #include "qtool/quantize.hpp"
 #include "qtool/report.hpp"
 
@@ -15,7 +16,7 @@ constexpr int kBits = 3;        // where the format has that width
 constexpr double kReach = 3.5;  // shown: so many standard deviations to either side
 
 // A convolution with normal weights, the usual stand-in for a trained layer.
-Model example() {
+Model normal_layer() {
   Model model;
   model.ir_version = 8;
   model.opsets[""] = 17;
@@ -32,7 +33,43 @@ Model example() {
   return model;
 }
 
-// The numbers that the first channel's weights become.
+// The layer with the most weights, alone among the sites.
+Sites largest_layer(const Model& model) {
+  Sites sites = find_sites(model, find_target("ort-cpu"));
+  std::erase_if(sites.layers, [](const LayerSite& site) { return !site.reason.empty(); });
+  const auto most = std::ranges::max_element(sites.layers, {}, &LayerSite::weights);
+  if (most == sites.layers.end())
+    throw Error(ErrorKind::kModel, "QT-E360", "the model has no layer with weights to draw");
+  sites.layers = {*most};
+  return sites;
+}
+
+// Values of each channel, [channels][…].
+std::vector<std::vector<float>> channels_of(const Tensor& weight, const LayerSite& site) {
+  std::vector<std::vector<float>> rows(static_cast<size_t>(site.channels));
+  int64_t inner = 1;
+  for (int64_t d = site.channel_axis + 1; d < weight.rank(); ++d) inner *= weight.dim(d);
+  const auto values = weight.data<float>();
+  for (size_t i = 0; i < values.size(); ++i)
+    rows[i / static_cast<size_t>(inner) % rows.size()].push_back(values[i]);
+  return rows;
+}
+
+double size_of(const std::vector<float>& row) {
+  double squares = 0;
+  for (float w : row) squares += double{w} * w;
+  return std::max(std::sqrt(squares / static_cast<double>(std::max<size_t>(row.size(), 1))), 1e-30);
+}
+
+// Channels at a root mean square of 1.
+std::vector<float> at_one_size(const std::vector<std::vector<float>>& channels) {
+  std::vector<float> values;
+  for (const std::vector<float>& row : channels)
+    for (float w : row) values.push_back(static_cast<float>(w / size_of(row)));
+  return values;
+}
+
+// The numbers that the first channel's weights become, in units of its size.
 std::set<float> numbers(const Model& model, const Sites& sites, const WeightFormat& format,
                         int bits) {
   QuantPlan plan = uniform_plan(sites, {bits, 8});
@@ -40,20 +77,22 @@ std::set<float> numbers(const Model& model, const Sites& sites, const WeightForm
   const LayerSite& site = sites.layers[0];
   const CalibrationTable nothing;
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
-  const WeightCodes codes = optimize_layer(weight, site, plan.layers[0], nothing,
+  const WeightCodes codes = optimize_layer(weight, site, *plan.layer(site.name), nothing,
                                            weight_grids(model, sites, plan, nothing).at(site.name));
-  const Tensor real = dequantized(codes, site.channel_axis);
-  const auto row = real.data<float>().first(static_cast<size_t>(real.size() / kFilters));
-  return {row.begin(), row.end()};
+  const double size = size_of(channels_of(weight, site)[0]);
+  const auto channels = channels_of(dequantized(codes, site.channel_axis), site);
+  std::set<float> result;
+  for (float w : channels[0]) result.insert(static_cast<float>(w / size));
+  return result;
 }
 
 constexpr int kWidth = 440, kHeight = 120, kMargin = 16, kColumns = 2, kBins = 56;
 
 double place(double value) { return kMargin + (value + kReach) / (2 * kReach) * kWidth; }
 
-std::string histogram(const Tensor& weight) {
+std::string histogram(const std::vector<float>& weights) {
   std::vector<int> bins(kBins, 0);
-  for (const float w : weight.data<float>()) {
+  for (const float w : weights) {
     const int bin = static_cast<int>(std::floor((w + kReach) / (2 * kReach) * kBins));
     if (bin >= 0 && bin < kBins) ++bins[static_cast<size_t>(bin)];
   }
@@ -82,11 +121,12 @@ std::string lines(const std::set<float>& values) {
 
 }  // namespace
 
-std::string format_plot() {
-  const Model model = example();
-  const Sites sites = find_sites(model, find_target("ort-cpu"));
-  const std::string background =
-      histogram(*model.graph.constant(model.graph.find(sites.layers[0].weight)));
+std::string format_plot(const Model* trained) {
+  const Model model = trained ? prepare(*trained) : normal_layer();
+  const Sites sites = largest_layer(model);
+  const LayerSite& site = sites.layers[0];
+  const std::string background = histogram(
+      at_one_size(channels_of(*model.graph.constant(model.graph.find(site.weight)), site)));
   std::string panels;
   int count = 0;
   for (const FormatDef* def : formats()) {

@@ -1,4 +1,5 @@
 #include <qtool/data.hpp>
+#include <qtool/onnx.hpp>
 #include <qtool/ops.hpp>
 #include <qtool/profile.hpp>
 #include <qtool/score.hpp>
@@ -14,13 +15,18 @@ using qtool::Listing;
 using Rows = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
-  std::string kind, plot;
+  std::string kind, plot, plot_model;
   void bind(CLI::App& app) {
     app.add_option("KIND", kind,
                    "ops, ranges, scores, solvers, formats, optimizers, exports, targets, profiles, "
                    "metrics or readers (default: all but ops)");
-    app.add_option("--plot", plot, "formats: draw the numbers that each rounds weights to")
-        ->type_name("FILE.svg");
+    auto* draw =
+        app.add_option("--plot", plot, "formats: draw the numbers that each rounds weights to")
+            ->type_name("FILE.svg");
+    app.add_option("--plot-model", plot_model,
+                   "whose largest layer's weights (default: normal ones)")
+        ->type_name("MODEL")
+        ->needs(draw);
   }
 };
 
@@ -187,7 +193,12 @@ Outcome run(const Options& o, const GlobalOptions& global) {
     if (o.kind == name || (o.kind.empty() && name != "ops")) listings.push_back(listed());
   }
   if (listings.empty()) check_choice("KIND", o.kind, names);
-  if (!o.plot.empty()) qtool::write_file_atomic(o.plot, qtool::format_plot());
+  if (!o.plot_model.empty()) {
+    const qtool::Model model = qtool::load_model(o.plot_model);
+    qtool::write_file_atomic(o.plot, qtool::format_plot(&model));
+  } else if (!o.plot.empty()) {
+    qtool::write_file_atomic(o.plot, qtool::format_plot());
+  }
   return {global.json ? qtool::list_json(listings) : qtool::list_text(listings)};
 }
 
@@ -197,7 +208,8 @@ const Command kList = {
     .name = "list",
     .summary = "what there is: ops, ranges, scores, solvers, formats ...",
     .examples =
-        "Examples:\n  qtool list\n  qtool list ops\n  qtool list formats --plot formats.svg",
+        "Examples:\n  qtool list\n  qtool list ops\n  qtool list formats --plot formats.svg "
+        "--plot-model net.onnx",
     .setup = [](CLI::App& app,
                 const GlobalOptions& global) { return bind<Options>(app, global, run); },
 };
