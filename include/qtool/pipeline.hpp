@@ -141,6 +141,10 @@ struct QuantizeRequest {
   std::optional<PlanRequest> plan;  // a new plan; else plan.json, else uniform w8a8
   std::string export_style = {};    // empty: the plan's
   std::string effort = "balanced";  // best: fitted layers' scales and biases are tuned together
+  // Further steps of fitting while they gain, see QuantizeOptions: for so many seconds from the start, or until so many
+  // are done; what they make is kept in the workspace. 0: none of either.
+  double seconds = 0;
+  int64_t steps = 0;
   bool bias_correction = true;
   int threads = 1;
 };

@@ -4,6 +4,7 @@
 //   save_model(q.model, "net.q.onnx");
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -27,6 +28,23 @@ struct QuantizeOptions {
   std::string provenance;       // resolved options, written to the model's metadata
   // Codes of one bit less than the plan's, by layer: those of nested formats stay in their cells.
   std::map<std::string, std::shared_ptr<const WeightCodes>> narrower = {};
+  // Fitted weights are improved in further steps, of one fixed order, while held-out outputs come closer: until
+  // now_seconds() is this, or as many steps are done; 0: no such limit. Both 0: only the steps that the plan and
+  // `tuning_rounds` ask for.
+  double until = 0;
+  int64_t most_steps = 0;
+  // Keeps what steps made, so that a later run with the same key begins behind them; empty: nothing is kept.
+  std::filesystem::path steps_file = {};
+  std::string steps_key = {};  // all that the steps depend on
+};
+
+// A step of fitting, taken where held-out outputs come closer to the float model's.
+struct FitStep {
+  std::string name;              // the optimiser, or "tuning"
+  std::string block = {};        // its first layer; empty: the whole network
+  double before = 0, after = 0;  // held-out noise, relative to the outputs' power
+  int64_t taken = 0;             // layers and activations that changed
+  double seconds = 0;            // 0: kept from an earlier run
 };
 
 // How a quantized model is written.
@@ -60,8 +78,9 @@ struct Quantized {
   std::vector<std::pair<std::string, std::string>> float_layers;  // name, reason
   int64_t fused_nodes = 0;  // that the target is predicted to run on codes
   double mean_weight_bits = 0, bits_per_weight = 0;
-  int64_t stored_bytes = 0;  // of all constants in `model`
-  std::string encodings;     // JSON that goes beside the model; empty: none
+  int64_t stored_bytes = 0;    // of all constants in `model`
+  std::string encodings;       // JSON that goes beside the model; empty: none
+  std::vector<FitStep> steps;  // of fitting
 };
 
 // What the codes of a layer may be, and which of them share a scale.

@@ -132,6 +132,10 @@ std::vector<Equalized> choose_factors(const Model& prepared, const SampleSource&
   return equalize(values, calibrate(prepared, names, Spread(source, 32), {.threads = threads}));
 }
 
+std::string hash_of(const fs::path& path) {
+  return hex64(fnv1a(read_file(path, ErrorKind::kUsage)));
+}
+
 }  // namespace
 
 Calibrated run_calibrate(const CalibrateRequest& request) {
@@ -179,7 +183,7 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   make_folder(w.root);
   std::error_code failed;
   // Older plans and scores belong to other statistics.
-  for (const char* name : {kScores, kCandidates, kPlan}) fs::remove(w.file(name), failed);
+  for (const char* name : {kScores, kCandidates, kPlan, kSteps}) fs::remove(w.file(name), failed);
   save_calibration(c.table, w.file(kCalibration));
   save_workspace(w);
   c.seconds = now_seconds() - begin;
@@ -208,6 +212,15 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
       request.export_style.empty() ? report.plan.export_style : request.export_style;
   options.bias_correction = request.bias_correction;
   options.tuning_rounds = request.effort == "best" ? 20 : 0;
+  if (request.seconds > 0) options.until = begin + request.seconds;
+  options.most_steps = request.steps;
+  if (request.seconds > 0 || request.steps > 0) {
+    options.steps_file = w.file(kSteps);
+    options.steps_key =
+        cat(kVersion, " ", w.fingerprint, " ", hash_of(w.file(kPlan)), " ",
+            hash_of(w.file(kCalibration)), " ", options.target, " ", options.tuning_rounds, " ",
+            options.bias_correction ? "" : "no bias correction");
+  }
   options.provenance = cat("plan=", report.plan.source, " range=", report.plan.style.range_method,
                            " target=", options.target, " export=", options.export_style,
                            " bias_correction=", options.bias_correction ? "tried" : "off",

@@ -11,6 +11,7 @@ inline constexpr const char* kCalibration = "calibration.json";
 inline constexpr const char* kScores = "scores.json";
 inline constexpr const char* kCandidates = "candidates.npz";
 inline constexpr const char* kPlan = "plan.json";
+inline constexpr const char* kSteps = "steps.npz";
 
 // Sites of a prepared model, what the data says of them, and which values in bodies no sample reached.
 struct Observed {

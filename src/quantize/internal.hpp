@@ -54,13 +54,18 @@ LayerResults optimize_in_sequence(const Model& model, const Sites& sites, const 
                                   LayerResults layers, const SampleSource& source, int64_t chunks,
                                   const QuantizeOptions& options);
 
+struct Fitted {
+  LayerResults layers;
+  std::set<std::string> kept;  // layers that a fit was kept for
+  std::vector<FitStep> steps = {};
+};
 // What optimize_in_sequence makes on most chunks of data, kept for the layers with which the outputs of
-// held-out chunks are closer to float than when each is rounded by itself (`kept` are their names); then
-// tuned where `options` ask for it, `activations` too. `stored`: what else becomes codes.
-LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan& plan,
-                        const CalibrationTable& table, ActivationParams& activations,
-                        const LayerResults& stored, const SampleSource& source,
-                        const QuantizeOptions& options, std::set<std::string>& kept);
+// held-out chunks are closer to float than when each is rounded by itself; then improved in the steps that the plan and
+// `options` ask for, `activations` too. `stored`: what else becomes codes.
+Fitted fit_network(const Model& model, const Sites& sites, const QuantPlan& plan,
+                   const CalibrationTable& table, ActivationParams& activations,
+                   const LayerResults& stored, const SampleSource& source,
+                   const QuantizeOptions& options);
 
 // Mean square of the layer's input by input channel, from the calibration table; empty when unknown.
 std::vector<double> input_mean_square(const LayerSite& site, const CalibrationTable& table);

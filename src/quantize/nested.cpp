@@ -54,8 +54,14 @@ LayerResults fit_widths(const QuantPlan& plan, const QuantizeOptions& options,
     most = std::max(most, layer.weight_bits);
   }
   QuantizeOptions within = options;
-  if (most > 0)
-    within.tuning_rounds = 0;  // would move scales, which all widths have, for one of them
+  if (most > 0) {
+    // Steps and tuning would move scales, which all widths have, for one of them.
+    within.tuning_rounds = 0;
+    if (within.until > 0 || within.most_steps > 0)
+      log(LogLevel::kWarning, "nested codes are fitted width by width: no further steps are taken");
+    within.until = 0;
+    within.most_steps = 0;
+  }
   std::map<std::string, std::vector<std::vector<float>>> biases;  // the narrowest last
   for (int width = least; width < most; ++width) {
     const QuantPlan step = at_width(plan, width), next = at_width(plan, width + 1);

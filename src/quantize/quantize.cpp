@@ -111,22 +111,22 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   check_dynamic(model, sites, plan);
   ActivationParams activations = activation_params(sites, plan, table);
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
-  std::set<std::string> fitted;
-  const auto fit = [&](const QuantPlan& step, const QuantizeOptions& how, ActivationParams& params,
-                       std::set<std::string>& names) {
+  const auto fit = [&](const QuantPlan& step, const QuantizeOptions& how,
+                       ActivationParams& params) {
     return source && needs_sequence(sites, step, how)
-               ? fit_layers(model, sites, step, table, params, stored, *source, how, names)
-               : quantize_weights(model, sites, step, table, params, how);
+               ? fit_network(model, sites, step, table, params, stored, *source, how)
+               : Fitted{quantize_weights(model, sites, step, table, params, how), {}};
   };
+  Fitted fitted;
   LayerResults layers = fit_widths(
       plan, options,
       [&](const QuantPlan& step, const QuantizeOptions& how) {
         ActivationParams same = activations;
-        std::set<std::string> names;
-        return fit(step, how, same, names);
+        return fit(step, how, same).layers;
       },
       [&](const QuantPlan& whole, const QuantizeOptions& how) {
-        return fit(whole, how, activations, fitted);
+        fitted = fit(whole, how, activations);
+        return std::move(fitted.layers);
       });
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites.layer(name);
@@ -147,8 +147,9 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   set_metadata(result.model, "qtool.plan", plan.source);
   if (!options.provenance.empty()) set_metadata(result.model, "qtool.options", options.provenance);
   lint_export(result.model, model, options.target);
-  if (!options.bias_correction) fitted.clear();
-  describe(result, model, sites, plan, layers, fitted);
+  if (!options.bias_correction) fitted.kept.clear();
+  describe(result, model, sites, plan, layers, fitted.kept);
+  result.steps = std::move(fitted.steps);
   const PlanCost cost = plan_cost(plan, sites, model, style.storage);
   result.stored_bytes = constant_bytes(result.model.graph);
   if (plan.most_bytes > 0 && result.stored_bytes > plan.most_bytes) {

@@ -170,6 +170,22 @@ std::string search_text(const SearchSummary& s) {
          frontier_text(s.frontier, prices_noise(s.scores));
 }
 
+// What each step of fitting gained; the first alone says little.
+static std::string steps_text(const std::vector<FitStep>& steps) {
+  if (steps.size() < 2) return "";
+  std::vector<std::vector<std::string>> rows = {
+      {"step", "fitted", "held-out SQNR", "gain", "taken", "time"}};
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const FitStep& step = steps[i];
+    rows.push_back(
+        {cat(i + 1), cat(step.name, step.block.empty() ? "" : " from ", printable(step.block)),
+         decibels(relative_noise_db(step.after)),
+         decibels(relative_noise_db(step.after) - relative_noise_db(step.before)), cat(step.taken),
+         step.seconds > 0 ? cat(fixed(step.seconds, 1), " s") : "earlier"});
+  }
+  return cat("\n", format_table(rows));
+}
+
 std::string quantize_text(const QuantizeSummary& s) {
   const double ratio =
       s.size_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.size_bytes) : 0;
@@ -198,7 +214,7 @@ std::string quantize_text(const QuantizeSummary& s) {
   }
   text += reasons_text(cat("in float (", counted(s.quantized.float_layers.size(), "layer"), ")"),
                        s.quantized.float_layers);
-  return text + reasons_text("notes", notes);
+  return text + reasons_text("notes", notes) + steps_text(s.quantized.steps);
 }
 
 std::string dry_run_text(const std::vector<std::pair<std::string, std::string>>& steps) {

@@ -221,6 +221,15 @@ std::string quantize_json(const QuantizeSummary& s) {
                       {"bias_corrected", l.bias_corrected},
                       {"note", reason_of(l.note)}});
   }
+  Json steps = Json::array();
+  for (const FitStep& step : s.quantized.steps) {
+    steps.push_back({{"name", step.name},
+                     {"block", step.block},
+                     {"noise_before", step.before},
+                     {"noise_after", step.after},
+                     {"taken", step.taken},
+                     {"seconds", step.seconds}});
+  }
   const Json json = {{"schema", "qtool.quantize/1"},
                      {"output", s.output},
                      {"source", s.plan.source},
@@ -231,6 +240,7 @@ std::string quantize_json(const QuantizeSummary& s) {
                      {"mean_weight_bits", s.quantized.mean_weight_bits},
                      {"bpw", s.quantized.bits_per_weight},
                      {"layers", layers},
+                     {"steps", steps},
                      {"float_layers", reasons(s.quantized.float_layers)},
                      {"fused_prediction", s.quantized.fused_nodes},
                      {"seconds", s.seconds},

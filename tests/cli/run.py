@@ -110,10 +110,36 @@ class Calling(Case):
         self.ok('calibrate', MODEL, CALIB, '--limit', '8')
         for flags in (['--granularity', 'weight'], ['--format', 'kmean'], ['--formats', 'uniform,trinary'], ['--weight-scale', 'group:1'], ['--weight-scale', 'block:12'], ['--activation-mode', 'sometimes'],
                       ['--export', 'tflite'], ['--score', 'magic'], ['--effort', 'endless'], ['--optimizer', 'magic'], ['--target', 'npu'], ['--range', 'magic'],
-                      ['--time', '5m'], ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
+                      ['--profile', 'npu.json'], ['--solver', 'oracle'], ['--budget', '4.5parsecs'], ['--uniform', 'w99a8'], ['--weights', '1,2']):
             for command in ('search', 'quantize'):
                 self.fails(2, command, '--budget', '6bits', *flags, says='QT-E1')
         self.assertFalse(list(self.dir.glob('*.onnx')))
+
+    def test_fitting_goes_on_step_by_step(self):
+        self.ok('calibrate', MODEL, CALIB, '--limit', '64')
+        for time_given in ('soon', '0s', '5 parsecs'):
+            self.fails(2, 'quantize', '--uniform', 'w2a8', '--time', time_given, says='QT-E102')
+        self.assertEqual(len(self.json('quantize', '--uniform', 'w2a8', '--time', '0.001s')['steps']), 1)
+        (self.dir / '.qtool' / 'steps.npz').unlink()
+        command = ['quantize', '--uniform', 'w2a8', '--steps', '3', '-o']
+        steps = self.json(*command, 'whole.onnx')['steps']
+        self.assertEqual([s['name'] for s in steps], ['cd', 'cyclic', 'tuning'])
+        for step in steps:
+            self.assertLessEqual(step['noise_after'], step['noise_before'])
+        # Interrupted behind its first step, the same command ends with the same bytes.
+        kept = self.dir / '.qtool' / 'steps.npz'
+        kept.unlink()
+        p = subprocess.Popen([QTOOL, *command, 'again.onnx'], cwd=self.dir, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while p.poll() is None and not kept.exists():
+            time.sleep(0.01)
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=60)
+        if p.returncode:  # else it was faster than the signal
+            self.assertEqual(p.returncode, 130)
+            self.assertIn('qtool quantize', err)
+            self.assertFalse((self.dir / 'again.onnx').exists())
+        self.assertGreaterEqual(sum(s['seconds'] == 0 for s in self.json(*command, 'again.onnx')['steps']), 1)
+        self.assertEqual((self.dir / 'whole.onnx').read_bytes(), (self.dir / 'again.onnx').read_bytes())
 
     def test_configuration_file_and_environment(self):
         config = self.dir / 'config.json'

@@ -9,6 +9,7 @@ struct Options {
   std::vector<std::string> test;
   DataFlags data;
   PlanFlags plan;
+  StepFlags steps;
   WorkspaceFlag workspace;
   GateFlags gates;
   bool no_bias_correction = false, no_equalize = false, migrate = false, dry_run = false;
@@ -31,6 +32,7 @@ struct Options {
                  "move outliers of what dense layers read into their weights, where it helps");
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
     plan.bind(app);
+    steps.bind(app);
     gates.bind(app);
     data.bind(app);
   }
@@ -75,6 +77,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.threads = global.thread_count();
   qtool::QuantizeRequest quantize;
   quantize.effort = o.plan.effort;
+  o.steps.apply(quantize);
   quantize.output = o.output;
   if (o.plan.export_style != "auto") quantize.export_style = o.plan.export_style;
   quantize.bias_correction = !o.no_bias_correction;

@@ -71,6 +71,19 @@ double parse_bytes(const std::string& text, std::string_view flag) {
       .hint("write 500kB, 1.2MB or 2GiB");
 }
 
+double parse_seconds(const std::string& text, std::string_view flag) {
+  static const std::vector<std::pair<std::string_view, double>> kUnits = {
+      {"", 1}, {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}};
+  std::string_view rest = text;
+  const auto value = take_number(rest);
+  const auto unit = std::ranges::find(kUnits, rest, &std::pair<std::string_view, double>::first);
+  if (value && *value > 0 && unit != kUnits.end() && *value * unit->second < 1e9)
+    return *value * unit->second;
+  throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E102",
+                     cat(flag, ": '", printable(text), "' is no time"))
+      .hint("write 30s, 5m or 1h");
+}
+
 void check_choice(std::string_view flag, const std::string& value,
                   const std::vector<std::string>& available) {
   if (std::find(available.begin(), available.end(), value) != available.end()) return;

@@ -46,6 +46,14 @@ struct DataFlags {
   bool changes_preprocessing() const;
 };
 
+// How long `quantize` goes on fitting.
+struct StepFlags {
+  std::string time;
+  int64_t steps = 0;
+  void bind(CLI::App& app);
+  void apply(qtool::QuantizeRequest& request) const;
+};
+
 // What shapes a plan. Features that are not there yet are known flags: their values are refused by name.
 struct PlanFlags {
   std::vector<std::string> budgets, keep;
@@ -53,7 +61,7 @@ struct PlanFlags {
   std::string score = "auto", solver = "auto", optimizer = "auto", range = "mse",
               target = "ort-cpu";
   std::string granularity = "layer", weight_scale = "channel", formats, format = "uniform";
-  std::string effort = "balanced", time, profile, activation_mode = "static", export_style = "auto";
+  std::string effort = "balanced", profile, activation_mode = "static", export_style = "auto";
   int64_t score_samples = 0, verify_plans = 0;
   bool signed_activations = false, no_float_activations = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform
@@ -77,6 +85,8 @@ CLI::Option* add_list(CLI::App& app, const std::string& names, std::vector<std::
                       const std::string& help);
 // "98%" or "0.98" as a fraction. Throws Error{kUsage, QT-E102}.
 double parse_fraction(const std::string& text, std::string_view flag);
+// "30s", "5m", "1.5h", "90" as seconds. Throws Error{kUsage, QT-E102}.
+double parse_seconds(const std::string& text, std::string_view flag);
 // "1.2MB", "2GiB", "500" as bytes. Throws Error{kUsage, QT-E102}.
 double parse_bytes(const std::string& text, std::string_view flag);
 // Throws Error{kUsage, QT-E103} that names what is available.

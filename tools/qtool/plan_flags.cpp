@@ -62,7 +62,6 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--verify-prediction", verify_plans,
                        "compare predicted with measured noise on N random plans")
             ->check(CLI::Range(2, 100'000)));
-  shape(app.add_option("--time", time, "time limit"));
   shape(app.add_option(
       "--profile", profile,
       "what a device allows and costs: a name (see `qtool list profiles`) or a file"));
@@ -77,6 +76,22 @@ void PlanFlags::bind(CLI::App& app) {
                  "style of the written model (see `qtool list exports`); auto: qdq, with "
                  "sizes of codes in their own width")
       ->group(group);
+}
+
+void StepFlags::bind(CLI::App& app) {
+  app.add_option(
+         "--time", time,
+         "improve fitted weights step by step for so long (30s, 5m, 1h), each step kept where "
+         "held-out samples come closer; the same command goes on where it stopped")
+      ->type_name("TIME");
+  app.add_option("--steps", steps,
+                 "the same until so many steps are done: equal bytes on machines of any speed")
+      ->check(CLI::Range(1, 1'000'000));
+}
+
+void StepFlags::apply(qtool::QuantizeRequest& request) const {
+  if (!time.empty()) request.seconds = parse_seconds(time, "--time");
+  request.steps = steps;
 }
 
 std::string PlanFlags::shaping_flag() const {
@@ -97,9 +112,6 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
   check_choice("--score", score, names_of(qtool::score_methods()));
   check_choice("--range", range, names_of(qtool::range_methods()));
   if (optimizer != "auto") check_choice("--optimizer", optimizer, names_of(qtool::optimizers()));
-  if (!time.empty())
-    throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E103", "--time is not available")
-        .hint("the search counts work, not seconds: leave --time out, or lower --score-samples");
   // A device is a target too: the runtime whose graphs it takes, and what it allows and costs.
   const bool device = profile.empty() && qtool::is_profile(target) &&
                       std::none_of(qtool::targets().begin(), qtool::targets().end(),

@@ -7,6 +7,7 @@ namespace {
 struct Options {
   std::string output;
   PlanFlags plan;
+  StepFlags steps;
   WorkspaceFlag workspace;
   GateFlags gates;
   bool no_bias_correction = false, dry_run = false;
@@ -17,6 +18,7 @@ struct Options {
     app.add_flag("--no-bias-correction", no_bias_correction, "leave biases as they are");
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
     plan.bind(app);
+    steps.bind(app);
     gates.bind_size(app);
   }
 };
@@ -45,6 +47,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.output = o.output;
   if (o.plan.export_style != "auto") request.export_style = o.plan.export_style;
   request.effort = o.plan.effort;
+  o.steps.apply(request);
   request.bias_correction = !o.no_bias_correction;
   request.threads = global.thread_count();
   if (o.dry_run) {

@@ -1,9 +1,7 @@
 #include <algorithm>
 
-#include "quantize/fit/acceptance.hpp"
-#include "quantize/fit/distill.hpp"
 #include "quantize/fit/mirrored.hpp"
-#include "quantize/fit/reconstruct.hpp"
+#include "quantize/fit/steps.hpp"
 
 namespace qtool::qdq {
 namespace {
@@ -21,118 +19,76 @@ bool wants_mirrored(const QuantPlan& plan, int64_t samples) {
          });
 }
 
-// Runs of held-out samples to find the fitted layers worth keeping, where all together are not; biases
-// alone are corrected in less time than that.
-constexpr int kTrials = 200, kBiasTrials = 7;
+// Of tuning, over the data, where steps go on as long as they gain.
+constexpr int kTuningRounds = 20;
 
-// The plan, and before it those of the optimisers that its own have to beat; blocks come behind all of them.
-std::vector<QuantPlan> steps_of(QuantPlan plan) {
-  for (LayerChoice& choice : plan.layers) {
-    const OptimizerDef& optimizer = find_optimizer(choice.method);
-    if (optimizer.blocks) choice.method = optimizer.after;
-  }
-  std::vector<QuantPlan> steps = {std::move(plan)};
-  while (true) {
-    QuantPlan before = steps.front();
-    bool any = false;
-    for (LayerChoice& choice : before.layers) {
-      const std::string_view after = find_optimizer(choice.method).after;
-      if (after.empty()) continue;
-      choice.method = after;
-      any = true;
-    }
-    if (!any) return steps;
-    steps.insert(steps.begin(), std::move(before));
-  }
+bool goes_on(const QuantizeOptions& options) { return options.until > 0 || options.most_steps > 0; }
+
+// Whether the next step would be one too many. Of its seconds those of its like in this run tell; time decides how many
+// steps are taken, never what they do.
+bool is_over(const FitState& state, const QuantizeOptions& options) {
+  if (options.most_steps > 0 && std::ssize(state.done) >= options.most_steps) return true;
+  if (options.until <= 0) return false;
+  double expected = 0;
+  for (const FitStep& step : state.done)
+    if (!state.next.empty() && step.name == state.next.front().name)
+      expected = std::max(expected, step.seconds);
+  return now_seconds() + expected > options.until;
 }
 
-using Distances = std::function<double(const Candidate&)>;
-
-// The layers of each block, and the activations that only they read, learned together; a block is taken as a whole
-// where held-out noise falls.
-void reconstruct(const Model& model, const Sites& sites, const QuantPlan& plan,
-                 const SampleSource& source, int64_t fit_chunks, int threads,
-                 const LayerResults& walked, const Distances& distance, double& noise,
-                 Candidate& best, std::set<std::string>& kept) {
-  std::map<std::string_view, LayerResults> wanted;  // by optimiser
-  for (const auto& [name, layer] : walked) {
-    const OptimizerDef& optimizer = find_optimizer(plan.layer(name)->method);
-    if (optimizer.blocks) wanted[optimizer.name].emplace(name, layer);
-  }
-  for (const auto& [name, layers] : wanted) {
-    try {
-      Reconstruction sweep(
-          model, sites, plan, source, layers,
-          {.fit_chunks = fit_chunks, .how = *find_optimizer(name).blocks, .threads = threads});
-      const double before = noise;
-      int64_t taken = 0;
-      Progress progress("reconstructing", static_cast<int64_t>(sweep.blocks().size()), "blocks");
-      for (const Block& block : sweep.blocks()) {
-        Candidate proposal = sweep.propose(block, best);
-        Unit changed = block.layers;
-        for (const auto& [activation, p] : proposal.activations)
-          if (p.scale != best.activations.at(activation).scale) changed.push_back(activation);
-        for (const std::string& layer : block.layers)
-          proposal.layers.at(layer).weight.method = name;
-        if (!accept(proposal, {changed}, distance, 1, best, noise).empty()) {
-          ++taken;
-          kept.insert(block.layers.begin(), block.layers.end());
-        }
-        sweep.pass(block, best);
-        progress.advance(1);
-      }
-      log(LogLevel::kInfo, cat(taken, " of ", sweep.blocks().size(), " blocks are taken from ",
-                               name, ": held-out noise ", before, " before, ", noise, " after"));
-    } catch (const Error& error) {
-      if (error.code() != kUnsupportedCode) throw;
-      log(LogLevel::kWarning, cat("blocks are not fitted together: ", error.message()));
-    }
-  }
+// Steps that an earlier run kept, if they are no more than are asked for.
+std::optional<FitState> kept_steps(const Candidate& start, const QuantizeOptions& options) {
+  if (!goes_on(options) || options.steps_file.empty()) return std::nullopt;
+  std::optional<FitState> state = load_steps(options.steps_key, options.steps_file, start);
+  if (!state || (options.most_steps > 0 && std::ssize(state->done) > options.most_steps))
+    return std::nullopt;
+  log(LogLevel::kInfo, cat(state->done.size(),
+                           " steps are kept from an earlier run: held-out noise ", state->noise));
+  return state;
 }
 
-// Scales and biases tuned against the float network's outputs, kept where held-out noise really falls.
-void tune(const Model& model, const Sites& sites, const QuantPlan& plan, const SampleSource& source,
-          const DistillOptions& how, const Distances& distance, double noise, Candidate& best) {
-  Candidate tuned = best;
-  try {
-    if (!distill(model, sites, plan, source, how, tuned.layers, tuned.activations)) return;
-  } catch (const Error& error) {
-    if (error.code() != kUnsupportedCode) throw;
-    log(LogLevel::kInfo, cat("scales and biases are not tuned: ", error.message()));
-    return;
+FitState run_steps(FitSteps& steps, std::optional<FitState> kept, const QuantizeOptions& options) {
+  const auto timed = [&](FitState& state, const auto& take) {
+    const double begin = now_seconds();
+    const auto before = state.done.size();
+    take();
+    if (state.done.size() > before) state.done.back().seconds = now_seconds() - begin;
+    if (goes_on(options) && !options.steps_file.empty() && state.fitted)
+      save_steps(state, options.steps_key, options.steps_file);
+  };
+  FitState state = kept ? std::move(*kept) : FitState();
+  if (!kept) timed(state, [&] { state = steps.begin(); });
+  bool over = false;
+  while (!over) {
+    if (goes_on(options) && is_over(state, options)) break;
+    over = state.next.empty() && !(goes_on(options) && steps.more(state));
+    if (over || (goes_on(options) && is_over(state, options))) break;
+    timed(state, [&] { steps.take(state); });
   }
-  std::vector<Unit> units = activation_units(sites, best.activations);
-  const std::vector<Unit> of_layers = layer_units(sites, best.layers);
-  units.insert(units.end(), of_layers.begin(), of_layers.end());
-  const double before = noise;
-  const auto taken = accept(tuned, units, distance, kTrials, best, noise);
-  log(LogLevel::kInfo, taken.empty() ? cat("scales and biases tuned: held-out noise ", before,
-                                           " does not fall, so they are left")
-                                     : cat("scales and biases tuned: held-out noise ", before,
-                                           " before, ", noise, " after"));
+  if (goes_on(options))
+    log(LogLevel::kInfo, cat(state.done.size(), " steps: ",
+                             over ? "no further one gains" : "the same command goes on from here"));
+  return state;
 }
 
 }  // namespace
 
-LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan& plan,
-                        const CalibrationTable& table, ActivationParams& activations,
-                        const LayerResults& stored, const SampleSource& source,
-                        const QuantizeOptions& options, std::set<std::string>& kept) {
-  const LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
+Fitted fit_network(const Model& model, const Sites& sites, const QuantPlan& plan,
+                   const CalibrationTable& table, ActivationParams& activations,
+                   const LayerResults& stored, const SampleSource& source,
+                   const QuantizeOptions& options) {
+  LayerResults plain = quantize_weights(model, sites, plan, table, activations, options);
   const int64_t chunks = source.chunk_count();
   const int64_t per_chunk = std::max<int64_t>(1, source.samples() / std::max<int64_t>(chunks, 1));
   const int64_t held_out =
       std::clamp<int64_t>(std::min(chunks / 8, kMostHeldOut / per_chunk), 1, chunks);
-  // Layers inside bodies are rounded by themselves: no step of the main graph stands before them.
-  LayerResults walked, others = stored;
-  for (const auto& [name, layer] : plain)
-    (sites.layer(name)->inside.empty() ? walked : others).emplace(name, layer);
-  if (walked.empty()) return plain;
+  const auto in_body = [&](const auto& layer) { return !sites.layer(layer.first)->inside.empty(); };
+  if (std::ranges::all_of(plain, in_body)) return {std::move(plain), {}};
   if (chunks <= held_out) {
     log(LogLevel::kWarning, cat("too few samples (", source.samples(),
                                 ") to fit weights and hold some out: they are rounded to nearest; "
                                 "calibrate with more data"));
-    return plain;
+    return {std::move(plain), {}};
   }
   int64_t fitted_chunks = chunks - held_out;
   std::optional<Mirrored> mirrored;
@@ -142,62 +98,34 @@ LayerResults fit_layers(const Model& model, const Sites& sites, const QuantPlan&
     mirrored.emplace(source, fitted_chunks);
     fitted_chunks *= 2;
   }
-  const SampleSource& data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source;
-  const std::vector<QuantPlan> steps = steps_of(plan);
-  const auto sequence = [&](const QuantPlan& step) {
-    return optimize_in_sequence(model, sites, step, table, activations, others, plain, data,
-                                fitted_chunks, options);
-  };
-  LayerResults optimized = sequence(steps[0]);
-  // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
-  // samples say less than the noise.
-  const bool fitted = std::any_of(optimized.begin(), optimized.end(), [](const auto& layer) {
-    return find_optimizer(layer.second.weight.method).needs_moments;
-  });
-  const Distance kind = fitted ? Distance::kNoise : Distance::kDivergence;
   // One or two samples say little about two networks; samples with that much data are not overfitted.
   const int64_t judged =
       std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
   const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
-  const Distances distance = [&](const Candidate& candidate) {
-    LayerResults layers = candidate.layers;
-    layers.insert(stored.begin(), stored.end());
-    return reference.distance(insert_qdq(model, sites, candidate.activations, layers), kind);
-  };
-  Candidate best{plain, activations};
-  double least = distance(best);
-  const double before = least;
-  const std::vector<Unit> units = layer_units(sites, walked);
-  kept = accept({std::move(optimized), {}}, units, distance, fitted ? kTrials : kBiasTrials, best,
-                least);
-  log(LogLevel::kDebug,
-      cat("optimised in sequence: held-out distance ", before, " before, ", least, " after"));
-  if (kept.size() < walked.size())
-    log(fitted ? LogLevel::kWarning : LogLevel::kInfo,
-        cat(walked.size() - kept.size(), " of ", walked.size(), " layers stay ",
-            fitted ? "rounded to nearest: fitted" : "as they are: with corrected biases",
-            ", held-out outputs are further from float"));
-  for (size_t i = 1; i < steps.size(); ++i) {
-    const double start = least;
-    const auto taken = accept({sequence(steps[i]), {}}, units, distance, kTrials, best, least);
-    log(LogLevel::kInfo,
-        cat(taken.size(), " of ", walked.size(), " layers are taken from step ", i + 1, " of ",
-            steps.size(), ": held-out noise ", start, " before, ", least, " after"));
-    kept.insert(taken.begin(), taken.end());
-  }
-  if (!kept.empty() && fitted)
-    reconstruct(model, sites, plan, data, fitted_chunks, options.threads, walked, distance, least,
-                best, kept);
-  if (!kept.empty() && fitted && options.tuning_rounds > 0) {
-    tune(model, sites, plan, data,
-         {.fit_chunks = fitted_chunks,
-          .last_chunk = data.chunk_count(),
-          .rounds = mirrored ? (options.tuning_rounds + 1) / 2 : options.tuning_rounds,
-          .threads = options.threads},
-         distance, least, best);
-  }
-  activations = std::move(best.activations);
-  return std::move(best.layers);
+  const int rounds = options.tuning_rounds > 0 ? options.tuning_rounds : kTuningRounds;
+  const FitContext context{.model = model,
+                           .sites = sites,
+                           .plan = plan,
+                           .table = table,
+                           .activations = activations,
+                           .stored = stored,
+                           .plain = plain,
+                           .data = mirrored ? static_cast<const SampleSource&>(*mirrored) : source,
+                           .fit_chunks = fitted_chunks,
+                           .tuning_rounds = mirrored ? (rounds + 1) / 2 : rounds,
+                           .options = options,
+                           .distance = [&](const Candidate& candidate, Distance kind) {
+                             LayerResults layers = candidate.layers;
+                             layers.insert(stored.begin(), stored.end());
+                             return reference.distance(
+                                 insert_qdq(model, sites, candidate.activations, layers), kind);
+                           }};
+  FitSteps steps(context);
+  FitState state = run_steps(steps, kept_steps({plain, activations}, options), options);
+  if (goes_on(options) && !state.fitted)
+    log(LogLevel::kWarning, "no weights are fitted: there are no steps to go on with");
+  activations = std::move(state.best.activations);
+  return {std::move(state.best.layers), std::move(state.kept), std::move(state.done)};
 }
 
 }  // namespace qtool::qdq
