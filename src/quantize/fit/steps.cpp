@@ -216,20 +216,17 @@ LayerResults FitSteps::layers_of(const std::string& optimizer) const {
   return layers;
 }
 
-// Those that together make most of the noise that weights make, each measured with all others' weights in float: later
-// layers make up for errors of earlier ones, so that the noise may rise when a block alone becomes exact.
+// Those that together make most of the noise, each measured with everything else in float: later layers make up for
+// errors of earlier ones, so that the noise may rise when a block alone becomes exact.
 std::vector<FitStep> FitSteps::noisy_blocks(const FitState& state) const {
   const std::vector<Block> blocks = find_blocks(c_.model, c_.sites, layers_of(kBrecq));
-  Candidate bare = state.best;
-  for (const auto& [name, layer] : walked_) bare.layers.erase(name);
-  const double rest = c_.distance(bare, Distance::kNoise);
   std::vector<std::pair<double, size_t>> shares;
   double sum = 0;
   for (size_t b = 0; b < blocks.size(); ++b) {
-    Candidate one = bare;
+    Candidate one;
     for (const std::string& layer : blocks[b].layers)
       one.layers.emplace(layer, state.best.layers.at(layer));
-    const double share = std::max(0.0, c_.distance(one, Distance::kNoise) - rest);
+    const double share = c_.distance(one, Distance::kNoise);
     log(LogLevel::kDebug, cat("block from ", printable(blocks[b].layers.front()),
                               ": held-out noise of its weights ", share));
     shares.emplace_back(share, b);
