@@ -4,7 +4,8 @@ namespace qtool {
 
 std::span<const RangeMethod* const> range_methods() {
   static constexpr const RangeMethod* kMethods[] = {
-      &ranges::kMinMax, &ranges::kPercentile, &ranges::kMse, &ranges::kLp, &ranges::kEntropy,
+      &ranges::kMinMax, &ranges::kPercentile, &ranges::kMse,
+      &ranges::kLp,     &ranges::kEntropy,    &ranges::kOutput,
   };
   return kMethods;
 }

@@ -5,7 +5,7 @@
 
 namespace qtool::ranges {
 
-extern const RangeMethod kMinMax, kPercentile, kMse, kLp, kEntropy;
+extern const RangeMethod kMinMax, kPercentile, kMse, kLp, kEntropy, kOutput;
 
 // [min, max] ∪ {0}.
 Range whole(const ValueStats& stats);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "quantize/fit/mirrored.hpp"
+#include "quantize/fit/output_ranges.hpp"
 #include "quantize/fit/steps.hpp"
 
 namespace qtool::qdq {
@@ -102,6 +103,21 @@ Fitted fit_network(const Model& model, const Sites& sites, const QuantPlan& plan
   const int64_t judged =
       std::min(chunks, std::max(held_out, (kLeastJudged + per_chunk - 1) / per_chunk));
   const OutputReference reference(model, source, chunks - judged, chunks, options.threads);
+  const auto distance = [&](const Candidate& candidate, Distance kind) {
+    LayerResults layers = candidate.layers;
+    layers.insert(stored.begin(), stored.end());
+    return reference.distance(insert_qdq(model, sites, candidate.activations, layers), kind);
+  };
+  if (plan.style.range_method == "output" && !plan.style.power_of_two_scales) {
+    ActivationParams chosen = activations;
+    choose_ranges_by_output(model, sites, source, chunks - held_out, options.threads, chosen);
+    // Weights in float.
+    const double before = distance({{}, activations}, Distance::kNoise),
+                 after = distance({{}, chosen}, Distance::kNoise);
+    log(LogLevel::kInfo, cat("ranges by output error: held-out noise of activations ", before,
+                             " before, ", after, after < before ? " after" : ": they are left"));
+    if (after < before) activations = std::move(chosen);
+  }
   const int rounds = options.tuning_rounds > 0 ? options.tuning_rounds : kTuningRounds;
   const FitContext context{.model = model,
                            .sites = sites,
@@ -114,12 +130,7 @@ Fitted fit_network(const Model& model, const Sites& sites, const QuantPlan& plan
                            .fit_chunks = fitted_chunks,
                            .tuning_rounds = mirrored ? (rounds + 1) / 2 : rounds,
                            .options = options,
-                           .distance = [&](const Candidate& candidate, Distance kind) {
-                             LayerResults layers = candidate.layers;
-                             layers.insert(stored.begin(), stored.end());
-                             return reference.distance(
-                                 insert_qdq(model, sites, candidate.activations, layers), kind);
-                           }};
+                           .distance = distance};
   FitSteps steps(context);
   FitState state = run_steps(steps, kept_steps({plain, activations}, options), options);
   if (goes_on(options) && !state.fitted)
