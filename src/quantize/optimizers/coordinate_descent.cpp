@@ -1,11 +1,18 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
 
 namespace qtool::qdq {
 namespace {
+
+// to += amount · from; for wider vectors too, which give the same bits.
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void add_scaled(
+    const float* from, float amount, float* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) to[i] += amount * from[i];
+}
 
 // rows · (H + ridge), for rows given column by column: [columns][count] in, [count][columns] out.
 std::vector<float> images(const RowsProblem& p, const std::vector<float>& columns, size_t count) {
@@ -66,8 +73,11 @@ class Descent {
       const float better = row_.scales[b] + static_cast<float>(gain / curve);
       // A scale that turns negative or vanishes belongs to codes that fit nothing.
       if (!(better > 0.1f * row_.scales[b]) || !std::isnormal(better)) continue;
-      const float change = better - row_.scales[b];
-      row_.scales[b] = better;
+      const float before = std::exchange(row_.scales[b], better), change = better - before;
+      if (row_.scales.size() == 1) {  // of the whole image
+        for (float& value : image_) value *= better / before;
+        continue;
+      }
       for (size_t j = begin; j < end; ++j) {
         if (row_.codes[j]) add(change * value(j), j);
       }
@@ -118,8 +128,7 @@ class Descent {
   // image += amount · row j of H.
   void add(float amount, size_t j) {
     if (amount == 0) return;
-    const float* h = p_.gram.data() + j * n_;
-    for (size_t i = 0; i < n_; ++i) image_[i] += amount * h[i];
+    add_scaled(p_.gram.data() + j * n_, amount, image_.data(), n_);
     image_[j] += amount * p_.ridge;
   }
 
