@@ -1,5 +1,6 @@
 #include "data/arrays.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "data/files.hpp"
@@ -171,6 +172,8 @@ std::unique_ptr<Reader> open_arrays(Arrays arrays, const ReadContext& context) {
     }
     columns.push_back(std::move(column));
   }
+  if (std::ranges::any_of(columns, [](const Column& c) { return c.form == Form::kPictures; }))
+    tell_unscaled(preprocess);
   // Scalars alone are one sample.
   if (count < 0) count = 1;
   if (!arrays.labels.empty() && static_cast<int64_t>(arrays.labels.size()) != count) {

@@ -118,6 +118,7 @@ std::unique_ptr<Reader> open_pictures(const std::vector<fs::path>& paths,
     throw bad[0];
   }
   Preprocess p = adapted(context, infos);
+  tell_unscaled(p);
   for (Picture& picture : pictures) {
     picture.size = preprocessed_size(picture.size, p);
     check_picture_size(picture.size.height, picture.size.width, picture.path.string());

@@ -118,6 +118,15 @@ void check_preprocess(const Preprocess& p) {
   }
 }
 
+void tell_unscaled(const Preprocess& p) {
+  if (p.scale != 1 || std::ranges::any_of(p.mean, [](double m) { return m != 0; }) ||
+      std::ranges::any_of(p.std, [](double s) { return s != 1; }))
+    return;
+  log(LogLevel::kInfo,
+      "pictures pass as 0 to 255: no sidecar beside the model, --preprocess, --scale, --mean or "
+      "--std says otherwise");
+}
+
 bool wants_grey(const Preprocess& p) { return p.grayscale || p.channel_order == "GRAY"; }
 
 Size preprocessed_size(Size picture, const Preprocess& p) {

@@ -15,6 +15,8 @@ struct Size {
                                      const std::vector<std::string>& known);
 // Error{kUsage} when a field is out of range or two resizing rules are given at once.
 void check_preprocess(const Preprocess& p);
+// Says so where pictures pass as they are, 0 to 255, which few models expect.
+void tell_unscaled(const Preprocess& p);
 bool wants_grey(const Preprocess& p);
 // Height and width of the tensor that a picture of this size becomes.
 Size preprocessed_size(Size picture, const Preprocess& p);
