@@ -149,7 +149,7 @@ std::vector<Width> widths_in(const std::vector<std::string>& formats, const std:
 struct LayerChoice {
   std::string name;
   int weight_bits = 8;                            // 1 to 8, or kFloatBits
-  int activation_bits = 8;                        // of its input: 4 to 16, or kFloatBits
+  int activation_bits = 8;                        // of its input: 1 to 16, or kFloatBits
   ActivationMode mode = ActivationMode::kStatic;  // others have 8 bits
   // One width an output channel, weight_bits the widest of them; empty: weight_bits for all.
   std::vector<int> filter_bits = {};

@@ -107,7 +107,7 @@ class BudgetSearch {
 
 Searched search_budget(const Prepared& prepared, const Workspace& workspace,
                        const PlanRequest& request) {
-  check_widths(request.activation_bits, 2, 16, "activations");
+  check_widths(request.activation_bits, 1, 16, "activations");
   return BudgetSearch(prepared, workspace, request).run();
 }
 

@@ -30,7 +30,7 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
         .hint("give --format one for --uniform");
   const WeightFormat format = parse_format(request.formats[0]);
   if (choice.weight_bits != kFloatBits) check_format_bits(format, choice.weight_bits);
-  check_widths({choice.activation_bits}, 2, 16, "activations");
+  check_widths({choice.activation_bits}, 1, 16, "activations");
   Searched s;
   s.uniform = true;
   s.assignment.plan = uniform_plan(p.sites, choice, keeps_of(request));

@@ -85,7 +85,7 @@ void read_layer(const std::filesystem::path& path, const Json& item, const Sites
   if (!layer) layer = &plan.layers.emplace_back(LayerChoice{.name = name});
   layer->format = parse_format(item.value("format", std::string("uniform"))).text();
   read_widths(path, item.value("weight_bits", Json(8)), *site, *layer);
-  layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 2, 16,
+  layer->activation_bits = bits_of(path, item.value("activation_bits", Json(8)), 1, 16,
                                    cat("activation_bits of '", printable(name), "'"));
   const std::string mode = item.value("activation_mode", std::string("static"));
   const std::optional<ActivationMode> known = find_activation_mode(mode);
@@ -204,7 +204,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
       if (!sites.activation(name))
         bad(path, cat("activation '", printable(name), "' is not in the model"));
       plan.activation_bits[name] =
-          bits_of(path, bits, 2, 16, cat("activation '", printable(name), "'"));
+          bits_of(path, bits, 1, 16, cat("activation '", printable(name), "'"));
     }
     for (const Json& item : layers) read_layer(path, item, sites, plan);
     for (const Json& item : json.value("stored", Json::array()))

@@ -266,6 +266,16 @@ TEST(Exports, SixteenBitsAreGridsButNoOperators) {
     EXPECT_THROW((void)f.quantize(style, {8, 16}), Error) << style;
 }
 
+TEST(Exports, OneBitActivationsHaveTwoCodes) {
+  const Fixture f;
+  const Model m = f.quantize("qdq", {8, 1}).model;
+  const Graph& g = m.graph;
+  const auto number = [&](const char* name) { return g.constant(g.find(name))->number(0); };
+  EXPECT_EQ(number("r1_zero_point"), 0);
+  EXPECT_EQ(number("r1_clip_min"), 0);
+  EXPECT_EQ(number("r1_clip_max"), number("r1_scale"));
+}
+
 TEST(Exports, CodebooksHoldWholeNumbers) {
   const Fixture f;
   for (const int bits : {3, 8}) {

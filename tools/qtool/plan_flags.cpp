@@ -36,7 +36,7 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_option("--weights", weights,
                        "candidate widths of weights: 2 to 8, float; 0 prunes filters"));
   shape(app.add_option("--activations", activations,
-                       "candidate widths of activations: 4 to 16, float"));
+                       "candidate widths of activations: 1 to 16, float"));
   shape(app.add_flag("--no-float-activations", no_float_activations,
                      "uniform plans: quantize activations that make most of the noise, too"));
   shape(app.add_flag("--signed-activations", signed_activations, "s8 symmetric rather than u8"));
