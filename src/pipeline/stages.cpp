@@ -123,15 +123,6 @@ DataRequest made_data(const CalibrateRequest& request, const Model& model, const
   return data;
 }
 
-std::vector<Equalized> choose_factors(const Model& prepared, const SampleSource& source,
-                                      int threads) {
-  const std::vector<ScalableValue> values = scalable_values(prepared);
-  if (values.empty()) return {};
-  std::vector<std::string> names;
-  for (const ScalableValue& value : values) names.push_back(value.name);
-  return equalize(values, calibrate(prepared, names, Spread(source, 32), {.threads = threads}));
-}
-
 std::string hash_of(const fs::path& path) {
   return hex64(fnv1a(read_file(path, ErrorKind::kUsage)));
 }
@@ -151,20 +142,22 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   Workspace& w = c.workspace;
   w.ranks = observed_ranks(prepared, *source);
   set_ranks(prepared, w.ranks);
-  if (request.equalize) c.equalized = choose_factors(prepared, *source, request.threads);
   const auto apply = [&](const std::vector<Equalized>& chosen) {
     std::map<std::string, std::vector<float>> factors;
     for (const Equalized& e : chosen) factors[e.value] = e.factors;
     if (!factors.empty()) prepared = scale_channels(prepared, factors);
     w.channel_factors.merge(factors);
+    c.equalized.insert(c.equalized.end(), chosen.begin(), chosen.end());
   };
-  apply(c.equalized);
-  if (request.migrate) {
-    const std::vector<Equalized> migrated = choose_migrations(prepared, *source, request.threads);
-    apply(migrated);
-    c.equalized.insert(c.equalized.end(), migrated.begin(), migrated.end());
+  const auto look = [&] { return observe(prepared, *targets().front(), *source, request.threads); };
+  // Few models need factors: they are looked for in the statistics that stay where none is found.
+  std::optional<Observed> seen;
+  if (request.equalize) {
+    seen = look();
+    apply(equalize(scalable_values(prepared), seen->table));
   }
-  Observed observed = observe(prepared, *targets().front(), *source, request.threads);
+  if (request.migrate) apply(choose_migrations(prepared, *source, request.threads));
+  Observed observed = seen && c.equalized.empty() ? *std::move(seen) : look();
   if (observed.sites.layers.empty() && observed.sites.stored.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   c.table = std::move(observed.table);
