@@ -89,9 +89,8 @@ constexpr QuantRule kStatistics{.reason = "needs the statistics of every sample 
 }  // namespace
 
 // ONNX has it since opset 17; onnxruntime's optimizers write it into older models, too.
-extern const OpDef kLayerNormalization{.type = "LayerNormalization",
-                                       .eval = eval_normalization<true>,
-                                       .quant = kStatistics};
+extern const OpDef kLayerNormalization{
+    .type = "LayerNormalization", .eval = eval_normalization<true>, .quant = kStatistics};
 extern const OpDef kRMSNormalization{.type = "RMSNormalization",
                                      .since = 23,
                                      .eval = eval_normalization<false>,
