@@ -40,8 +40,8 @@ std::string constants(const Context& c, int64_t width) {
   return cat(
       "int64[3] join = {0, 0, -1}, int32 zero = {0}, float none = {0.0}, int64[2] within = {1, 2}, "
       "float scale = {",
-      given != 0 ? given : 1 / std::sqrt(static_cast<float>(width)), "}, float filter = {",
-      attr_float(c.node, "mask_filter_value", -10000.f), "}");
+      exact(given != 0 ? given : 1 / std::sqrt(static_cast<float>(width))), "}, float filter = {",
+      exact(attr_float(c.node, "mask_filter_value", -10000.f)), "}");
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ std::optional<Graph> sigmoid_of_codes(const Context& c) { return between(c, "z =
 
 std::optional<Graph> leaky_relu_of_codes(const Context& c) {
   return between(
-      c, cat("z = LeakyRelu <alpha: float = ", attr_float(c.node, "alpha", 0.01f), "> (r)"));
+      c, cat("z = LeakyRelu <alpha: float = ", exact(attr_float(c.node, "alpha", 0.01f)), "> (r)"));
 }
 
 // Of one axis, as ONNX defines it since opset 13; in older models only where that is the last.

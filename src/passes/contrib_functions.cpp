@@ -1,6 +1,7 @@
 // Operators of com.microsoft that onnxruntime's optimizers leave in exported files, by operators of ONNX.
 #include "passes/contrib_functions.hpp"
 
+#include <charconv>
 #include <cmath>
 
 namespace qtool::passes {
@@ -14,6 +15,11 @@ Graph graph_of(const Context& c, const std::string& inputs, const std::string& o
       .graph;
 }
 
+std::string exact(float number) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
 // The mean over the last axis, whose axes are an input from opset 18 on.
 static std::string mean(const Context& c, const std::string& of, const std::string& to) {
   return c.model.opset() >= 18 ? cat(to, " = ReduceMean(", of, ", last) ")
@@ -21,7 +27,7 @@ static std::string mean(const Context& c, const std::string& of, const std::stri
 }
 
 std::string normalization_constants(const Context& c, float epsilon) {
-  return cat("float epsilon = {", attr_float(c.node, "epsilon", epsilon), "}",
+  return cat("float epsilon = {", exact(attr_float(c.node, "epsilon", epsilon)), "}",
              c.model.opset() >= 18 ? ", int64[1] last = {-1}" : "");
 }
 
@@ -59,7 +65,8 @@ std::optional<Graph> fast_gelu(const Context& c) {
 }
 
 std::optional<Graph> quick_gelu(const Context& c) {
-  return graph_of(c, "x", "y", cat("float alpha = {", attr_float(c.node, "alpha", 1.702f), "}"),
+  return graph_of(c, "x", "y",
+                  cat("float alpha = {", contrib::exact(attr_float(c.node, "alpha", 1.702f)), "}"),
                   "a = Mul(x, alpha) s = Sigmoid(a) y = Mul(x, s)");
 }
 

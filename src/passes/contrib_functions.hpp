@@ -22,6 +22,9 @@ struct Context {
 Graph graph_of(const Context& c, const std::string& inputs, const std::string& outputs,
                const std::string& constants, const std::string& nodes);
 
+// As text that graph_of() reads back as the same number.
+std::string exact(float number);
+
 // s → n: the root mean square of the last axis is 1, its mean 0 where `centred`.
 std::string normalized(const Context& c, bool centred);
 // What normalized() needs.

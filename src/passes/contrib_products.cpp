@@ -7,7 +7,7 @@ namespace {
 // y = activation(s) with its parameters: numbers of one list, or attributes of their own.
 std::optional<std::string> activated(const std::string& type, const std::vector<float>& numbers) {
   const auto number = [&](size_t i, float otherwise) {
-    return i < numbers.size() ? numbers[i] : otherwise;
+    return exact(i < numbers.size() ? numbers[i] : otherwise);
   };
   if (type.empty()) return "y = Identity(s)";
   if (type == "Relu" || type == "Sigmoid" || type == "Tanh" || type == "Softplus" ||
@@ -17,8 +17,9 @@ std::optional<std::string> activated(const std::string& type, const std::vector<
     return cat("y = ", type, " <alpha: float = ", number(0, type == "LeakyRelu" ? 0.01f : 1.f),
                "> (s)");
   if (type == "Clip" && numbers.size() == 2)
-    return cat("lo = Constant <value_float: float = ", numbers[0],
-               "> () hi = Constant <value_float: float = ", numbers[1], "> () y = Clip(s, lo, hi)");
+    return cat("lo = Constant <value_float: float = ", number(0, 0),
+               "> () hi = Constant <value_float: float = ", number(1, 0),
+               "> () y = Clip(s, lo, hi)");
   if (type == "HardSigmoid")
     return cat("y = HardSigmoid <alpha: float = ", number(0, 0.2f),
                ", beta: float = ", number(1, 0.5f), "> (s)");
@@ -63,15 +64,17 @@ std::optional<Graph> fused_matmul(const Context& c) {
     if (shape && shape->size() == 1) return cat(name, "t = Identity(", name, ") ");
     return cat(name, "t = Einsum <equation = \"...ij->...ji\"> (", name, ") ");
   };
-  return graph_of(c, "a, b", "y", cat("float alpha = {", attr_float(c.node, "alpha", 1), "}"),
+  return graph_of(c, "a, b", "y",
+                  cat("float alpha = {", exact(attr_float(c.node, "alpha", 1)), "}"),
                   cat(operand("a", 0, "transA"), operand("b", 1, "transB"),
                       "p = MatMul(at, bt) y = Mul(p, alpha)"));
 }
 
 std::optional<Graph> fused_gemm(const Context& c) {
-  const auto end = activated(
-      attr_string(c.node, "activation", ""),
-      {attr_float(c.node, "activation_alpha", 0.01f), attr_float(c.node, "activation_beta", 0)});
+  std::vector<float> numbers;
+  for (const char* name : {"activation_alpha", "activation_beta"})
+    if (find_attribute(c.node, name)) numbers.push_back(attr_float(c.node, name, 0));
+  const auto end = activated(attr_string(c.node, "activation", ""), numbers);
   if (!end) return std::nullopt;
   Graph g = graph_of(c, "a, b, k", "y", "",
                      cat(c.has(2) ? "s = Gemm(a, b, k) " : "s = Gemm(a, b) ", *end));

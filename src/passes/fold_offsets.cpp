@@ -4,6 +4,7 @@
 // is padded with −b/m, so that a factor is still what the convolution reads: it can take one for each channel
 // (scale_channels).
 #include <algorithm>
+#include <cmath>
 
 #include "passes/passes.hpp"
 #include "qtool/ops.hpp"
@@ -108,33 +109,37 @@ Node padded(Graph& g, Node& conv, ValueId value, float number) {
                    {add_value(g, name, DType::kFloat)});
 }
 
-// The slot of a constant factor, one number, in what only one node reads; −1: none.
-int factor_slot(const Graph& g, const Uses& uses, ValueId value) {
+// The slot of a constant factor, one number, in what only one node reads, where a number divided by it is the number
+// again when multiplied; −1: none.
+int factor_slot(const Graph& g, const Uses& uses, ValueId value, float number) {
   const int32_t n = uses.producer[index(value)];
   if (n < 0 || uses.is_output[index(value)] || uses.consumers[index(value)].size() != 1) return -1;
   const Node& node = g.nodes[static_cast<size_t>(n)];
   for (int slot = 0; is(node, "Mul") && slot < 2; ++slot) {
     const Tensor* t = constant(g, node.inputs[static_cast<size_t>(slot)]);
     const auto& other = g.value(node.inputs[static_cast<size_t>(1 - slot)]).shape;
-    if (t && t->dtype() == DType::kFloat && t->size() == 1 && t->number(0) != 0 && other &&
-        static_cast<int64_t>(other->size()) >= t->rank())
-      return slot;
+    if (!t || t->dtype() != DType::kFloat || t->size() != 1 || !other ||
+        static_cast<int64_t>(other->size()) < t->rank())
+      continue;
+    const float m = t->data<float>()[0], again = number / m * m;
+    if (std::fabs(again - number) <= 1e-6f * std::fabs(number)) return slot;
   }
   return -1;
 }
 
 // The convolution reads x with −b around it.
 Node pad_input(Graph& g, const Uses& uses, Node& conv, const Offset& offset, bool only_reader) {
-  const int slot = only_reader ? factor_slot(g, uses, offset.input) : -1;
+  const float number = -offset.values[0];
+  const int slot = only_reader ? factor_slot(g, uses, offset.input, number) : -1;
   if (slot < 0) {
-    Node pad = padded(g, conv, offset.input, -offset.values[0]);
+    Node pad = padded(g, conv, offset.input, number);
     conv.inputs[0] = pad.outputs[0];
     return pad;
   }
   Node& factor = g.nodes[static_cast<size_t>(uses.producer[index(offset.input)])];
-  const double m = constant(g, factor.inputs[static_cast<size_t>(slot)])->number(0);
+  const float m = constant(g, factor.inputs[static_cast<size_t>(slot)])->data<float>()[0];
   ValueId& y = factor.inputs[static_cast<size_t>(1 - slot)];
-  Node pad = padded(g, conv, y, static_cast<float>(-offset.values[0] / m));
+  Node pad = padded(g, conv, y, number / m);
   y = pad.outputs[0];
   conv.inputs[0] = offset.input;
   g.value(offset.input).shape.reset();

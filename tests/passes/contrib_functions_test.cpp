@@ -83,6 +83,15 @@ TEST(ContribFunctions, FusedActivationsHaveParameters) {
                            feed)[0];
   EXPECT_EQ(leaky.number(0), -0.5);
   EXPECT_EQ(leaky.number(1), 18);
+  const Tensor elu = run(
+      io, "y = com.microsoft.FusedGemm <activation = \"Elu\", alpha: float = 0.123456789> (a, b)",
+      feed)[0];
+  EXPECT_FLOAT_EQ(static_cast<float>(elu.number(0)), std::expm1(-2 * 0.123456789f));
+  EXPECT_FLOAT_EQ(static_cast<float>(elu.number(1)), 18 * 0.123456789f);
+  const Tensor product =
+      run("(float[1, 1] a, float[1, 2] b) => (float[1, 2] y)",
+          "y = com.microsoft.FusedMatMul <alpha: float = 0.123456789> (a, b)", feed)[0];
+  EXPECT_EQ(product.number(0), -2 * 0.123456789f);
   const Tensor clipped = run(
       "(float[1, 1, 1] x, float[1, 1, 1] w) => (float[1, 1, 1] y)",
       "y = com.microsoft.FusedConv <activation = \"Clip\", activation_params = [-1.0, 6.0]> (x, w)",
