@@ -68,8 +68,8 @@ std::string choice_text(UniformChoice choice);
 // its quantized form has besides (zero points, the scales of an int32 bias).
 int64_t stored_bits(const LayerSite& site, const LayerChoice& choice, const Model& model,
                     Storage storage = Storage::kWidths);
-// Bits of an activation's scale and zero point in a file, and of the bounds of narrow codes.
-int64_t quantizer_bits(int activation_bits, Storage storage);
+// Bits of the activations' scales and zero points in a file, and of the bounds of narrow codes.
+int64_t quantizer_bits(const QuantPlan& plan, const Sites& sites, Storage storage);
 // Whether rows of several widths are stored apart (Storage::kSplit): what joins them takes bytes, too.
 bool split_saves(int64_t whole_bits, int64_t parts_bits, int64_t rows);
 // The width of the smallest ONNX type that holds codes of so many bits: 2, 4 or 8.

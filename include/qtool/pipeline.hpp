@@ -103,6 +103,7 @@ struct PlanRequest {
   Storage storage = Storage::kWidths;              // that sizes are counted in
   std::string export_style = "qdq";                // written into the plan
   bool signed_activations = false;
+  bool narrow_branches = false;                // below 8 bits, too; see branches.hpp
   bool power_of_two_scales = false;            // of weights and activations; a profile has its own
   std::vector<std::string> equal_around = {};  // see ActivationStyle; a profile has its own
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float

@@ -57,6 +57,9 @@ struct ActivationSite {
   // Nodes that read the codes while all others read the float value: a value that no integer kernel
   // makes loses nothing where none reads it. Empty: everything behind it reads codes.
   std::set<std::string> readers = {};
+  // Layers among those that read codes, and whether others but data movement do, too, or it is an output (branches.hpp).
+  std::set<std::string> layers = {};
+  bool branches = false;
   // Further values that its own parameters have to cover (share_parameters).
   std::vector<std::string> covers = {};
 };
@@ -172,6 +175,7 @@ struct ActivationStyle {
   bool signed_codes = false;                   // s8 symmetric rather than u8
   bool power_of_two_scales = false;            // and zero points 0 or the middle
   std::vector<std::string> equal_around = {};  // types of operators, see share_parameters
+  bool narrow_branches = false;                // see join_branches
   bool operator==(const ActivationStyle&) const = default;
 };
 
@@ -179,8 +183,9 @@ struct QuantPlan {
   std::string model_fingerprint;
   std::string source;  // "uniform w4a8", "search 4.5bits", "edited"
   std::vector<LayerChoice> layers;
-  std::vector<LayerChoice> stored = {};        // of Sites::stored
-  std::map<std::string, int> activation_bits;  // by value; layers' inputs and all other activations
+  std::vector<LayerChoice> stored = {};  // of Sites::stored
+  // By value. Below 8 bits it is what layers read, while a branch of the same value has 8 (branches.hpp).
+  std::map<std::string, int> activation_bits;
   ActivationStyle style = {};
   std::string export_style = "qdq";  // that its sizes were counted in
   int64_t most_bytes = 0;            // of the written constants, by a size limit; 0: any

@@ -8,7 +8,8 @@ namespace {
 std::string style_key(const ActivationStyle& style) {
   return cat(style.range_method, style.signed_codes ? " signed" : "",
              style.power_of_two_scales ? " shifts" : "",
-             style.equal_around.empty() ? "" : " equal " + joined(style.equal_around));
+             style.equal_around.empty() ? "" : " equal " + joined(style.equal_around),
+             style.narrow_branches ? " narrow branches" : "");
 }
 
 // A quarter of the data is never scored on: plans are measured there.

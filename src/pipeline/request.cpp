@@ -33,7 +33,8 @@ ActivationStyle style_of(const PlanRequest& request) {
                       std::ranges::all_of(request.formats, [](const std::string& format) {
                         return parse_format(format).def->shifts_activations;
                       });
-  return {request.range, request.signed_activations, shifts, request.equal_around};
+  return {request.range, request.signed_activations, shifts, request.equal_around,
+          request.narrow_branches};
 }
 
 bool uniform_only(const PlanRequest& request) {

@@ -1,4 +1,5 @@
 #include "pipeline/budget_search.hpp"
+#include "qtool/branches.hpp"
 
 namespace qtool {
 namespace {
@@ -61,6 +62,7 @@ Searched run_search(const Workspace& w, const PlanRequest& given) {
   (void)find_range(request.range);
   Prepared p = load_prepared(w, request.target);
   share_parameters(p.sites, p.model, request.equal_around);
+  if (request.narrow_branches) join_branches(p.sites);
   Searched s = request.uniform ? uniform(p, w, request) : search_budget(p, w, request);
   if (request.granularity == "filter" && request.weight_scale != "channel")
     throw Error(ErrorKind::kUsage, "QT-E127",

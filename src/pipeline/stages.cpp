@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "qtool/branches.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 
@@ -196,6 +197,7 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   QuantizeReport report;
   report.plan = load_plan(w.file(kPlan), p.sites, w.fingerprint);
   share_parameters(p.sites, p.model, report.plan.style.equal_around);
+  if (report.plan.style.narrow_branches) join_branches(p.sites);
   if (!report.plan.style.equal_around.empty()) warn_unequal(p.sites, report.plan);
   QuantizeOptions options;
   options.threads = request.threads;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qtool/branches.hpp"
+
 namespace qtool {
 namespace {
 
@@ -49,6 +51,10 @@ bool holds(const LiveSet& a, const LiveSet& b) {
 
 }  // namespace
 
+int LiveSet::stored_bits(const std::string& value, int bits) const {
+  return branched.contains(value) ? std::max(bits, kBranchBits) : bits;
+}
+
 std::vector<LiveSet> live_sets(const Model& model, const Sites& sites) {
   const Graph& g = model.graph;
   std::set<std::string> never_stored;
@@ -58,6 +64,7 @@ std::vector<LiveSet> live_sets(const Model& model, const Sites& sites) {
         never_stored.insert(g.value(node.outputs[0]).name);
     }
   }
+  const std::set<std::string> branched = branched_values(sites);
   std::vector<LiveSet> sets(g.nodes.size());
   for (size_t i = 0; i < sets.size(); ++i) sets[i].node = g.nodes[i].name;
   for (const Alive& alive : spans_of(model)) {
@@ -67,10 +74,12 @@ std::vector<LiveSet> live_sets(const Model& model, const Sites& sites) {
     const int64_t n = site && site->elements > 0 ? site->elements : elements_of(value);
     for (int64_t i = alive.from; i <= alive.to && n > 0; ++i) {
       LiveSet& set = sets[static_cast<size_t>(i)];
-      if (site)
-        set.elements[value.name] += n;
-      else
+      if (!site) {
         set.float_elements += n;
+        continue;
+      }
+      set.elements[value.name] += n;
+      if (branched.contains(value.name)) set.branched.insert(value.name);
     }
   }
   std::vector<LiveSet> kept;
@@ -88,7 +97,7 @@ int64_t peak_activation_bytes(const std::vector<LiveSet>& sets, const QuantPlan&
   for (const LiveSet& set : sets) {
     int64_t bits = 32 * set.float_elements;
     for (const auto& [name, elements] : set.elements)
-      bits += elements * plan.activation_bits.at(name);
+      bits += elements * set.stored_bits(name, plan.activation_bits.at(name));
     peak = std::max(peak, (bits + 7) / 8);
   }
   return peak;

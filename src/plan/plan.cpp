@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/branches.hpp"
 #include "qtool/budget.hpp"
 
 namespace qtool {
@@ -166,6 +167,7 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
     plan.layers.push_back(std::move(layer));
   }
   share_widths(sites, plan, wide);
+  widen_branches(plan, sites);
   for (LayerChoice& layer : plan.layers)
     layer.activation_bits = plan.input_bits(*sites.layer(layer.name));
   plan.stored = stored_choices(sites, choice, keep);
@@ -237,10 +239,9 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const ActivationSite& site : sites.activations) {
     const auto n = static_cast<double>(std::max<int64_t>(site.elements, 1));
     elements += n;
-    const int width = plan.activation_bits.at(site.name);
-    activation_bits += n * width;
-    stored_apart += static_cast<double>(quantizer_bits(width, storage));
+    activation_bits += n * plan.activation_bits.at(site.name);
   }
+  stored_apart += static_cast<double>(quantizer_bits(plan, sites, storage));
   for (const StoredSite& site : sites.stored) {
     const LayerChoice* choice = plan.stored_weight(site.name);
     if (choice && seen.insert(site.weight).second)

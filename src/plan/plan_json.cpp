@@ -1,6 +1,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "qtool/branches.hpp"
 #include "qtool/budget.hpp"
 
 namespace qtool {
@@ -166,6 +167,7 @@ void save_plan(const QuantPlan& plan, const std::filesystem::path& path) {
                {"stored", stored},
                {"activations", activations}};
   if (!plan.style.equal_around.empty()) json["equal_around"] = plan.style.equal_around;
+  if (plan.style.narrow_branches) json["narrow_branches"] = true;
   if (plan.export_style != "qdq") json["export"] = plan.export_style;
   if (plan.most_bytes > 0) json["most_bytes"] = plan.most_bytes;
   write_file_atomic(path, json.dump(1) + "\n");
@@ -182,7 +184,7 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
   check_keys(path, json,
              {"schema", "model_fingerprint", "source", "range_method", "signed_activations",
               "power_of_two_scales", "equal_around", "layers", "stored", "activations", "export",
-              "most_bytes"},
+              "most_bytes", "narrow_branches"},
              "the plan");
   try {
     if (json.value("model_fingerprint", std::string()) != fingerprint) {
@@ -209,6 +211,8 @@ QuantPlan load_plan(const std::filesystem::path& path, const Sites& sites,
     for (const Json& item : layers) read_layer(path, item, sites, plan);
     for (const Json& item : json.value("stored", Json::array()))
       read_stored(path, item, sites, plan);
+    plan.style.narrow_branches = json.value("narrow_branches", false);
+    if (!plan.style.narrow_branches) widen_branches(plan, sites);
     return plan;
   } catch (const Json::exception& e) {
     bad(path, cat("a value has the wrong type: ", printable(e.what())));

@@ -226,9 +226,24 @@ class Finder {
     if (op && op->quant.lowest < op->quant.highest)
       site.fixed_range = {op->quant.lowest, op->quant.highest};
     if (!uses_.is_output[index(v)]) site.sensitive = sensitive_range(v);
+    find_branches(v, regions, site);
     std::vector<Shape> shape;
     if (one_sample(v, shape)) site.elements = element_count(shape[0]);
     sites_.activations.push_back(std::move(site));
+  }
+
+  void find_branches(ValueId v, const plan::Regions& regions, ActivationSite& site) const {
+    site.branches = site.readers.empty() && uses_.is_output[index(v)];
+    for (int32_t r : uses_.consumers[index(v)]) {
+      const auto n = static_cast<size_t>(r);
+      const std::string& name = g_.nodes[n].name;
+      if (!site.readers.empty() && !site.readers.contains(name)) continue;
+      const bool on_codes = regions.reasons[n].empty();
+      if (on_codes && parts_[n].part == Part::kLayer)
+        site.layers.insert(name);
+      else if (!on_codes || parts_[n].part != Part::kMovement)
+        site.branches = true;
+    }
   }
 
   // The range that makes a difference to what reads the value.

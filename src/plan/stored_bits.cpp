@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "qtool/branches.hpp"
 #include "qtool/budget.hpp"
 
 namespace qtool {
@@ -131,10 +132,20 @@ int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Mod
          companion_bits(layer, choice, scales, storage);
 }
 
-int64_t quantizer_bits(int activation_bits, Storage storage) {
-  if (storage == Storage::kWidths || activation_bits == kFloatBits) return 0;
-  return 32 + (activation_bits > 8 ? 16 : 8) +
-         (activation_bits == 8 || activation_bits == 16 ? 0 : 2 * 32);
+int64_t quantizer_bits(const QuantPlan& plan, const Sites& sites, Storage storage) {
+  if (storage == Storage::kWidths) return 0;
+  const auto of_width = [](int bits) {
+    return 32 + (bits > 8 ? 16 : 8) + (bits == 8 || bits == 16 ? 0 : 2 * 32);
+  };
+  const std::set<std::string> branched = branched_values(sites);
+  int64_t total = 0;
+  for (const ActivationSite& site : sites.activations) {
+    const int bits = plan.activation_bits.at(site.name);
+    if (bits == kFloatBits) continue;
+    total += of_width(bits);
+    if (bits < kBranchBits && branched.contains(site.name)) total += of_width(kBranchBits);
+  }
+  return total;
 }
 
 bool split_saves(int64_t whole_bits, int64_t parts_bits, int64_t rows) {

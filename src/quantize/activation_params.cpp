@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "qtool/branches.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -64,13 +65,28 @@ QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
                                    const CalibrationTable& table) {
   ActivationParams params;
+  const std::set<std::string> branched = branched_values(sites);
+  std::map<std::string, QParams> branches;  // by owner
+  const auto branch_of = [&](const std::string& owner) {
+    const auto [it, fresh] = branches.try_emplace(owner);
+    if (fresh)
+      it->second =
+          activation_quantizer(sites, *sites.activation(owner), kBranchBits, plan.style, table);
+    return it->second;
+  };
   for (const ActivationSite& site : sites.activations) {
     const int bits = plan.activation_bits.at(site.name);
     if (bits == kFloatBits) continue;
-    const bool same =
-        !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) == bits;
-    params[site.name] = same ? params.at(site.shares_with)
-                             : activation_quantizer(sites, site, bits, plan.style, table);
+    const std::string& owner = site.shares_with.empty() ? site.name : site.shares_with;
+    const int owner_bits = plan.activation_bits.at(owner);
+    const bool branch = branched.contains(site.name);
+    if (owner != site.name && owner_bits == bits)
+      params[site.name] = params.at(owner);
+    else if (branch && bits == kBranchBits && owner_bits < kBranchBits)
+      params[site.name] = branch_of(owner);
+    else
+      params[site.name] = activation_quantizer(sites, site, bits, plan.style, table);
+    if (branch && bits < kBranchBits) params[site.name].branch = branch_of(owner);
   }
   return params;
 }

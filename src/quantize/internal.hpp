@@ -12,8 +12,13 @@
 
 namespace qtool::qdq {
 
-// Parameters of every quantized activation, by value name; sharing resolved.
-using ActivationParams = std::map<std::string, QParams>;
+// Parameters of an activation, and where they are narrow for layers alone those that a branch has.
+struct ActivationCodes : QParams {
+  ActivationCodes(QParams read = {}) : QParams(std::move(read)) {}
+  std::optional<QParams> branch;
+};
+// Of every quantized activation, by value name; sharing resolved.
+using ActivationParams = std::map<std::string, ActivationCodes>;
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
                                    const CalibrationTable& table);
 // Of an activation that owns its parameters.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/branches.hpp"
 #include "quantize/internal.hpp"
 #include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
@@ -43,10 +44,16 @@ GroupScore activation_group(const Sites& sites, const ActivationSite& site,
       for (const std::string& name : covered_values(site)) noise += at_run_time.at(name)[mode];
       ++mode;
     } else if (width.bits != kFloatBits) {
-      const QParams params =
-          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
+      const auto add = [&](int bits, const std::string& value, const std::string& where) {
+        const QParams params = qdq::activation_quantizer(sites, site, bits, options.style, table);
+        noise += activation_noise(table.at(value), params) * unit_noise.at(where);
+      };
+      const auto apart =
+          is_read_apart(width) ? read_apart(sites, site) : std::vector<const ActivationSite*>();
+      for (const ActivationSite* read : apart)
+        add(width.bits, read->name, read_by_layers(read->name));
       for (const std::string& name : covered_values(site))
-        noise += activation_noise(table.at(name), params) * unit_noise.at(name);
+        add(apart.empty() ? width.bits : kBranchBits, name, name);
     }
     group.noise.push_back(noise);
   }
@@ -80,8 +87,13 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const std::vector<const LayerSite*> layers = quantizable_layers(sites);
   const std::vector<const ActivationSite*> owners = priced_activations(model, sites, options);
   std::vector<std::string> activations;
-  for (const ActivationSite* site : owners)
+  const bool apart = std::ranges::any_of(options.activations, is_read_apart);
+  for (const ActivationSite* site : owners) {
     for (const std::string& name : covered_values(*site)) activations.push_back(name);
+    if (!apart) continue;
+    for (std::string& name : values_read_apart(sites, *site))
+      activations.push_back(std::move(name));
+  }
   fisher::require_gradients(model, layers, activations);
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;

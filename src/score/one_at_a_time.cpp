@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/branches.hpp"
 #include "qtool/exec.hpp"
 #include "quantize/internal.hpp"
 #include "score/output_error.hpp"
@@ -15,6 +16,7 @@ struct Candidate {
   const WeightCodes* weight = nullptr;  // kWeights
   std::vector<float> bias = {};         // kWeights: what the bias becomes; empty: stays
   QParams activation = {};              // kActivation, static
+  std::optional<QParams> branch = {};   // of other readers, where layers read codes apart
   ActivationMode mode = ActivationMode::kStatic;
 };
 
@@ -22,6 +24,7 @@ struct Candidate {
 struct Place {
   int step = 0;
   std::string value;
+  bool apart = false;  // what layers read of a branched value
 };
 
 struct Group {
@@ -94,6 +97,16 @@ int step_behind(const Model& model, const Uses& uses, const Executor& executor,
   return executor.step_of(model.graph.nodes[static_cast<size_t>(producer)].name) + 1;
 }
 
+// Where an owner's codes change the network, without their steps.
+std::vector<Place> places_of(const Sites& sites, const ActivationSite& owner,
+                             const ScoreOptions& options) {
+  std::vector<Place> places;
+  for (const std::string& name : covered_values(owner)) places.push_back({0, name});
+  if (std::ranges::none_of(options.activations, is_read_apart)) return places;
+  for (const std::string& name : values_read_apart(sites, owner)) places.push_back({0, name, true});
+  return places;
+}
+
 Group activation_group(const Model& model, const Sites& sites, const Uses& uses,
                        const Executor& executor, const ActivationSite& site,
                        const CalibrationTable& table, const ScoreOptions& options) {
@@ -102,17 +115,21 @@ Group activation_group(const Model& model, const Sites& sites, const Uses& uses,
   group.score.name = site.name;
   group.score.widths = options.activations;
   group.score.noise.assign(options.activations.size(), 0);
-  for (const std::string& name : covered_values(site))
-    group.places.push_back({step_behind(model, uses, executor, name), name});
+  group.places = places_of(sites, site, options);
+  for (Place& place : group.places) place.step = step_behind(model, uses, executor, place.value);
+  const bool apart = std::ranges::any_of(group.places, &Place::apart);
   std::ranges::stable_sort(group.places, {}, &Place::step);
   for (const Width& width : options.activations) {
     group.candidates.emplace_back();
     if (width.bits == kFloatBits) continue;
     Candidate& candidate = group.candidates.back().emplace();
     candidate.mode = width.mode;
-    if (width.mode == ActivationMode::kStatic)
-      candidate.activation =
-          qdq::activation_quantizer(sites, site, width.bits, options.style, table);
+    if (width.mode != ActivationMode::kStatic) continue;
+    const auto quantizer = [&](int bits) {
+      return qdq::activation_quantizer(sites, site, bits, options.style, table);
+    };
+    candidate.activation = quantizer(width.bits);
+    if (apart && is_read_apart(width)) candidate.branch = quantizer(kBranchBits);
   }
   return group;
 }
@@ -140,12 +157,14 @@ std::vector<Group> make_groups(const Model& model, const Sites& sites, const Exe
 void apply(const Executor& executor, const Group& group, const Candidate& candidate, State& state) {
   if (group.score.kind == GroupKind::kActivation) {
     for (const Place& place : group.places) {
+      if (place.apart && !candidate.branch) continue;
       executor.advance(state, place.step);
       const Tensor x = executor.get(state, place.value);
+      const bool branch = candidate.branch && !place.apart;
       executor.set(state, place.value,
-                   candidate.mode == ActivationMode::kStatic
-                       ? fake_quantize(x, candidate.activation)
-                       : run_time_codes(x, candidate.mode));
+                   candidate.mode != ActivationMode::kStatic ? run_time_codes(x, candidate.mode)
+                   : branch                                  ? fake_quantize(x, *candidate.branch)
+                            : fake_quantize(x, candidate.activation));
     }
     return;
   }
@@ -191,7 +210,7 @@ ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sit
                          const ScoreOptions& options) {
   ExecOptions exec;
   for (const ActivationSite* site : priced_activations(model, sites, options))
-    for (const std::string& name : covered_values(*site)) exec.observe.insert(name);
+    for (const Place& place : places_of(sites, *site, options)) exec.observe.insert(place.value);
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
   const ScoredChunks scored = scored_chunks(source, options.samples);

@@ -1,5 +1,8 @@
 #include "qtool/score.hpp"
 
+#include <algorithm>
+
+#include "qtool/branches.hpp"
 #include "score/score_methods.hpp"
 
 namespace qtool {
@@ -43,6 +46,17 @@ std::vector<std::string> covered_values(const ActivationSite& owner) {
   return values;
 }
 
+bool is_read_apart(const Width& width) {
+  return width.mode == ActivationMode::kStatic && width.bits < kBranchBits;
+}
+
+std::vector<std::string> values_read_apart(const Sites& sites, const ActivationSite& owner) {
+  std::vector<std::string> values;
+  for (const ActivationSite* site : read_apart(sites, owner))
+    values.push_back(read_by_layers(site->name));
+  return values;
+}
+
 void require_fixed_activations(std::string_view method, const ScoreOptions& options) {
   if (options.activations.empty()) return;
   throw Error(ErrorKind::kUsage, "QT-E139",
@@ -66,17 +80,20 @@ bool prices_noise(const ScoreTable& scores) {
 ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable& table,
                  const SampleSource& source, const ScoreOptions& options) {
   std::vector<std::string> names;
+  std::optional<Model> split;
+  if (std::ranges::any_of(options.activations, is_read_apart)) split = split_branches(model, sites);
+  const Model& scored = split ? *split : model;
   for (const ScoreMethod* m : score_methods()) {
     names.emplace_back(m->name);
     if (m->name != options.method) continue;
     if (options.candidates || !m->needs_candidates)
-      return m->run(model, sites, table, source, options);
+      return m->run(scored, sites, table, source, options);
     const WeightCandidates candidates =
         weight_candidates(model, sites, table, source,
                           {options.weights, options.optimizer, options.samples, options.threads});
     ScoreOptions with = options;
     with.candidates = &candidates;
-    return m->run(model, sites, table, source, with);
+    return m->run(scored, sites, table, source, with);
   }
   const std::string near = nearest(options.method, names);
   throw Error(ErrorKind::kUsage, "QT-E123", cat("unknown score '", printable(options.method), "'"))

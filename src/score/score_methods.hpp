@@ -25,6 +25,11 @@ std::vector<const ActivationSite*> priced_activations(const Model& model, const 
 // The values whose parameters an owner decides, but those that merely move its codes.
 std::vector<std::string> covered_values(const ActivationSite& owner);
 
+// Whether layers alone read codes of this width, apart from branches of the same values.
+bool is_read_apart(const Width& width);
+// Of those that an owner decides, the values of split_branches() that layers read apart.
+std::vector<std::string> values_read_apart(const Sites& sites, const ActivationSite& owner);
+
 // For methods that say nothing of activations. Throws Error{kUsage, QT-E139} when widths of
 // activations are searched.
 void require_fixed_activations(std::string_view method, const ScoreOptions& options);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "qtool/branches.hpp"
 #include "qtool/memory.hpp"
 #include "search/problem_builder.hpp"
 
@@ -96,11 +97,13 @@ void ProblemBuilder::add_work_rows(int64_t limit, std::string name, const WorkCo
   limit_names_.push_back(std::move(name));
 }
 
-// Elements of an activation and of those that share its parameters.
-int64_t ProblemBuilder::elements(const std::string& name) const {
+// Bits of an activation's elements and of those that share its parameters.
+int64_t ProblemBuilder::read_bits(const std::string& name, int bits) const {
   int64_t total = 0;
   for (const ActivationSite& site : sites_.activations) {
-    if (site.name == name || site.shares_with == name) total += std::max<int64_t>(site.elements, 1);
+    if (site.name != name && site.shares_with != name) continue;
+    const bool wide = site.layers.empty() && branched_.contains(site.name);
+    total += std::max<int64_t>(site.elements, 1) * (wide ? std::max(bits, kBranchBits) : bits);
   }
   return total;
 }
@@ -127,11 +130,7 @@ int64_t ProblemBuilder::other_bytes(bool with_weights) const {
   for (const auto& [id, initializer] : model_.graph.initializers) {
     if (!layered.contains(model_.graph.value(id).name)) total += initializer.data.bytes();
   }
-  for (const ActivationSite& site : sites_.activations) {
-    if (!with_weights)
-      total += quantizer_bits(plan_.activation_bits.at(site.name), options_.storage) / 8;
-  }
-  return total;
+  return with_weights ? total : total + quantizer_bits(plan_, sites_, options_.storage) / 8;
 }
 
 void ProblemBuilder::add_limit(const Limit& limit) {
@@ -157,7 +156,7 @@ void ProblemBuilder::add_limit(const Limit& limit) {
         total += std::max<int64_t>(site.elements, 1);
       return add_rows(floor64(limit.value * static_cast<double>(total)), limit_text(limit),
                       no_weights,
-                      [&](const std::string& name, int bits) { return elements(name) * bits; });
+                      [&](const std::string& name, int bits) { return read_bits(name, bits); });
     }
     case Limit::kBops:
       return add_bops(floor64(limit.value), limit_text(limit));
@@ -237,15 +236,15 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
   }
   const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   for (const LiveSet& set : sets) {
-    std::map<std::string, int64_t> owned;
-    for (const auto& [value, count] : set.elements) {
-      const ActivationSite& site = *sites_.activation(value);
-      owned[site.shares_with.empty() ? site.name : site.shares_with] += count;
-    }
+    std::map<std::string, std::vector<std::string>> owned;
+    for (const auto& [value, count] : set.elements) owned[owner_of(sites_, value)].push_back(value);
     add_rows(8 * limit_bytes - 32 * set.float_elements, cat(name, " at ", printable(set.node)),
              no_weights, [&](const std::string& value, int bits) {
-               const auto at = owned.find(value);
-               return at == owned.end() ? int64_t{0} : at->second * bits;
+               int64_t total = 0;
+               if (const auto at = owned.find(value); at != owned.end())
+                 for (const std::string& name : at->second)
+                   total += set.elements.at(name) * set.stored_bits(name, bits);
+               return total;
              });
   }
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "qtool/branches.hpp"
+
 namespace qtool::search {
 namespace {
 
@@ -20,6 +22,7 @@ ProblemBuilder::ProblemBuilder(const Model& model, const Sites& sites, const Sco
     : fingerprint_(scores.model_fingerprint),
       model_(model),
       sites_(sites),
+      branched_(branched_values(sites)),
       options_(options),
       plan_(uniform_plan(sites, {8, options.activation_bits}, options.keep)),
       items_(make_items(sites, scores, plan_, options.per_filter)) {
@@ -145,6 +148,7 @@ QuantPlan ProblemBuilder::plan(const std::vector<int>& choice) const {
     layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
     layer.method = options_.method;
   }
+  widen_branches(plan, sites_);
   settle_activation_modes(plan, sites_, model_);
   plan.source = options_.source;
   return plan;

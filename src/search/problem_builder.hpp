@@ -61,7 +61,7 @@ class ProblemBuilder {
   void add_peak(int64_t limit_bytes, const std::string& name);
   void require_layers_or_fixed_activations() const;
   void require_static_activations(const std::string& what) const;
-  int64_t elements(const std::string& name) const;
+  int64_t read_bits(const std::string& name, int bits) const;
   int64_t weights() const;
   int64_t other_bytes(bool with_weights) const;
 
@@ -74,6 +74,7 @@ class ProblemBuilder {
   const std::string fingerprint_;
   const Model& model_;
   const Sites& sites_;
+  std::set<std::string> branched_;  // values
   const AssignOptions& options_;
   QuantPlan plan_;
   std::vector<Item> items_;

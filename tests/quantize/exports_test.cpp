@@ -266,14 +266,41 @@ TEST(Exports, SixteenBitsAreGridsButNoOperators) {
     EXPECT_THROW((void)f.quantize(style, {8, 16}), Error) << style;
 }
 
+// Layers read 4 bits of what the sum reads 8 of.
+TEST(Exports, BranchesHaveCodesOfTheirOwn) {
+  const Fixture f;
+  const Quantized q = f.quantize("qdq", {4, 4});
+  const Graph& g = q.model.graph;
+  const auto reads = [&](const char* node, const char* value) {
+    return std::ranges::any_of(g.nodes, [&](const Node& n) {
+      return n.name == node && std::ranges::find(n.inputs, g.find(value)) != n.inputs.end();
+    });
+  };
+  EXPECT_TRUE(reads("conv2", "r1_read"));
+  EXPECT_TRUE(reads("add", "r1_dequantized"));
+  EXPECT_EQ(g.find("r1_clipped"), ValueId::kNone);
+  EXPECT_NE(g.find("r1_narrow_clipped"), ValueId::kNone);
+  const Tensor want = f.run(q.model);
+  for (const char* style : {"qdq", "packed", "qcdq", "codebook", "qoperator"}) {
+    const Model m = f.quantize(style, {4, 4}).model;
+    EXPECT_LT(largest_difference(want, f.run(lower_qdq(m).model)), 1e-4) << style;
+  }
+  const Quantized described = f.quantize("encodings", {4, 4});
+  const auto bits = [json = nlohmann::json::parse(described.encodings)](const char* value) {
+    return json.at("activation_encodings").at(value).at(0).at("bitwidth").get<int>();
+  };
+  EXPECT_EQ(bits("r1"), 8);
+  EXPECT_EQ(bits("r1/read"), 4);
+}
+
 TEST(Exports, OneBitActivationsHaveTwoCodes) {
   const Fixture f;
   const Model m = f.quantize("qdq", {8, 1}).model;
   const Graph& g = m.graph;
   const auto number = [&](const char* name) { return g.constant(g.find(name))->number(0); };
-  EXPECT_EQ(number("r1_zero_point"), 0);
-  EXPECT_EQ(number("r1_clip_min"), 0);
-  EXPECT_EQ(number("r1_clip_max"), number("r1_scale"));
+  EXPECT_EQ(number("r1_narrow_zero_point"), 0);
+  EXPECT_EQ(number("r1_narrow_clip_min"), 0);
+  EXPECT_EQ(number("r1_narrow_clip_max"), number("r1_narrow_scale"));
 }
 
 TEST(Exports, CodebooksHoldWholeNumbers) {

@@ -67,7 +67,7 @@ TEST(Quantize, NarrowCodesStayInTheirRange) {
     EXPECT_GE(c, -4);
     EXPECT_LE(c, 3);
   }
-  EXPECT_NE(q.model.graph.find("r1_clipped"), ValueId::kNone);
+  EXPECT_NE(q.model.graph.find("r1_narrow_clipped"), ValueId::kNone);
 }
 
 TEST(Quantize, WeightOnlyLeavesActivationsAlone) {

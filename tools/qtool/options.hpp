@@ -63,7 +63,7 @@ struct PlanFlags {
   std::string granularity = "layer", weight_scale = "channel", formats, format = "uniform";
   std::string effort = "balanced", profile, activation_mode = "static", export_style = "auto";
   int64_t score_samples = 0, verify_plans = 0;
-  bool signed_activations = false, no_float_activations = false;
+  bool signed_activations = false, no_float_activations = false, narrow_branches = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform
   void bind(CLI::App& app);
   qtool::PlanRequest request(const GlobalOptions& global) const;

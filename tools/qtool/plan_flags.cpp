@@ -40,6 +40,8 @@ void PlanFlags::bind(CLI::App& app) {
   shape(app.add_flag("--no-float-activations", no_float_activations,
                      "uniform plans: quantize activations that make most of the noise, too"));
   shape(app.add_flag("--signed-activations", signed_activations, "s8 symmetric rather than u8"));
+  shape(app.add_flag("--narrow-branches", narrow_branches,
+                     "below 8 bits residual sums are as narrow as what layers read of them"));
   shape(app.add_option("--range", range, "clip range of activations (see `qtool list ranges`)"));
   shape(app.add_option("--score", score, "sensitivity (see `qtool list scores`)"));
   shape(app.add_option("--score-samples", score_samples,
@@ -157,6 +159,7 @@ qtool::PlanRequest PlanFlags::request(const GlobalOptions& global) const {
     (void)qtool::find_target(r.target);
   }
   r.signed_activations = signed_activations;
+  r.narrow_branches = narrow_branches;
   r.keep_loud = !no_float_activations;
   r.score_samples = score_samples;
   r.effort = effort;

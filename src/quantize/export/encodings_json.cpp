@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "qtool/branches.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -126,9 +127,15 @@ class FloatOnGrids {
 
 Described describe_float(const Model& model, const Sites& sites,
                          const ActivationParams& activations, const LayerResults& layers) {
-  Described result{model, ""};
   Json weights = Json::object(), values = Json::object();
-  for (const auto& [name, p] : activations) values[name] = of_activation(p);
+  const bool apart =
+      std::ranges::any_of(activations, [](const auto& a) { return a.second.branch.has_value(); });
+  Described result{apart ? split_branches(model, sites) : model, ""};
+  for (const auto& [name, p] : activations) {
+    values[name] = of_activation(p.branch ? *p.branch : p);
+    const std::string read = read_by_layers(name);
+    if (apart && result.model.graph.find(read) != ValueId::kNone) values[read] = of_activation(p);
+  }
   FloatOnGrids floats(result.model, weights);
   for (const LayerSite& site : sites.layers) {
     if (const auto at = layers.find(site.name); at != layers.end()) floats.layer(site, at->second);

@@ -111,9 +111,11 @@ class Rewriter {
                          [&](const Node& n) { return n.name == name; });
   }
 
-  // value → (Clip →) Q → DQ → everything that read value. A graph output keeps its name behind the DQ.
-  void activation(const ActivationSite& site, const QParams& p) {
+  // value → (Clip →) Q → DQ → everything that read value. A graph output keeps its name behind the DQ. Where codes are
+  // narrow for layers alone they have a pair of their own behind that of the branch.
+  void activation(const ActivationSite& site, const ActivationCodes& codes) {
     const std::string& name = site.name;
+    const QParams& p = codes.branch ? *codes.branch : codes;
     const ValueId value = g_.find(name);
     const auto shape = g_.value(value).shape;
     // Where only some readers take codes, a graph output stays the float value, too.
@@ -134,6 +136,16 @@ class Rewriter {
           std::replace(node.inputs.begin(), node.inputs.end(), from, after);
       }
     }
+    pair(name, from, after, p, shape);
+    if (!codes.branch) return;
+    const ValueId read = add_value(g_, name + "_read", DType::kFloat, shape);
+    for (Node& node : g_.nodes)
+      if (site.layers.contains(node.name)) std::ranges::replace(node.inputs, after, read);
+    pair(name + "_narrow", after, read, codes, shape);
+  }
+
+  void pair(const std::string& name, ValueId from, ValueId after, const QParams& p,
+            const std::optional<Shape>& shape) {
     const ValueId scale = add_initializer(g_, name + "_scale", Tensor::scalar<float>(p.scale[0]));
     const ValueId zero =
         add_initializer(g_, name + "_zero_point", zero_tensor(p.storage, p.zero_point, {}));

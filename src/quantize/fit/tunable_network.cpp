@@ -109,7 +109,7 @@ void TunableNetwork::add_layer(const LayerSite& site, const LayerResult& layer, 
   g.nodes.back().domain = "qtool";
 }
 
-void TunableNetwork::add_activation(const ActivationSite& site, const QParams& p) {
+void TunableNetwork::add_activation(const ActivationSite& site, const ActivationCodes& codes) {
   Graph& g = model_.graph;
   const ValueId value = g.find(site.name);
   const ValueId scale = scales_.at(scale_leader_.at(site.name));
@@ -128,7 +128,21 @@ void TunableNetwork::add_activation(const ActivationSite& site, const QParams& p
     for (Node& node : g.nodes)
       if (site.readers.contains(node.name)) std::ranges::replace(node.inputs, from, to);
   }
-  g.nodes.push_back(make_node(g, site.name + "_FakeQuantize", "FakeQuantize", {from, scale}, {to},
+  if (!codes.branch) return round(site.name, from, to, scale, codes);
+  // The branch's parameters stay.
+  const ValueId fixed = add_initializer(g, site.name + "_branch_scale",
+                                        Tensor::of<float>({}, {codes.branch->scale[0]}));
+  round(site.name + "_branch", from, to, fixed, *codes.branch);
+  const ValueId read = add_value(g, site.name + "_read", DType::kFloat, shape);
+  for (Node& node : g.nodes)
+    if (site.layers.contains(node.name)) std::ranges::replace(node.inputs, to, read);
+  round(site.name, to, read, scale, codes);
+}
+
+void TunableNetwork::round(const std::string& name, ValueId from, ValueId to, ValueId scale,
+                           const QParams& p) {
+  Graph& g = model_.graph;
+  g.nodes.push_back(make_node(g, name + "_FakeQuantize", "FakeQuantize", {from, scale}, {to},
                               {{"low", int64_t{p.code_min[0]} - p.zero_point[0], ""},
                                {"high", int64_t{p.code_max[0]} - p.zero_point[0], ""}}));
   g.nodes.back().domain = "qtool";

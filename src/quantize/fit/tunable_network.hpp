@@ -34,7 +34,8 @@ class TunableNetwork {
 
  private:
   void add_layer(const LayerSite& site, const LayerResult& layer, bool shared, bool open);
-  void add_activation(const ActivationSite& site, const QParams& p);
+  void add_activation(const ActivationSite& site, const ActivationCodes& codes);
+  void round(const std::string& name, ValueId from, ValueId to, ValueId scale, const QParams& p);
   ValueId add_knob(Knob::Kind kind, const std::string& of, Tensor start, bool dense = false);
 
   Model model_;
