@@ -25,16 +25,18 @@ constexpr int kTuningRounds = 20;
 
 bool goes_on(const QuantizeOptions& options) { return options.until > 0 || options.most_steps > 0; }
 
-// Whether the next step would be one too many. Of its seconds those of its like in this run tell; time decides how many
-// steps are taken, never what they do.
+// Whether the next step would be one too many. Of its seconds those of its like in this run tell, of the first of a
+// kind the longest of all; time decides how many steps are taken, never what they do.
 bool is_over(const FitState& state, const QuantizeOptions& options) {
   if (options.most_steps > 0 && std::ssize(state.done) >= options.most_steps) return true;
   if (options.until <= 0) return false;
-  double expected = 0;
-  for (const FitStep& step : state.done)
+  double of_its_kind = 0, longest = 0;
+  for (const FitStep& step : state.done) {
+    longest = std::max(longest, step.seconds);
     if (!state.next.empty() && step.name == state.next.front().name)
-      expected = std::max(expected, step.seconds);
-  return now_seconds() + expected > options.until;
+      of_its_kind = std::max(of_its_kind, step.seconds);
+  }
+  return now_seconds() + (of_its_kind > 0 ? of_its_kind : longest) > options.until;
 }
 
 // Steps that an earlier run kept, if they are no more than are asked for.
