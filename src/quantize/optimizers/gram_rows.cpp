@@ -5,94 +5,20 @@
 #include <numeric>
 #include <optional>
 
-#include "quantize/fit/linear_algebra.hpp"
 #include "quantize/internal.hpp"
+#include "quantize/optimizers/row_group.hpp"
 
 namespace qtool::qdq {
 namespace {
 
-// Parts of H's mean diagonal (docs/quantization.md): of the target's correction and of GPTQ, and of
-// coordinate descent, which only needs to stay away from dead columns.
-constexpr float kTargetDamping = 0.1f, kDescentDamping = 1e-3f;
 // Fits of what rows share, each followed by coordinate descent.
 constexpr int kSharedRounds = 4;
 // Of codebooks with more numbers than these the start is kept: their equations take longer than all else.
 constexpr size_t kMostLevels = 256;
 
-float mean_diagonal(const std::vector<float>& h, int64_t k) {
-  double sum = 0;
-  for (int64_t i = 0; i < k; ++i) sum += h[static_cast<size_t>(i * k + i)];
-  return std::max(static_cast<float>(sum / static_cast<double>(k)), 1e-12f);
-}
-
 constexpr int64_t kRowsATask = 32;
 // Of a large layer more rows share each pass over the factor, which no longer stays near the processor.
 constexpr int64_t kRowsAtOnce = 128;
-
-// What all rows of a layer share: levels, or factors of places in the kernel.
-struct Shared {
-  Codebook codebook;
-  std::vector<float> places;
-};
-
-// One group of a layer: targets, factor, and rows that tasks work on.
-class Group {
- public:
-  Group(const OptimizerInput& input, const GroupMoments& moments, std::span<float> rows, int64_t k,
-        int threads)
-      : moments_(moments), targets_(rows), k_(k), mean_(mean_diagonal(moments.h, k)) {
-    factor_ = cholesky(moments.h, k, kTargetDamping * mean_, threads);
-    if (!moments.shift.empty() || !moments.residual.empty()) correct(rows);
-    grid_.block = input.scale.block > 0 ? input.scale.block : k;
-    grid_.channels = row_layout(input.weight.shape(), input.channel_axis).channels;
-    grid_.exact_pairs = input.exact_pairs;
-    grid_.power_of_two = input.grid.power_of_two_scales;
-    grid_.place_columns = input.grid.place_columns;
-  }
-
-  // Rows [first, first + bits.size()) of the group, at these widths; `fixed` scales of all their blocks, or none.
-  RowsProblem problem(int64_t first, std::span<const int> bits, std::span<const float> fixed,
-                      const Shared& shared) const {
-    const auto count = static_cast<int64_t>(bits.size());
-    RowsProblem p;
-    p.targets = targets_.subspan(static_cast<size_t>(first * k_), static_cast<size_t>(count * k_));
-    p.gram = moments_.h;
-    p.factor = factor_;
-    p.ridge = kDescentDamping * mean_;
-    for (int width : bits) {
-      RowGrid& grid = p.grids.emplace_back(grid_);
-      grid.lowest = -(1 << (width - 1));
-      grid.highest = (1 << (width - 1)) - 1;
-      grid.exact_pairs = grid_.exact_pairs && width == 8;
-      const size_t blocks = fixed.size() / bits.size();
-      grid.fixed_scales = fixed.subspan((p.grids.size() - 1) * blocks, blocks);
-      if (shared.codebook.levels.empty()) continue;
-      grid.codebook = &shared.codebook;
-      grid.exact_pairs = false;  // levels are small enough
-      grid.highest = static_cast<int>(shared.codebook.largest());
-      grid.lowest = -grid.highest;
-      grid.places = shared.places;
-    }
-    return p;
-  }
-
- private:
-  // Makes up for what the layers before did to the inputs.
-  void correct(std::span<float> rows) const {
-    std::vector<float> correction(rows.size(), 0.f);
-    if (!moments_.shift.empty()) correction = multiply_rows(rows, moments_.shift, k_);
-    for (size_t i = 0; i < moments_.residual.size(); ++i) correction[i] += moments_.residual[i];
-    solve_rows(correction, factor_, k_);
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] += correction[i];
-  }
-
-  const GroupMoments& moments_;
-  std::span<const float> targets_;
-  int64_t k_;
-  float mean_;
-  std::vector<float> factor_;
-  RowGrid grid_;
-};
 
 // A layer's rows, solved group by group; many small groups, or one with many rows: either way the
 // threads have work.
@@ -122,7 +48,8 @@ class Layer {
     solvers_.resize(static_cast<size_t>(groups_));
     if (input.grid.narrower) {
       taken_ = rows_of(dequantized(*input.grid.narrower, input.channel_axis), input.channel_axis);
-      for (float scale : input.grid.narrower->scales) fixed_.push_back(scale / 2);
+      for (float scale : input.grid.narrower->scales)
+        fixed_.push_back(scale / 2);
     }
   }
 
@@ -131,11 +58,11 @@ class Layer {
     const bool again = (shares() && polish_) || share_ > 1;
     const auto group_of = [&](int64_t g) {
       const auto at = static_cast<size_t>(g * each_ * k_), n = static_cast<size_t>(each_ * k_);
-      return Group(input_, input_.moments->groups[static_cast<size_t>(g)],
-                   std::span(targets_).subspan(at, n), k_, groups_ > 1 ? 1 : input_.threads);
+      return RowGroup(input_, input_.moments->groups[static_cast<size_t>(g)],
+                      std::span(targets_).subspan(at, n), k_, groups_ > 1 ? 1 : input_.threads);
     };
     parallel_for(groups_ > 1 ? input_.threads : 1, groups_, [&](int64_t g, int) {
-      std::optional<Group>& group = solvers_[static_cast<size_t>(g)];
+      std::optional<RowGroup>& group = solvers_[static_cast<size_t>(g)];
       group.emplace(group_of(g));
       take_narrower(g);
       if (share_ > 1) return;
@@ -190,7 +117,7 @@ class Layer {
   size_t scales_a_row() const { return fixed_.size() / rows_.size(); }
 
   template <typename Fn>
-  void for_tasks(const Group& group, int64_t g, const Fn& fn) {
+  void for_tasks(const RowGroup& group, int64_t g, const Fn& fn) {
     parallel_for(groups_ > 1 ? 1 : input_.threads, tasks_a_group(), [&](int64_t task, int) {
       const int64_t inside = task % tasks_a_part() * task_rows_;
       const int64_t first = task / tasks_a_part() * part_ + inside;
@@ -210,49 +137,21 @@ class Layer {
                  [&](int64_t g, int) { for_tasks(*solvers_[static_cast<size_t>(g)], g, fn); });
   }
 
-  // What a row's weights are made of, as add_row() wants it.
-  void classify(const RowGrid& grid, const RowCodes& row, std::vector<float>& values,
-                std::vector<uint16_t>& classes) const {
-    for (size_t j = 0; j < row.codes.size(); ++j) {
-      if (!shared_.places.empty()) {
-        values[j] = row.scales[0] * row.codes[j];
-        classes[j] = static_cast<uint16_t>(static_cast<int64_t>(j) / grid.place_columns);
-      } else {
-        values[j] = grid.scale(j, row.scales);
-      }
-    }
-    if (shared_.places.empty())
-      for_vectors(row.codes, [&](size_t j, size_t at) { classes[j] = static_cast<uint16_t>(at); });
-  }
-
-  // Visits (column, place of its level in the codebook) of a row.
-  template <typename Fn>
-  void for_vectors(std::span<const float> codes, const Fn& fn) const {
-    const Codebook& book = shared_.codebook;
-    const auto dim = static_cast<size_t>(book.dim), entries = static_cast<size_t>(book.entries());
-    for (size_t first = 0; first < codes.size(); first += dim) {
-      const size_t n = std::min(dim, codes.size() - first);
-      const size_t space = book.space_of(first, codes.size());
-      const size_t entry = book.index_of(codes.subspan(first, n), space);
-      for (size_t i = 0; i < n; ++i) fn(first + i, (space * entries + entry) * dim + i);
-    }
-  }
-
   // The best shared parameters for the codes and scales of all rows, then codes and scales for those.
   void refit() {
-    const size_t count =
-        shared_.places.empty() ? shared_.codebook.levels.size() : shared_.places.size();
-    std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks_a_group()), SharedFit(count));
+    std::vector<SharedFit> parts(static_cast<size_t>(groups_ * tasks_a_group()),
+                                 SharedFit(shared_.count()));
     for_all([&](const RowsProblem& p, std::span<RowCodes> rows, int64_t task) {
       std::vector<float> values(static_cast<size_t>(k_));
       std::vector<uint16_t> classes(static_cast<size_t>(k_));
       for (size_t r = 0; r < rows.size(); ++r) {
-        classify(p.grids[r], rows[r], values, classes);
+        shared_.classify(p.grids[r], rows[r], values, classes);
         add_row(p, r, values, classes, parts[static_cast<size_t>(task)]);
       }
     });
     for (size_t i = 1; i < parts.size(); ++i) parts[0].add(parts[i]);
-    take(parts[0]);
+    shared_.take(parts[0], rows_);
+    if (share_ > 1) keep_scales();
     polish_all();
   }
 
@@ -340,38 +239,6 @@ class Layer {
     polish_all();
   }
 
-  void take(const SharedFit& fit) {
-    if (!shared_.places.empty()) {
-      shared_.places = fit.solve(shared_.places);
-      return;
-    }
-    take_levels(fit);
-  }
-
-  // Whole numbers again; rows follow to the level that theirs became.
-  void take_levels(const SharedFit& fit) {
-    Codebook& book = shared_.codebook;
-    const std::vector<float> better = fit.solve(book.levels);
-    const auto magnitude = [](float a, float b) { return std::fabs(a) < std::fabs(b); };
-    const float most = std::fabs(*std::max_element(better.begin(), better.end(), magnitude));
-    if (!(most > 0)) return;
-    const float unit = most / std::max(book.largest(), 1.f);
-    std::vector<float> became;
-    for (float level : better) became.push_back(std::nearbyint(level / unit) + 0.f);
-    for (RowCodes& row : rows_) {
-      std::vector<float> codes(row.codes.size());
-      for_vectors(row.codes, [&](size_t j, size_t at) { codes[j] = became[at]; });
-      row.codes = std::move(codes);
-      for (float& scale : row.scales) scale *= unit;
-    }
-    book.levels = std::move(became);
-    if (book.dim == 1) {
-      std::sort(book.levels.begin(), book.levels.end());
-      book.levels.erase(std::unique(book.levels.begin(), book.levels.end()), book.levels.end());
-    }
-    if (share_ > 1) keep_scales();
-  }
-
   const OptimizerInput& input_;
   RowsPolish polish_;
   RowsStart start_;
@@ -385,8 +252,8 @@ class Layer {
   std::vector<int> bits_;
   std::vector<float> fixed_;  // scales of all blocks of all rows, where no row chooses its own
   std::vector<float> taken_;  // reals of narrower codes, by row; empty: none
-  Shared shared_;
-  std::vector<std::optional<Group>> solvers_;
+  SharedParameters shared_;
+  std::vector<std::optional<RowGroup>> solvers_;
 };
 
 }  // namespace
