@@ -4,20 +4,15 @@
 
 #include "qtool/exec.hpp"
 #include "quantize/fit/tunable_network.hpp"
-#include "support/calibrated_net.hpp"
+#include "support/residual_net.hpp"
 
 namespace qtool::qdq {
 namespace {
 
 // A residual block, a grouped convolution and dense layers of both layouts; the sum shares parameters.
-struct Fixture : test::CalibratedNet {
+struct Fixture : test::ResidualNet {
   Fixture()
-      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[8] b1, float[8, 4, 3, 3] w2, float[5, 8] w3, float[5] b3, float[5, 7] w4) => (float[n, 7] y)
-{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)
-  [conv2] c2 = Conv <pads = [1, 1, 1, 1], group = 2> (r1, w2)  [add] s = Add(c2, r1)  [relu2] r2 = Relu(s)
-  [pool] p = GlobalAveragePool(r2)  [flatten] f = Flatten(p)  [dense] d = Gemm <transB = 1> (f, w3, b3)
-  [last] y = MatMul (d, w4) })"),
+      : ResidualNet(8, 2, true),
         plan(uniform_plan(sites, {3, 6})),
         activations(activation_params(sites, plan, table)),
         layers(quantize_weights(model, sites, plan, table, activations, {})) {}

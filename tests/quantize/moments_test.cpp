@@ -48,5 +48,29 @@ g (float[n, 4, 8, 8] x, float[6, 2, 3, 3] w, float[6] b) => (float[n, 6, 8, 8] y
   }
 }
 
+// Means are far larger than what varies: H must still be a matrix of squares.
+TEST(Moments, OfAnInputThatHardlyMovesAreExact) {
+  const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3] x, float[2, 3] w) => (float y) { y = Gemm <transB = 1> (x, w) })");
+  const Tensor weight = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  LayerSite site;
+  site.dense = true;
+  site.channels = 2;
+  const ColumnReader reader(model.graph.nodes[0], site, weight);
+  Tensor x(DType::kFloat, {512, 3});
+  auto data = x.mutable_data<float>();
+  Rng rng(3);
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = 100.f + static_cast<float>(i % 3) + 0.01f * static_cast<float>(rng.normal());
+  const auto read = [&](LayerValue what, int64_t) {
+    return what == LayerValue::kQuantizedInput ? x : Tensor();
+  };
+  const InputMoments m = input_moments(reader, 1, read, {});
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(m.groups[0].h[4 * i], 1e-4, 2e-5);
+  EXPECT_NEAR(m.groups[0].h[1], 0, 2e-5);
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_NEAR(m.groups[0].mean[i], 100 + static_cast<float>(i), 1e-2);
+}
+
 }  // namespace
 }  // namespace qtool::qdq

@@ -4,18 +4,14 @@
 
 #include "qtool/onnx.hpp"
 #include "qtool/quantize.hpp"
-#include "support/calibrated_net.hpp"
+#include "support/residual_net.hpp"
 
 namespace qtool {
 namespace {
 
-struct Fixture : test::CalibratedNet {
+struct Fixture : test::ResidualNet {
   Fixture()
-      : CalibratedNet(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[n, 3, 6, 6] x, float[8, 3, 3, 3] w1, float[8] b1, float[8, 8, 3, 3] w2, float[5, 8] w3, float[5] b3) => (float[n, 5] y)
-{ [conv1] c1 = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  [relu1] r1 = Relu(c1)
-  [conv2] c2 = Conv <pads = [1, 1, 1, 1]> (r1, w2)  [add] s = Add(c2, r1)  [relu2] r2 = Relu(s)
-  [pool] p = GlobalAveragePool(r2)  [flatten] f = Flatten(p)  [dense] y = Gemm <transB = 1> (f, w3, b3) })"),
+      : ResidualNet(),
         plan(uniform_plan(sites, {2, 6})),
         file(std::filesystem::path(testing::TempDir()) /
              cat("steps_", testing::UnitTest::GetInstance()->current_test_info()->name(), ".npz")) {
