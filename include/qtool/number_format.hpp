@@ -6,7 +6,8 @@
 //
 // Nearly every format is a set of whole numbers, times a scale: layers whose scales go by output channel
 // run on integer kernels whatever their format is. Levels of at most 64 can never overflow the int16
-// pairs of CPUs without VNNI. The levels of float8 are those of a type that no integer kernel takes.
+// pairs of CPUs without VNNI; layers with larger ones compute in float. The levels of float8 are those of a type that
+// no integer kernel takes.
 #pragma once
 
 #include <map>
@@ -30,6 +31,8 @@ struct Codebook {
   DType type = DType::kInt8;  // that holds a level
   // Bits of an index that can be left out from below, one by one, and what is left tells the middle of a cell.
   int spare_bits = 0;
+  bool overflows_pairs =
+      false;  // the products of two levels with u8 may leave int16: no integer kernel takes them
   int64_t entries() const { return static_cast<int64_t>(levels.size()) / dim / spaces; }
   float largest() const;  // magnitude
   // Whether codes are stored as the levels themselves; else as indices, and the levels beside them.
@@ -90,6 +93,7 @@ struct FormatOption {
 struct FormatDef {
   std::string_view name, summary, levels, paper;
   int min_bits = 2, max_bits = 8;
+  int most_integer_bits = 8;  // wider codes compute in float: Codebook::overflows_pairs
   std::span<const FormatOption> options = {};
   CodebookOf of = CodebookOf::kNone;
   Codebook (*codebook)(const CodebookRequest& request) = nullptr;  // nullptr: all integers
@@ -129,6 +133,8 @@ int64_t spaces_of(const WeightFormat& format, int64_t columns);
 // Bits of a code that can be left out; see Codebook::spare_bits.
 int spare_bits(const WeightFormat& format, int bits);
 int macs_of(const WeightFormat& format, int bits);
+// Whether integer kernels take codes of so many bits, as far as these alone decide it.
+bool runs_on_integers(const WeightFormat& format, int bits);
 // Bits that a layer's own codebook takes as stored, and one that all layers share; 0 without.
 int64_t codebook_bits(const WeightFormat& format, int bits, int64_t columns);
 int64_t shared_codebook_bits(const WeightFormat& format, int bits);

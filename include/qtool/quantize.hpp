@@ -93,8 +93,9 @@ struct WeightGrid {
   // Not negative: codes are signs of the weights beyond this part of the layer's largest, 0 for others, channels taken
   // at one size; optimisers choose scales alone.
   float threshold = -1;
-  // Given: codes are these doubled and one more or less, at half their scales.
+  // Given: codes are in the cells of these, at `cell_scale` times their scales (see halve_cells).
   std::shared_ptr<const WeightCodes> narrower = {};
+  float cell_scale = 0.5f;
 };
 
 // Weight codes of one layer for a width: the price that search asks about. Rows are output channels,

@@ -26,7 +26,8 @@ std::vector<float> Codebook::without_bits(int count) const {
   const size_t cell = size_t{1} << count;
   for (size_t i = 0; i < levels.size(); ++i) {
     const size_t first = i / cell * cell;
-    middles.push_back((levels[first] + levels[first + cell - 1]) / 2);
+    // Whole numbers, too, where there are no odd ones: see `nested`.
+    middles.push_back(std::ceil((levels[first] + levels[first + cell - 1]) / 2));
   }
   return middles;
 }

@@ -140,6 +140,11 @@ int macs_of(const WeightFormat& format, int bits) {
   return format.def->macs ? format.def->macs(bits) : 1;
 }
 
+bool runs_on_integers(const WeightFormat& format, int bits) {
+  return subgroup_of(format) == Subgroup::kChannel && format.def->of != CodebookOf::kType &&
+         bits <= format.def->most_integer_bits;
+}
+
 namespace {
 
 constexpr std::array<std::string_view, 4> kMacs = {"multiply", "shift", "add", "lookup"};

@@ -58,6 +58,8 @@ std::string why_not_dynamic(const Model& model, const LayerSite& site, const Lay
     return cat("format ", choice.format, " has no scale by channel alone");
   if (format.def->of == CodebookOf::kType)
     return cat("codes of format ", choice.format, " are no whole numbers");
+  if (!runs_on_integers(format, choice.weight_bits))
+    return cat("format ", choice.format, " of ", choice.weight_bits, " bits computes in float");
   const Node* node = find_node(model.graph, site.name);
   if (attr_float(*node, "alpha", 1) != 1 || attr_float(*node, "beta", 1) != 1 ||
       attr_int(*node, "transA", 0) != 0)

@@ -237,9 +237,10 @@ WeightCodes round_to_grid(const OptimizerInput& input) {
     const size_t block = input.scale.block > 0 ? static_cast<size_t>(input.scale.block) : length;
     for (size_t c = 0; c < length; c += block) {
       const size_t n = std::min(block, length - c);
-      Rounding part(input, std::span(rows).subspan(at + c, n), std::span(importance).subspan(c, n),
-                    places, std::min(n, columns),
-                    narrower ? narrower->scales[result.scales.size()] / 2 : 0.f);
+      Rounding part(
+          input, std::span(rows).subspan(at + c, n), std::span(importance).subspan(c, n), places,
+          std::min(n, columns),
+          narrower ? narrower->scales[result.scales.size()] * input.grid.cell_scale : 0.f);
       result.scales.push_back(part.round(std::span(codes).subspan(at + c, n)));
     }
     // Rows with one scale all have it.

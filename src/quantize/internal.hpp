@@ -93,6 +93,11 @@ WeightCodes by_threshold(const OptimizerInput& input);
 // Codes in the cells of `input.grid.narrower`: `solve` tells for each weight in which half.
 WeightCodes halve_cells(const OptimizerInput& input,
                         const std::function<WeightCodes(const OptimizerInput&)>& solve);
+// The codes of a choice as the fit makes them: those of nested formats width by width from the narrowest, each in the
+// cells of the one before, others by one solve.
+WeightCodes through_widths(
+    LayerChoice choice, WeightGrid grid,
+    const std::function<WeightCodes(const LayerChoice&, const WeightGrid&)>& solve);
 // Lets nested layers stay in the cells that `options` name.
 void stay_in_cells(std::map<std::string, WeightGrid>& grids, const QuantizeOptions& options);
 // The plan's layers, those with nested codes width by width from the narrowest: each width is fitted to the inputs

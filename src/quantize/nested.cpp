@@ -6,10 +6,11 @@
 namespace qtool::qdq {
 namespace {
 
-Codebook signs() {
+// What one bit more adds to a cell's middle, in units of the new codes.
+std::shared_ptr<const Codebook> halves(std::vector<float> levels) {
   Codebook book;
-  book.levels = {-1, 1};
-  return book;
+  book.levels = std::move(levels);
+  return std::make_shared<const Codebook>(std::move(book));
 }
 
 // The plan with nested codes of `width` bits, as far as they have so few or so many.
@@ -27,15 +28,34 @@ QuantPlan at_width(QuantPlan plan, int width) {
 
 WeightCodes halve_cells(const OptimizerInput& input,
                         const std::function<WeightCodes(const OptimizerInput&)>& solve) {
-  static const auto kSigns = std::make_shared<const Codebook>(signs());
-  OptimizerInput halves = input;
-  halves.grid.codebook = kSigns;
-  WeightCodes result = solve(halves);
+  static const auto kOdd = halves({-1, 1}), kWhole = halves({-1, 0});
+  // Odd numbers, or all where int8 has no room for those: then codes keep the unit of the cells.
+  const bool odd = input.grid.codebook->levels[1] - input.grid.codebook->levels[0] == 2;
+  OptimizerInput inside = input;
+  inside.grid.codebook = odd ? kOdd : kWhole;
+  inside.grid.cell_scale = odd ? 0.5f : 1;
+  WeightCodes result = solve(inside);
   auto codes = result.codes.mutable_data<int8_t>();
   const auto cells = input.grid.narrower->codes.data<int8_t>();
-  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int8_t>(2 * cells[i] + codes[i]);
+  for (size_t i = 0; i < codes.size(); ++i)
+    codes[i] = static_cast<int8_t>((odd ? 2 : 1) * cells[i] + codes[i]);
   result.codebook = input.grid.codebook;
   return result;
+}
+
+WeightCodes through_widths(
+    LayerChoice choice, WeightGrid grid,
+    const std::function<WeightCodes(const LayerChoice&, const WeightGrid&)>& solve) {
+  const WeightFormat format = parse_format(choice.format);
+  if (!format.def->nests) return solve(choice, grid);
+  const int most = choice.weight_bits;
+  for (choice.weight_bits = least_bits(format);; ++choice.weight_bits) {
+    grid.codebook = std::make_shared<const Codebook>(
+        format.def->codebook({format, choice.weight_bits, FormatSamples()}));
+    WeightCodes codes = solve(choice, grid);
+    if (choice.weight_bits == most) return codes;
+    grid.narrower = std::make_shared<const WeightCodes>(std::move(codes));
+  }
 }
 
 void stay_in_cells(std::map<std::string, WeightGrid>& grids, const QuantizeOptions& options) {

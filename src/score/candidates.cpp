@@ -71,8 +71,11 @@ class Optimized {
       const Width& width = options_.widths[i];
       if (width.bits == kFloatBits) continue;
       const LayerChoice choice = layer_choice(site.name, width, options_.optimizer);
-      found.codes[i] = optimize_layer(weight, site, choice, table_,
-                                      grids_[i].empty() ? WeightGrid() : grids_[i].at(site.name));
+      found.codes[i] =
+          qdq::through_widths(choice, grids_[i].empty() ? WeightGrid() : grids_[i].at(site.name),
+                              [&](const LayerChoice& one, const WeightGrid& grid) {
+                                return optimize_layer(weight, site, one, table_, grid);
+                              });
     }
     return found;
   }
@@ -86,16 +89,19 @@ class Optimized {
 
   WeightCodes solve(const LayerSite& site, const Tensor& weight, const InputMoments& moments,
                     size_t width) {
-    const LayerChoice choice = layer_choice(site.name, options_.widths[width]);
-    return optimizer_of(weight, site)
-        .optimize({.weight = weight,
-                   .channel_axis = site.channel_axis,
-                   .bits = choice.weight_bits,
-                   .input_mean_square = {},
-                   .scale = choice.scale,
-                   .moments = &moments,
-                   .threads = options_.threads,
-                   .grid = grids_[width].at(site.name)});
+    const OptimizerDef& optimizer = optimizer_of(weight, site);
+    return qdq::through_widths(
+        layer_choice(site.name, options_.widths[width]), grids_[width].at(site.name),
+        [&](const LayerChoice& choice, const WeightGrid& grid) {
+          return qdq::optimize_rows(optimizer, {.weight = weight,
+                                                .channel_axis = site.channel_axis,
+                                                .bits = choice.weight_bits,
+                                                .input_mean_square = {},
+                                                .scale = choice.scale,
+                                                .moments = &moments,
+                                                .threads = options_.threads,
+                                                .grid = grid});
+        });
   }
 
   // The rows of all uniform widths as one layer: [group][width][row], so that they share what is made of the

@@ -5,6 +5,7 @@
 
 #include "graph/subgraphs.hpp"
 #include "qtool/exec.hpp"
+#include "qtool/narrow.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
 #include "qtool/quantize.hpp"
@@ -232,6 +233,34 @@ TEST(Bodies, AreWrittenInQuantizedOperators) {
   EXPECT_EQ(count(then, "QLinearConv"), 2);
   EXPECT_EQ(count(then, "Conv"), 0);
   EXPECT_GT(net.sqnr_db(q.model), 30);
+}
+
+TEST(Bodies, WithNestedCodesAreReadAtAnyWidth) {
+  const Net net = branches();
+  QuantPlan plan = uniform_plan(net.sites, {6, 8});
+  set_format(plan, parse_format("nested"));
+  QuantizeOptions options;
+  options.export_style = "packed";
+  const Model wide =
+      quantize_model(net.model, net.sites, plan, net.table, &net.source, options).model;
+  EXPECT_EQ(net.sqnr_db(wide), net.sqnr_db(narrowed(wide, 6)));
+  double last = 0;
+  for (int bits = 3; bits <= 6; ++bits) {
+    Model read = wide;
+    read.graph.initializers[read.graph.find("weight_bits")].data =
+        Tensor::scalar<int64_t>(int64_t{bits});
+    const Model narrow = narrowed(wide, bits);
+    EXPECT_EQ(narrow.graph.constant(narrow.graph.find("weight_bits")), nullptr);
+    const double db = net.sqnr_db(narrow);
+    EXPECT_EQ(db, net.sqnr_db(read));
+    EXPECT_GT(db, last);
+    last = db;
+  }
+  int indices = 0;
+  const Model narrow = narrowed(wide, 4);
+  for (const auto& [id, constant] : body(narrow, "then_branch").initializers)
+    indices += constant.data.dtype() == DType::kUint4;
+  EXPECT_EQ(indices, 2);
 }
 
 TEST(Bodies, AreRefusedByNameWhereAStyleHasNoPlaceForThem) {

@@ -36,6 +36,25 @@ TEST(Candidates, AWidthDoesNotDependOnTheOthers) {
   }
 }
 
+// As the fit makes them: every bit more halves the cells of the codes before.
+TEST(Candidates, OfNestedCodesStayInTheCellsOfNarrowerOnes) {
+  const Fixture f(test::kNet);
+  const WeightCandidates all = candidates_of(f, {{2, "nested"}, {4, "nested"}, {8, "nested"}}),
+                         one = candidates_of(f, {{4, "nested"}});
+  for (const LayerSite& site : f.sites.layers) {
+    SCOPED_TRACE(site.name);
+    const LayerCandidates& layer = all.layers.at(site.name);
+    expect_same(layer, 1, one.layers.at(site.name), 0);
+    const auto two = layer.codes[0].codes.data<int8_t>(),
+               four = layer.codes[1].codes.data<int8_t>(),
+               eight = layer.codes[2].codes.data<int8_t>();
+    for (size_t i = 0; i < two.size(); ++i) {
+      EXPECT_LE(std::abs(four[i] - 4 * two[i]), 3);
+      EXPECT_LE(std::abs(eight[i] - 8 * four[i]), 8);
+    }
+  }
+}
+
 TEST(Candidates, AreReadBackAndJoined) {
   const Fixture f(test::kNet);
   const WeightCandidates some = candidates_of(f, {2, 4, kFloatBits}), more = candidates_of(f, {3}),

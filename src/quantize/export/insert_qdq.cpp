@@ -40,7 +40,7 @@ class Rewriter {
         activations_(decisions.activations),
         layers_(decisions.layers),
         style_(decisions.style),
-        weights_(graph, style_, around != nullptr),
+        weights_(graph, style_, around ? captured_codebooks() : WeightNodes::SharedCodebooks()),
         dynamic_(graph, decisions.opset, weights_),
         tables_(graph) {}
 
@@ -94,6 +94,13 @@ class Rewriter {
   }
 
   Rewriter& main_graph() { return around_ ? around_->main_graph() : *this; }
+
+  WeightNodes::SharedCodebooks captured_codebooks() {
+    return [this](const Codebook& book) {
+      Rewriter& main = main_graph();
+      return captured(main.g_.value(main.weights_.codebook(book)).name);
+    };
+  }
 
   Node& node_named(const std::string& name) {
     return *std::find_if(g_.nodes.begin(), g_.nodes.end(),

@@ -14,7 +14,7 @@ constexpr int64_t kFourBitOpset = 21, kTwoBitOpset = 25;
 
 [[noreturn]] void refuse(const std::string& why) {
   throw Error(ErrorKind::kUsage, "QT-E149", why)
-      .hint("`--format nested` at up to 6 bits makes files that can be read at any width");
+      .hint("`--format nested` makes files that can be read at any width");
 }
 
 // Row `at` of a tensor, of the shape that follows.
@@ -72,22 +72,42 @@ class Narrowing {
     Tensor row = row_of(*g_.constant(node(gather).inputs[0]), left_out);
     if (row.dtype() == DType::kInt8) {
       row = every(row, int64_t{1} << left_out);
-      for (int look_up : readers(chosen)) shorten(look_up, left_out, index_type(row.size()));
+      shorten(g_, g_.value(chosen).name, left_out, index_type(row.size()));
     }
     g_.value(chosen).shape = row.shape();
     g_.initializers[chosen] = {std::move(row), ""};
     replaced_.push_back(gather);
   }
 
-  // Leaves out the lowest bits of the indices that a look-up reads behind a Cast.
-  void shorten(int look_up, int64_t left_out, DType type) {
-    const ValueId stored = node(uses_.producer[index(node(look_up).inputs[1])]).inputs[0];
-    const Tensor& indices = *g_.constant(stored);
+  // Leaves out the lowest bits of the indices that look-ups in a codebook read behind a Cast, in bodies, too.
+  void shorten(Graph& g, const std::string& codebook, int64_t left_out, DType type) {
+    const ValueId levels = g.find(codebook);
+    for (Node& look_up : g.nodes) {
+      if (levels != ValueId::kNone && look_up.type == "Gather" && look_up.inputs[0] == levels) {
+        const auto cast = std::ranges::find_if(
+            g.nodes, [&](const Node& n) { return n.outputs[0] == look_up.inputs[1]; });
+        shorten(g, cast->inputs[0], left_out, type);
+      }
+      for (Attribute& attribute : look_up.attributes) {
+        const auto change = [&](std::shared_ptr<const Graph>& body) {
+          auto inner = std::make_shared<Graph>(*body);
+          shorten(*inner, codebook, left_out, type);
+          body = std::move(inner);
+        };
+        if (auto* one = std::get_if<std::shared_ptr<const Graph>>(&attribute.value)) change(*one);
+        if (auto* many = std::get_if<std::vector<std::shared_ptr<const Graph>>>(&attribute.value))
+          std::ranges::for_each(*many, change);
+      }
+    }
+  }
+
+  void shorten(Graph& g, ValueId stored, int64_t left_out, DType type) {
+    const Tensor& indices = *g.constant(stored);
     Tensor high(type, indices.shape());
     for (int64_t i = 0; i < high.size(); ++i)
       high.set_number(i, static_cast<double>(static_cast<int64_t>(indices.number(i)) >> left_out));
-    g_.value(stored).dtype = type;
-    g_.initializers[stored] = {std::move(high), ""};
+    g.value(stored).dtype = type;
+    g.initializers[stored] = {std::move(high), ""};
     narrowest_ = std::min(narrowest_, dtype_bits(type));
   }
 

@@ -48,7 +48,8 @@ ValueId WeightNodes::dequantize(const std::string& name, std::vector<ValueId> in
 }
 
 ValueId WeightNodes::codebook(const Codebook& book) {
-  const int spare = is_body_ ? 0 : book.spare_bits;
+  const int spare = book.spare_bits;
+  if (spare > 0 && around_) return around_(book);
   const auto [found, fresh] =
       codebooks_.emplace(std::tuple(book.dim, spare, book.levels), ValueId());
   if (!fresh) return found->second;
@@ -88,7 +89,8 @@ ValueId WeightNodes::left_out(const Codebook& book) {
 ValueId WeightNodes::bias(const std::string& name, const LayerResult& layer, const Shape& shape,
                           const std::function<Tensor(std::span<const float>)>& values) {
   const Tensor own = values(layer.bias);
-  if (is_body_ || layer.narrow_biases.empty()) return add_initializer(g_, name, own);
+  // Nothing corrects the biases of bodies, so that all widths have the same.
+  if (around_ || layer.narrow_biases.empty()) return add_initializer(g_, name, own);
   Shape rows = shape;
   rows.insert(rows.begin(), static_cast<int64_t>(layer.narrow_biases.size()) + 1);
   Tensor all(own.dtype(), rows);
@@ -257,6 +259,20 @@ ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer)
   return type == DType::kInt8 ? stored : as_bytes(site, stored, codes.shape());
 }
 
+ValueId WeightNodes::multiplied(const LayerSite& site, ValueId codes, ValueId scale,
+                                const Shape& shape) {
+  const ValueId real = node(site.weight + "_float", "Cast", {codes}, DType::kFloat, shape);
+  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kFloat));
+  const Tensor& scales = *g_.constant(scale);
+  if (scales.rank() > 0) {
+    Shape by_channel(shape.size(), 1);
+    by_channel[static_cast<size_t>(site.channel_axis)] = scales.size();
+    g_.initializers[scale].data = scales.reshaped(by_channel);
+    g_.value(scale).shape = by_channel;
+  }
+  return node(site.weight + "_real", "Mul", {real, scale}, DType::kFloat, shape);
+}
+
 ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
   const DType type = stored_type(site, layer, input, style_);
   if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
@@ -275,6 +291,8 @@ ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, con
     code_type = DType::kInt8;
   }
   const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
+  if (input && layer.weight.codebook && layer.weight.codebook->overflows_pairs)
+    return multiplied(site, codes, scale, layer.weight.codes.shape());
   const ValueId zero =
       add_initializer(g_, site.weight + "_zero_point", Tensor(code_type, q.scale.shape()));
   return dequantize(site.weight + "_dequantized", {codes, scale, zero}, layer.weight.codes.shape(),

@@ -19,9 +19,10 @@ RowClasses row_classes(const LayerSite& site, const LayerResult& layer, DType st
 // Appends nodes to a graph; what layers share (codebooks) is written once.
 class WeightNodes {
  public:
-  // `is_body`: of a node of another graph.
-  WeightNodes(Graph& graph, const ExportStyle& style, bool is_body)
-      : g_(graph), style_(style), is_body_(is_body) {}
+  // Gives the value of a codebook that is read at several widths. Of bodies: the main graph's, captured.
+  using SharedCodebooks = std::function<ValueId(const Codebook&)>;
+  WeightNodes(Graph& graph, const ExportStyle& style, SharedCodebooks around)
+      : g_(graph), style_(style), around_(std::move(around)) {}
 
   // The real weight. `input`: parameters of what the layer reads; nullptr where it reads floats.
   ValueId append(const LayerSite& site, const LayerResult& layer, const QParams* input);
@@ -34,6 +35,9 @@ class WeightNodes {
   // The int8 codes alone, in the weight's shape; for layers with a scale by channel.
   ValueId byte_codes(const LayerSite& site, const LayerResult& layer);
 
+  // The levels, one for each index; of nested codes those of the width that weight_bits says.
+  ValueId codebook(const Codebook& book);
+
  private:
   ValueId node(const std::string& name, std::string type, std::vector<ValueId> inputs, DType dtype,
                const Shape& shape);
@@ -43,7 +47,6 @@ class WeightNodes {
   // Codes of the weight's shape, looked up.
   ValueId looked_up(const LayerSite& site, const WeightCodes& weight, DType type);
   ValueId vectors(const LayerSite& site, const WeightCodes& weight, DType type);
-  ValueId codebook(const Codebook& book);
   // How many bits of such indices are left out: all but those that the initializer weight_bits says.
   ValueId left_out(const Codebook& book);
   // Codes stored by classes of rows, in the weight's order.
@@ -58,12 +61,14 @@ class WeightNodes {
   // Codes of any shape as they are stored: themselves, or looked up.
   ValueId stored_codes(const LayerSite& site, const WeightCodes& weight, const Tensor& codes,
                        DType type);
+  // int8 codes times scales in a form that no runtime takes for an integer product.
+  ValueId multiplied(const LayerSite& site, ValueId codes, ValueId scale, const Shape& shape);
   // Stored codes, clipped to their width where the style wants that seen.
   ValueId codes_of(const LayerSite& site, const LayerResult& layer, const Tensor& codes);
 
   Graph& g_;
   const ExportStyle& style_;
-  bool is_body_;
+  SharedCodebooks around_;  // empty: this is the main graph
   std::map<std::tuple<int64_t, int, std::vector<float>>, ValueId>
       codebooks_;  // dim, spare bits, levels
   ValueId weight_bits_ = ValueId::kNone;

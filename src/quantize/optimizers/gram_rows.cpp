@@ -49,7 +49,7 @@ class Layer {
     if (input.grid.narrower) {
       taken_ = rows_of(dequantized(*input.grid.narrower, input.channel_axis), input.channel_axis);
       for (float scale : input.grid.narrower->scales)
-        fixed_.push_back(scale / 2);
+        fixed_.push_back(scale * input.grid.cell_scale);
     }
   }
 

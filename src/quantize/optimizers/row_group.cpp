@@ -9,7 +9,7 @@
 namespace qtool::qdq {
 namespace {
 
-// Parts of H's mean diagonal (docs/quantization.md): of the target's correction and of GPTQ, and of
+// Parts of H's mean diagonal (docs/optimizers.md): of the target's correction and of GPTQ, and of
 // coordinate descent, which only needs to stay away from dead columns.
 constexpr float kTargetDamping = 0.1f, kDescentDamping = 1e-3f;
 
@@ -104,7 +104,7 @@ RowsProblem RowGroup::problem(int64_t first, std::span<const int> bits,
     grid.fixed_scales = fixed.subspan((p.grids.size() - 1) * blocks, blocks);
     if (shared.codebook.levels.empty()) continue;
     grid.codebook = &shared.codebook;
-    grid.exact_pairs = false;  // levels are small enough
+    grid.exact_pairs = false;  // levels are small enough, or no integer kernel takes them
     grid.highest = static_cast<int>(shared.codebook.largest());
     grid.lowest = -grid.highest;
     grid.places = shared.places;
