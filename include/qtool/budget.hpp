@@ -64,10 +64,13 @@ UniformChoice parse_uniform(std::string_view text);
 // "w4a8", "w8a8:token", "w4" or "float".
 std::string choice_text(UniformChoice choice);
 
-// Bits that a layer's weights take: codes, scales, its own codebook, and in a file's containers what
-// its quantized form has besides (zero points, the scales of an int32 bias).
+// Bits that a layer's weights take: codes, scales, its own codebook, and in a file's containers zero points.
 int64_t stored_bits(const LayerSite& site, const LayerChoice& choice, const Model& model,
                     Storage storage = Storage::kWidths);
+// Bits that its bias takes beyond those of the float model: all of one that bias correction gives it, those of
+// narrower nested codes, and in a file's containers the scales and zero points of int32.
+int64_t added_bias_bits(const LayerSite& site, const LayerChoice& choice,
+                        Storage storage = Storage::kWidths);
 // Bits of the activations' scales and zero points in a file, and of the bounds of narrow codes.
 int64_t quantizer_bits(const QuantPlan& plan, const Sites& sites, Storage storage);
 // Whether rows of several widths are stored apart (Storage::kSplit): what joins them takes bytes, too.

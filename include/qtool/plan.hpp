@@ -227,20 +227,23 @@ std::string why_not_dynamic(const Model& model, const LayerSite& site, const Lay
 struct PlanCost {
   double mean_weight_bits = 0;      // code width over quantizable weights
   double mean_activation_bits = 0;  // weighted by tensor size
-  double bits_per_weight = 0;       // stored, with scales, zero points, biases as stored
-  int64_t size_bytes = 0;           // all weights as stored, Sites::stored and constants among them
-  double bops = 0;                  // Σ MACs · weight bits · activation bits
+  double bits_per_weight = 0;       // stored, with scales, zero points and codebooks
+  // All weights as stored, Sites::stored, biases (with those that bias correction adds) and constants among them.
+  int64_t size_bytes = 0;
+  double bops = 0;  // Σ MACs · weight bits · activation bits
 };
 // What holds codes when weights are counted.
 enum class Storage {
   kWidths,     // their own width, whatever a file would need
   kBytes,      // a byte, or half of one in 4-bit layers that read floats: `--export qdq`
-  kOperators,  // the same, and biases without scales: `--export qoperator`
+  kClipped,    // the same, and bounds of codes narrower than what holds them: `--export qcdq`
+  kOperators,  // as kBytes, and biases without scales: `--export qoperator`
   kPacked,     // of a layer, the smallest ONNX type that holds its widest: `--export packed`
   kSplit,      // of each output channel, the smallest that holds its width: `--export split`
 };
 inline bool in_bytes(Storage storage) {
-  return storage == Storage::kBytes || storage == Storage::kOperators;
+  return storage == Storage::kBytes || storage == Storage::kClipped ||
+         storage == Storage::kOperators;
 }
 PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model,
                    Storage storage = Storage::kWidths);

@@ -222,6 +222,7 @@ PlanCost plan_cost(const QuantPlan& plan, const Sites& sites, const Model& model
   for (const LayerSite& site : sites.layers) {
     const LayerChoice* choice = plan.layer(site.name);
     if (!choice || !site.reason.empty()) continue;
+    stored_apart += static_cast<double>(added_bias_bits(site, *choice, storage));
     cost.bops += static_cast<double>(site.macs) * mean_bits(*choice) * plan.input_bits(site);
     if (!seen.insert(site.weight).second) continue;  // shared weights are stored once
     weights += static_cast<double>(site.weights);

@@ -64,19 +64,27 @@ int zero_point_bits(const LayerSite& layer, const LayerChoice& choice, const Wei
   return looked_up || folded || joined ? 8 : width;
 }
 
-// Zero points of `scales`, and of a bias in int32 the scales and zero points.
-int64_t companion_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
-                       Storage storage) {
+// Of `scales`.
+int64_t zero_points_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
+                         Storage storage) {
   if (storage == Storage::kWidths) return 0;
   const WeightFormat format = parse_format(choice.format);
   if (subgroup_of(format) != Subgroup::kChannel) return 0;
-  const int64_t zero_points = scales * zero_point_bits(layer, choice, format, storage);
-  // Sums of codes with several scales a channel have no one scale for an integer bias.
-  if (choice.scale.block > 0) return zero_points;
-  const bool integer_bias = reads_codes(layer, choice) && choice.activation_bits <= 8 &&
-                            !layer.bias.empty() && format.def->of != CodebookOf::kType;
-  const bool scaled_bias = integer_bias && storage != Storage::kOperators;
-  return zero_points + (scaled_bias ? 64 * layer.channels : 0);
+  const bool multiplied = reads_codes(layer, choice) && format.def->of != CodebookOf::kType &&
+                          !runs_on_integers(format, choice.weight_bits);
+  if (multiplied) return 0;
+  return scales * zero_point_bits(layer, choice, format, storage);
+}
+
+// Bounds of whole numbers narrower than their container, where they are clipped.
+int64_t bounds_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
+  const WeightFormat format = parse_format(choice.format);
+  const int width = width_of(layer, choice, storage);
+  const bool in_rows = choice.scale.block > 0 && !layer.matrix;
+  return storage == Storage::kClipped && !format.def->codebook && !in_rows &&
+                 choice.weight_bits < width
+             ? 2 * width
+             : 0;
 }
 
 // Of a layer with uniform weights. Tensors in a file end with a byte.
@@ -106,15 +114,14 @@ int64_t stored_format_bits(const LayerSite& layer, const LayerChoice& choice, co
   const int64_t codes = layer.channels * ((columns + dim - 1) / dim);
   const int64_t scales =
       scales_of(layer, choice, storage) + place_scales(weight, subgroup_of(format));
-  const int64_t rest = 32 * scales + companion_bits(layer, choice, scales, storage);
+  const int64_t rest = 32 * scales + zero_points_bits(layer, choice, scales, storage);
   // Operators take what indices stand for.
   if (storage == Storage::kOperators) return 8 * layer.weights + rest;
-  const int64_t narrow_biases =
-      !layer.bias.empty() ? 32 * layer.channels * spare_bits(format, choice.weight_bits) : 0;
   const int64_t spaces = spaces_of(format, columns);
   const int64_t firsts = storage == Storage::kWidths || spaces == 1 ? 0 : 32 * spaces;
   return codes * width_in(storage, choice.weight_bits * static_cast<int>(dim)) +
-         codebook_bits(format, choice.weight_bits, columns) + narrow_biases + firsts + rest;
+         codebook_bits(format, choice.weight_bits, columns) + firsts +
+         bounds_bits(layer, choice, storage) + rest;
 }
 
 }  // namespace
@@ -128,14 +135,29 @@ int64_t stored_bits(const LayerSite& layer, const LayerChoice& choice, const Mod
     return stored_format_bits(layer, choice, *model.graph.constant(model.graph.find(layer.weight)),
                               storage);
   const int64_t scales = scales_of(layer, choice, storage);
-  return code_bits(layer, choice, storage) + 32 * scales +
-         companion_bits(layer, choice, scales, storage);
+  return code_bits(layer, choice, storage) + bounds_bits(layer, choice, storage) + 32 * scales +
+         zero_points_bits(layer, choice, scales, storage);
+}
+
+int64_t added_bias_bits(const LayerSite& layer, const LayerChoice& choice, Storage storage) {
+  const bool corrected = layer.takes_bias && layer.inside.empty();
+  if (choice.weight_bits == kFloatBits || (layer.bias.empty() && !corrected)) return 0;
+  const WeightFormat format = parse_format(choice.format);
+  const int64_t copies =
+      (layer.bias.empty() ? 1 : 0) +
+      (storage == Storage::kOperators ? 0 : spare_bits(format, choice.weight_bits));
+  // Sums of codes with several scales a channel have no one scale for an integer bias.
+  const bool integer = reads_codes(layer, choice) && choice.activation_bits <= 8 &&
+                       choice.scale.block == 0 && runs_on_integers(format, choice.weight_bits);
+  const bool scaled = integer && storage != Storage::kOperators && storage != Storage::kWidths;
+  return (32 * copies + (scaled ? 64 : 0)) * layer.channels;
 }
 
 int64_t quantizer_bits(const QuantPlan& plan, const Sites& sites, Storage storage) {
   if (storage == Storage::kWidths) return 0;
-  const auto of_width = [](int bits) {
-    return 32 + (bits > 8 ? 16 : 8) + (bits == 8 || bits == 16 ? 0 : 2 * 32);
+  const auto of_width = [&](int bits) {
+    const int width = bits > 8 ? 16 : 8, bound = storage == Storage::kClipped ? width : 32;
+    return 32 + width + (bits == width ? 0 : 2 * bound);
   };
   const std::set<std::string> branched = branched_values(sites);
   int64_t total = 0;

@@ -31,8 +31,14 @@ double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const 
 }  // namespace
 
 void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
-                              const ActivationCost& activation_cost) {
-  std::set<std::string> free_weights, free_activations;
+                              const ActivationCost& activation_cost, const WeightCost& layer_cost) {
+  std::set<std::string> free_weights, free_activations, free_layers;
+  const auto cost_of_layers = [&](const std::vector<std::string>& layers, const Width& width) {
+    int64_t sum = 0;
+    for (const std::string& layer : layers)
+      if (layer_cost) sum += layer_cost(*sites_.layer(layer), width);
+    return sum;
+  };
   std::vector<std::vector<int64_t>> rows;
   for (const Item& item : items_) {
     std::vector<int64_t> row(item.widths.size(), 0);
@@ -43,21 +49,26 @@ void ProblemBuilder::add_rows(int64_t limit, std::string name, const WeightCost&
       for (size_t c = 0; c < row.size(); ++c) {
         const Width& width = item.widths[c][p];
         // Filters are equally large, so that a layer's cost divides.
-        row[c] += weights ? weight_cost(*site, width) / (part.filter < 0 ? 1 : site->channels)
+        row[c] += weights ? (weight_cost(*site, width) + cost_of_layers(part.names, width)) /
+                                (part.filter < 0 ? 1 : site->channels)
                           : activation_cost(part.names[0], width.bits);
       }
-      if (weights)
+      if (weights) {
         free_weights.insert(site->weight);
-      else
+        free_layers.insert(part.names.begin(), part.names.end());
+      } else {
         free_activations.insert(part.names[0]);
+      }
     }
     rows.push_back(std::move(row));
   }
   std::set<std::string> counted = free_weights;
   for (const LayerSite& site : sites_.layers) {
     const LayerChoice* choice = plan_.layer(site.name);
-    if (choice && counted.insert(site.weight).second)
-      limit -= weight_cost(site, {choice->weight_bits, choice->format});
+    if (!choice) continue;
+    const Width width(choice->weight_bits, choice->format);
+    if (counted.insert(site.weight).second) limit -= weight_cost(site, width);
+    if (!free_layers.contains(site.name)) limit -= cost_of_layers({site.name}, width);
   }
   for (const ActivationSite& site : sites_.activations) {
     if (site.shares_with.empty() && !free_activations.contains(site.name))

@@ -50,10 +50,10 @@ class ProblemBuilder {
 
   // limits.cpp
   void add_limit(const Limit& limit);
-  // cost(layer, bits) summed over weights, cost(activation, bits) over activations; what is fixed is taken
-  // off the limit.
+  // weight_cost(layer, width) summed over weights, layer_cost(layer, width) over layers, also where several share a
+  // weight, cost(activation, bits) over activations; what is fixed is taken off the limit.
   void add_rows(int64_t limit, std::string name, const WeightCost& weight_cost,
-                const ActivationCost& activation_cost);
+                const ActivationCost& activation_cost, const WeightCost& layer_cost = {});
   void add_work_rows(int64_t limit, std::string name, const WorkCost& cost);
   void add_bops(int64_t limit, std::string name);
   void add_stored(double allowed_bits, const Limit& limit);

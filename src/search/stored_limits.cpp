@@ -49,7 +49,11 @@ void ProblemBuilder::add_stored(double allowed_bits, const Limit& limit) {
       [this, storage](const LayerSite& site, const Width& width) {
         return stored_bits(site, layer_choice(site.name, width), model_, storage);
       },
-      [](const std::string&, int) { return int64_t{0}; });
+      [](const std::string&, int) { return int64_t{0}; },
+      [&](const LayerSite& site, const Width& width) {
+        if (limit.kind == Limit::kBpw) return int64_t{0};
+        return added_bias_bits(site, layer_choice(site.name, width), options_.storage);
+      });
 }
 
 bool ProblemBuilder::tighten(const PlanCost& cost) {
@@ -80,10 +84,12 @@ void ProblemBuilder::hold_in(const std::map<std::string, int>& containers) {
     for (size_t c = 0; c < item.widths.size(); ++c)
       if (item.widths[c][0].bits > container)
         problem_.loss[i][c] = std::numeric_limits<double>::infinity();
-    const int64_t whole =
-        stored_bits(site, layer_choice(site.name, container), model_, options_.storage);
+    const LayerChoice choice = layer_choice(site.name, container);
+    const int64_t weight = stored_bits(site, choice, model_, options_.storage),
+                  bias = added_bias_bits(site, choice, options_.storage);
     for (const StoredLimit& limit : stored_limits_)
-      std::ranges::fill(problem_.cost[limit.row][i], whole / site.channels);
+      std::ranges::fill(problem_.cost[limit.row][i],
+                        (weight + (limit.per_weight ? 0 : bias)) / site.channels);
   }
 }
 

@@ -16,7 +16,7 @@ std::span<const ExportStyle* const> export_styles() {
   static const ExportStyle kQcdq = {
       .name = "qcdq",
       .summary = "codes of fewer than 8 bits clipped as integers between Q and DQ (FINN, qonnx)",
-      .storage = Storage::kBytes,
+      .storage = Storage::kClipped,
       .clips_codes = true};
   static const ExportStyle kSplit = {
       .name = "split",
