@@ -87,6 +87,8 @@ std::set<float> numbers(const Model& model, const Sites& sites, const WeightForm
 }
 
 constexpr int kWidth = 440, kHeight = 120, kMargin = 16, kColumns = 2, kBins = 56;
+constexpr int kPanelWidth = kWidth + 2 * kMargin, kPanelHeight = kHeight + 40, kTop = 52;
+constexpr size_t kMany = 24;  // lines that would hide the histogram
 
 double place(double value) { return kMargin + (value + kReach) / (2 * kReach) * kWidth; }
 
@@ -108,15 +110,45 @@ std::string histogram(const std::vector<float>& weights) {
   return svg;
 }
 
+// The zero line, with whole numbers below.
+std::string axis() {
+  std::string svg = cat(
+      "<line x1=\"", kMargin, "\" x2=\"", kMargin + kWidth, "\" y1=\"", kHeight, "\" y2=\"",
+      kHeight, "\" stroke=\"#888\"/>\n<g fill=\"#666\" font-size=\"10\" text-anchor=\"middle\">\n");
+  for (int v = -3; v <= 3; ++v)
+    svg += cat("<text x=\"", fixed(place(v), 1), "\" y=\"", kHeight + 13, "\">",
+               v < 0 ? "\u2212" : "", std::abs(v), "</text>\n");
+  return svg + "</g>\n";
+}
+
 std::string lines(const std::set<float>& values) {
-  std::string svg;
+  std::string svg = values.size() > kMany
+                        ? "<g stroke=\"#b3261e\" stroke-width=\"0.8\" stroke-opacity=\"0.55\">\n"
+                        : "<g stroke=\"#b3261e\" stroke-width=\"1.5\">\n";
   for (const float v : values) {
     if (std::fabs(v) > kReach) continue;
     const std::string x = fixed(place(v), 1);
-    svg += cat("<line x1=\"", x, "\" x2=\"", x, "\" y1=\"22\" y2=\"", kHeight,
-               "\" stroke=\"#b3261e\"/>\n");
+    svg += cat("<line x1=\"", x, "\" x2=\"", x, "\" y1=\"24\" y2=\"", kHeight, "\"/>\n");
   }
-  return svg;
+  return svg + "</g>\n";
+}
+
+// `layer`: whose weights they are.
+std::string legend(const std::string& layer) {
+  return cat(
+      "<g transform=\"translate(", kMargin, ",0)\">\n",
+      "<rect y=\"8\" width=\"12\" height=\"12\" fill=\"#c9d3df\"/>\n<text x=\"20\" y=\"19\">",
+      layer, ", each channel divided by its root mean square</text>\n",
+      "<line x1=\"6\" x2=\"6\" y1=\"26\" y2=\"40\" stroke=\"#b3261e\" stroke-width=\"1.5\"/>\n"
+      "<text x=\"20\" y=\"38\">the numbers that the first channel's weights are rounded "
+      "to</text>\n</g>\n");
+}
+
+// Names and formats hold no characters that XML reserves, but names of nodes may.
+std::string escaped(std::string_view text) {
+  std::string safe;
+  for (char c : text) safe += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+  return safe;
 }
 
 }  // namespace
@@ -133,19 +165,19 @@ std::string format_plot(const Model* trained) {
     const WeightFormat format = parse_format(def->name);
     const int bits = std::clamp(kBits, def->min_bits, most_bits(format));
     const std::set<float> values = numbers(model, sites, format, bits);
-    panels += cat("<g transform=\"translate(", count % kColumns * (kWidth + 2 * kMargin), ",",
-                  count / kColumns * (kHeight + 2 * kMargin), ")\">\n", background, lines(values),
-                  "<line x1=\"", kMargin, "\" x2=\"", kMargin + kWidth, "\" y1=\"", kHeight,
-                  "\" y2=\"", kHeight, "\" stroke=\"#888\"/>\n<text x=\"", kMargin, "\" y=\"15\">",
-                  def->name, ", ", bits, bits == 1 ? " bit, " : " bits, ", values.size(),
+    panels += cat("<g transform=\"translate(", count % kColumns * kPanelWidth, ",",
+                  kTop + count / kColumns * kPanelHeight, ")\">\n", background, lines(values),
+                  axis(), "<text x=\"", kMargin, "\" y=\"15\"><tspan font-weight=\"bold\">",
+                  def->name, "</tspan>, ", bits, bits == 1 ? " bit, " : " bits, ", values.size(),
                   " numbers in a channel</text>\n</g>\n");
     ++count;
   }
   const int rows = (count + kColumns - 1) / kColumns;
-  return cat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"",
-             kColumns * (kWidth + 2 * kMargin), "\" height=\"", rows * (kHeight + 2 * kMargin),
+  return cat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", kColumns * kPanelWidth,
+             "\" height=\"", kTop + rows * kPanelHeight,
              "\" font-family=\"sans-serif\" font-size=\"13\">\n"
              "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+             legend(trained ? cat("weights of ", escaped(printable(site.name))) : "normal weights"),
              panels, "</svg>\n");
 }
 

@@ -113,19 +113,40 @@ std::string narrow_text(const NarrowResult& r) {
                      {"size", human_bytes(static_cast<double>(r.size_bytes))}});
 }
 
+namespace {
+
+// A row with more to say than fits beside its name: its summary and the facts that it has below, in lines of a screen.
+std::string described(const Listing& listing, size_t row) {
+  constexpr size_t kColumns = 100;
+  const std::string indent = "\n    ";
+  std::string text =
+      cat(printable(listing.rows[row].first), indent, printable(listing.rows[row].second), indent);
+  size_t column = 0;
+  for (size_t k = 0; k < listing.keys.size(); ++k) {
+    const std::string& fact = listing.facts[row][k];
+    if (fact.empty() || fact == "-") continue;
+    const std::string part = cat(listing.keys[k], ": ", printable(fact));
+    if (column > 0) text += column + part.size() > kColumns ? ";" + indent : "; ";
+    column = (column + part.size() > kColumns ? 0 : column) + part.size() + 2;
+    text += part;
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
 std::string list_text(const std::vector<Listing>& listings) {
   std::string text;
   for (const Listing& listing : listings) {
-    Rows rows = {{listing.kind}};
-    rows[0].insert(rows[0].end(), listing.keys.begin(), listing.keys.end());
-    rows[0].emplace_back();
-    for (size_t r = 0; r < listing.rows.size(); ++r) {
-      rows.push_back({printable(listing.rows[r].first)});
-      if (!listing.facts.empty())
-        for (const std::string& fact : listing.facts[r]) rows.back().push_back(printable(fact));
-      rows.back().push_back(printable(listing.rows[r].second));
-    }
     if (!text.empty()) text += "\n";
+    if (!listing.facts.empty()) {
+      text += cat(listing.kind, "\n", std::string(listing.kind.size(), '-'), "\n");
+      for (size_t r = 0; r < listing.rows.size(); ++r) text += described(listing, r);
+      continue;
+    }
+    Rows rows = {{listing.kind, ""}};
+    for (const auto& [name, summary] : listing.rows)
+      rows.push_back({printable(name), printable(summary)});
     text += format_table(rows);
   }
   return text;
