@@ -83,7 +83,7 @@ class Narrowing {
   void shorten(Graph& g, const std::string& codebook, int64_t left_out, DType type) {
     const ValueId levels = g.find(codebook);
     for (Node& look_up : g.nodes) {
-      if (levels != ValueId::kNone && look_up.type == "Gather" && look_up.inputs[0] == levels) {
+      if (levels != ValueId::kNone && !look_up.inputs.empty() && look_up.inputs[0] == levels) {
         const auto cast = std::ranges::find_if(
             g.nodes, [&](const Node& n) { return n.outputs[0] == look_up.inputs[1]; });
         shorten(g, cast->inputs[0], left_out, type);
