@@ -86,14 +86,17 @@ void DynamicNodes::replace(const LayerSite& site, const LayerResult& layer) {
   // Convolutions have channels on axis 1, before the spatial ones.
   Shape by_channel = {site.channels};
   if (!site.dense) by_channel.resize(static_cast<size_t>(layer.weight.codes.rank()) - 1, 1);
+  const QuantizedWeight weight = quantized_weight(site, layer, layer.weight.codes.dtype());
+  const bool one = weight.scale.rank() == 0;
   ValueId scale = add_initializer(g_, site.weight + "_scale",
-                                  Tensor::of<float>(by_channel, layer.weight.scales));
+                                  one ? weight.scale : weight.scale.reshaped(by_channel));
   // Rows first, then channels: onnxruntime (1.31) fuses a product of both scales into MatMulIntegerToFloat,
   // which takes one scale for all rows.
   if (layer.mode == ActivationMode::kToken)
     real = node(site.name + "_rows", "Mul", {real, x.scale}, DType::kFloat, shape);
   else
-    scale = node(site.name + "_scale", "Mul", {x.scale, scale}, DType::kFloat, by_channel);
+    scale = node(site.name + "_scale", "Mul", {x.scale, scale}, DType::kFloat,
+                 one ? Shape() : by_channel);
   const bool biased = !layer.bias.empty();
   const ValueId scaled =
       biased ? add_value(g_, site.name + "_scaled", DType::kFloat, shape) : old.outputs[0];
