@@ -42,6 +42,11 @@ int64_t scales_of(const LayerSite& layer, const LayerChoice& choice, Storage sto
   const int64_t columns = layer.weights / std::max<int64_t>(layer.channels, 1),
                 block = choice.scale.block, share = choice.scale.channels;
   if (block > 0) return layer.channels * ((columns + block - 1) / block);
+  // Codes that compute in float have a block a row.
+  const WeightFormat format = parse_format(choice.format);
+  const bool in_float = reads_codes(layer, choice) && format.def->of != CodebookOf::kType &&
+                        !runs_on_integers(format, choice.weight_bits);
+  if (in_float && storage != Storage::kWidths) return layer.channels;
   if (share == 0) return 1;
   return storage == Storage::kWidths ? (layer.channels + share - 1) / share : layer.channels;
 }
@@ -68,11 +73,9 @@ int zero_point_bits(const LayerSite& layer, const LayerChoice& choice, const Wei
 int64_t zero_points_bits(const LayerSite& layer, const LayerChoice& choice, int64_t scales,
                          Storage storage) {
   if (storage == Storage::kWidths) return 0;
+  if (choice.dynamic()) return 8;  // of the product
   const WeightFormat format = parse_format(choice.format);
   if (subgroup_of(format) != Subgroup::kChannel) return 0;
-  const bool multiplied = reads_codes(layer, choice) && format.def->of != CodebookOf::kType &&
-                          !runs_on_integers(format, choice.weight_bits);
-  if (multiplied) return 0;
   return scales * zero_point_bits(layer, choice, format, storage);
 }
 

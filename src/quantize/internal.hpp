@@ -43,6 +43,10 @@ struct LayerResult {
   bool dynamic() const { return mode != ActivationMode::kStatic; }
 };
 using LayerResults = std::map<std::string, LayerResult>;  // by layer name
+// Whether no integer kernel takes its codes, although one scale a channel serves them.
+inline bool computes_in_float(const LayerResult& layer) {
+  return layer.weight.codebook && layer.weight.codebook->overflows_pairs;
+}
 // Every layer by itself, from the calibration table alone: what optimisers without moments do.
 LayerResults quantize_weights(const Model& model, const Sites& sites, const QuantPlan& plan,
                               const CalibrationTable& table, const ActivationParams& activations,

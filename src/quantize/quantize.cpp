@@ -87,18 +87,6 @@ void check_dynamic(const Model& model, const Sites& sites, const QuantPlan& plan
   }
 }
 
-// Operators on codes have no float form of such weights.
-void check_operators(const LayerResults& layers) {
-  for (const auto& [name, layer] : layers) {
-    if (!layer.weight.codebook || !layer.weight.codebook->overflows_pairs) continue;
-    throw Error(
-        ErrorKind::kUsage, "QT-E132",
-        cat("layer '", printable(name), "' has no form as a quantized operator: pairs of its ",
-            layer.bits, "-bit codes may overflow int16"))
-        .hint("use --export qdq, or fewer bits");
-  }
-}
-
 // In the graph and in the bodies that its nodes carry.
 int64_t constant_bytes(const Graph& graph) {
   int64_t bytes = 0;
@@ -149,10 +137,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   Quantized result;
   result.model = insert_qdq(model, sites, activations, layers, style);
   result.fused_nodes = predict_fused(result.model, options.target);
-  if (style.rewrite) {
-    check_operators(layers);
-    result.model = style.rewrite(result.model);
-  }
+  if (style.rewrite) result.model = style.rewrite(result.model);
   if (style.describes) {
     Described described = describe_float(model, sites, activations, layers);
     result.model = std::move(described.model);

@@ -7,7 +7,7 @@
 #include "qtool/budget.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/quantize.hpp"
-#include "support/calibrated_net.hpp"
+#include "support/residual_net.hpp"
 
 namespace qtool {
 namespace {
@@ -100,6 +100,26 @@ TEST(StoredBytes, CountBoundsOfNarrowActivations) {
     const auto q = quantize(f, plan, e);
     ASSERT_TRUE(std::ranges::all_of(q->layers, &QuantizedLayer::bias_corrected));
     EXPECT_EQ(bytes(q->model), plan_cost(plan, f.sites, f.model, e.storage).size_bytes) << style;
+  }
+}
+
+// One zero point for each product, and one scale where the layer has one.
+TEST(StoredBytes, OfRangesAtRunTime) {
+  const test::ResidualNet f(16);
+  for (const char* format : {"uniform", "kmeans", "vector"}) {
+    for (const char* scale : {"channel", "tensor", "group:4"}) {
+      QuantPlan plan = uniform_plan(f.sites, {2, 8, ActivationMode::kDynamic});
+      set_format(plan, parse_format(format));
+      set_weight_scale(plan, f.sites, parse_weight_scale(scale));
+      settle_activation_modes(plan, f.sites, f.model);
+      const ExportStyle& e = find_export_style("packed");
+      const auto q = quantize(f, plan, e);
+      ASSERT_TRUE(std::ranges::all_of(q->layers, &QuantizedLayer::bias_corrected));
+      const int64_t stated = plan_cost(plan, f.sites, f.model, e.storage).size_bytes;
+      EXPECT_LE(bytes(q->model), stated) << format << " " << scale;
+      EXPECT_GE(static_cast<double>(bytes(q->model)), 0.98 * static_cast<double>(stated))
+          << format << " " << scale;
+    }
   }
 }
 

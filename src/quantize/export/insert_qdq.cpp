@@ -210,7 +210,7 @@ Model insert_qdq(const Model& model, const Sites& sites, const ActivationParams&
     const DType type = stored_type(site, layer, input_params(site, activations), style);
     const RowClasses classes = row_classes(site, layer, type, style);
     const int bits = classes.empty() ? dtype_bits(type) : classes.begin()->first;
-    wide |= bits < 8;
+    wide |= bits < 8 || (computes_in_float(layer) && input_params(site, activations));
     small_floats |= !is_integer(type);
     narrowest = std::min(narrowest, bits);
   }

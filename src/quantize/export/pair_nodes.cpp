@@ -63,7 +63,7 @@ void append_pair(Graph& g, const std::string& name, ValueId from, ValueId after,
 // int32 stays float, too, where the codes are levels that cannot shrink.
 bool takes_integer_bias(const LayerResult& result, const QParams& input) {
   if (result.weight.block > 0 || result.weight.codes.dtype() != DType::kInt8) return false;
-  if (result.weight.codebook && result.weight.codebook->overflows_pairs) return false;
+  if (computes_in_float(result)) return false;
   const auto fits = [&](std::span<const float> bias) {
     for (size_t c = 0; result.weight.codebook && c < bias.size(); ++c) {
       if (std::fabs(bias[c]) >= 1073741824.0 * input.scale[0] * result.weight.scales[c])

@@ -259,24 +259,16 @@ ValueId WeightNodes::byte_codes(const LayerSite& site, const LayerResult& layer)
   return type == DType::kInt8 ? stored : as_bytes(site, stored, codes.shape());
 }
 
-ValueId WeightNodes::multiplied(const LayerSite& site, ValueId codes, ValueId scale,
-                                const Shape& shape) {
-  const ValueId real = node(site.weight + "_float", "Cast", {codes}, DType::kFloat, shape);
-  set_attribute(g_.nodes.back(), "to", static_cast<int64_t>(DType::kFloat));
-  const Tensor& scales = *g_.constant(scale);
-  if (scales.rank() > 0) {
-    Shape by_channel(shape.size(), 1);
-    by_channel[static_cast<size_t>(site.channel_axis)] = scales.size();
-    g_.initializers[scale].data = scales.reshaped(by_channel);
-    g_.value(scale).shape = by_channel;
-  }
-  return node(site.weight + "_real", "Mul", {real, scale}, DType::kFloat, shape);
-}
-
 ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, const QParams* input) {
   const DType type = stored_type(site, layer, input, style_);
   if (!layer.weight.place_scales.empty()) return with_places(site, layer.weight, type);
   if (layer.weight.block > 0 && !site.matrix) return with_blocks(site, layer.weight, type);
+  if (input && computes_in_float(layer)) {
+    // A block a row: runtimes fuse codes of channels, and quantize weights that are floats between codes.
+    WeightCodes rows = layer.weight;
+    rows.block = rows.codes.size() / site.channels;
+    return with_blocks(site, rows, type);
+  }
   const bool stored = !layer.weight.codebook || layer.weight.codebook->codes_are_levels();
   const RowClasses classes = row_classes(site, layer, type, style_);
   const bool whole = stored && classes.empty();
@@ -291,8 +283,6 @@ ValueId WeightNodes::append(const LayerSite& site, const LayerResult& layer, con
     code_type = DType::kInt8;
   }
   const ValueId scale = add_initializer(g_, site.weight + "_scale", q.scale);
-  if (input && layer.weight.codebook && layer.weight.codebook->overflows_pairs)
-    return multiplied(site, codes, scale, layer.weight.codes.shape());
   const ValueId zero =
       add_initializer(g_, site.weight + "_zero_point", Tensor(code_type, q.scale.shape()));
   return dequantize(site.weight + "_dequantized", {codes, scale, zero}, layer.weight.codes.shape(),

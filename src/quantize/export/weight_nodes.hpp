@@ -61,8 +61,6 @@ class WeightNodes {
   // Codes of any shape as they are stored: themselves, or looked up.
   ValueId stored_codes(const LayerSite& site, const WeightCodes& weight, const Tensor& codes,
                        DType type);
-  // int8 codes times scales in a form that no runtime takes for an integer product.
-  ValueId multiplied(const LayerSite& site, ValueId codes, ValueId scale, const Shape& shape);
   // Stored codes, clipped to their width where the style wants that seen.
   ValueId codes_of(const LayerSite& site, const LayerResult& layer, const Tensor& codes);
 
