@@ -3,7 +3,7 @@
 //   DeviceProfile p = load_profile("mcu-int8");          // or a file
 //   double ms = p.layer_ms(site, 4, 8);
 //
-// A profile is a JSON file; tools/profiles/ are built in. docs/quantization.md describes its keys.
+// A profile is a JSON file; tools/profiles/ are built in. docs/search.md describes its keys.
 #pragma once
 
 #include <optional>

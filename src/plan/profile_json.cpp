@@ -14,7 +14,7 @@ namespace {
 [[noreturn]] void bad(const std::string& origin, const std::string& message) {
   throw Error(ErrorKind::kUsage, "QT-E119",
               cat("device profile ", printable(origin), ": ", message))
-      .hint("docs/quantization.md describes profiles; tools/profiles/ holds examples");
+      .hint("docs/search.md describes profiles; tools/profiles/ holds examples");
 }
 
 void check_keys(const std::string& origin, const Json& json, const std::vector<std::string>& known,
