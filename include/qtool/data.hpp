@@ -88,6 +88,8 @@ class SampleSource {
   virtual int64_t samples() const = 0;
   virtual int64_t chunk_count() const = 0;
   virtual Batch chunk(int64_t index) const = 0;
+  // Of a chunk, without decoding it where the source knows.
+  virtual int64_t samples_in(int64_t chunk_index) const { return chunk(chunk_index).samples; }
   virtual bool has_labels() const = 0;
   virtual std::string describe() const = 0;  // "500 pictures in calib_images"
   virtual int64_t skipped() const { return 0; }

@@ -97,13 +97,13 @@ class ChunkedSource : public SampleSource {
     return samples() < all ? cat(samples(), " of ", text) : text;
   }
 
+  int64_t samples_in(int64_t chunk_index) const override {
+    const auto [first, last] = range(chunk_index);
+    return static_cast<int64_t>(last - first);
+  }
+
   Batch chunk(int64_t index) const override {
-    if (index < 0 || index >= chunk_count())
-      throw_internal(cat("chunk ", index, " of ", chunk_count()));
-    auto first = static_cast<size_t>(starts_[static_cast<size_t>(index)]);
-    size_t last = index + 1 < chunk_count()
-                      ? static_cast<size_t>(starts_[static_cast<size_t>(index) + 1])
-                      : samples_.size();
+    const auto [first, last] = range(index);
     Batch batch;
     batch.first_sample = static_cast<int64_t>(first);
     batch.samples = static_cast<int64_t>(last - first);
@@ -128,6 +128,15 @@ class ChunkedSource : public SampleSource {
   }
 
  private:
+  // First sample of a chunk, and the one behind its last.
+  std::pair<size_t, size_t> range(int64_t index) const {
+    if (index < 0 || index >= chunk_count())
+      throw_internal(cat("chunk ", index, " of ", chunk_count()));
+    const auto at = static_cast<size_t>(index);
+    return {static_cast<size_t>(starts_[at]),
+            at + 1 < starts_.size() ? static_cast<size_t>(starts_[at + 1]) : samples_.size()};
+  }
+
   void order(const DataOptions& options) {
     int64_t with_labels = 0;
     for (const auto& reader : readers_) {

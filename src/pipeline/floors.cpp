@@ -10,11 +10,14 @@ class Chunks : public SampleSource {
  public:
   Chunks(const SampleSource& source, int64_t first, int64_t last)
       : source_(source), first_(first), last_(last) {
-    for (int64_t c = first; c < last; ++c) samples_ += source.chunk(c).samples;
+    for (int64_t c = first; c < last; ++c) samples_ += source.samples_in(c);
   }
   int64_t samples() const override { return samples_; }
   int64_t chunk_count() const override { return last_ - first_; }
   Batch chunk(int64_t index) const override { return source_.chunk(first_ + index); }
+  int64_t samples_in(int64_t chunk_index) const override {
+    return source_.samples_in(first_ + chunk_index);
+  }
   bool has_labels() const override { return source_.has_labels(); }
   std::string describe() const override { return source_.describe(); }
 

@@ -30,7 +30,7 @@ std::vector<Equalized> choose_migrations(const Model& prepared, const SampleSour
   const int64_t chunks = source.chunk_count();
   int64_t first = chunks;
   for (int64_t samples = 0; first > 0 && samples < kSamples;)
-    samples += source.chunk(--first).samples;
+    samples += source.samples_in(--first);
   const qdq::OutputReference reference(prepared, source, first, chunks, threads);
   const double before = noise_in_8_bits(prepared, source, reference, threads),
                after =

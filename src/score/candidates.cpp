@@ -5,6 +5,7 @@
 #include "quantize/fit/moments.hpp"
 #include "quantize/internal.hpp"
 #include "score/float_walk.hpp"
+#include "score/score_methods.hpp"
 
 namespace qtool {
 namespace {
@@ -233,10 +234,8 @@ WeightCandidates weight_candidates(const Model& model, const Sites& sites,
       all.layers[site.name] = optimized.candidates(site, nullptr);
   }
   if (layers.empty()) return all;
-  int64_t chunks = 0, samples = 0;
-  while (chunks < source.chunk_count() && samples < options.samples)
-    samples += source.chunk(chunks++).samples;
-  FloatWalk walk(model, layers, source, chunks, options.threads);
+  FloatWalk walk(model, layers, source, scored_chunks(source, options.samples).chunks,
+                 options.threads);
   std::stable_sort(layers.begin(), layers.end(), [&](const LayerSite* a, const LayerSite* b) {
     return walk.step_of(*a) < walk.step_of(*b);
   });

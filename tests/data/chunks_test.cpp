@@ -31,6 +31,8 @@ TEST(Data, ChunksHoldAtMost8Samples) {
   ASSERT_EQ(source->chunk_count(), 9);
   EXPECT_EQ(source->chunk(0).samples, 8);
   EXPECT_EQ(source->chunk(8).samples, 6);
+  EXPECT_EQ(source->samples_in(0), 8);
+  EXPECT_EQ(source->samples_in(8), 6);
   EXPECT_EQ(source->chunk(8).feed.at("x").shape(), (Shape{6, 1}));
   EXPECT_EQ(all_values(*source).size(), 70u);
 }
