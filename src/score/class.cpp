@@ -178,15 +178,13 @@ FilterScores filters_of(const LayerSite& site, const LayerCounts& counts, double
 GroupScore priced(const Model& model, const LayerSite& site, const FilterScores& filters,
                   double classes, double largest, const CalibrationTable& table,
                   const ScoreOptions& options) {
-  GroupScore group{GroupKind::kWeights, site.name, options.weights,
-                   std::vector<double>(options.weights.size(), 0)};
+  GroupScore group = unpriced_filters(site, options.weights);
   const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
   WeightCodes nothing;
   nothing.codes = Tensor(DType::kInt8, weight.shape());
   nothing.scales.assign(static_cast<size_t>(site.channels), 1.f);
   double power = 0;
   for (double p : row_errors(weight, site, nothing, table)) power += p;
-  group.filter_noise.assign(filters.gamma.size(), std::vector<double>(group.widths.size(), 0));
   for (size_t f = 0; f < filters.gamma.size(); ++f)
     group.importance.push_back(filters.gamma[f] +
                                kTie * filters.size[f] / std::max(largest, 1e-30));
@@ -194,11 +192,8 @@ GroupScore priced(const Model& model, const LayerSite& site, const FilterScores&
     const WeightCodes& codes = options.candidates->layers.at(site.name).codes[c];
     if (!codes.codes.defined()) continue;
     const std::vector<double> errors = row_errors(weight, site, codes, table);
-    for (size_t f = 0; f < errors.size(); ++f) {
-      const double price = filters.gamma[f] / classes * errors[f] / std::max(power, 1e-30);
-      group.filter_noise[f][c] = price;
-      group.noise[c] += price;
-    }
+    for (size_t f = 0; f < errors.size(); ++f)
+      set_price(group, f, c, filters.gamma[f] / classes * errors[f] / std::max(power, 1e-30));
   }
   return group;
 }

@@ -8,6 +8,7 @@
 #include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
 #include "quantize/fit/columns.hpp"
+#include "score/float_walk.hpp"
 #include "score/output_noise.hpp"
 #include "score/score_methods.hpp"
 
@@ -32,12 +33,11 @@ std::vector<Layer> layers_of(const Model& model, const Sites& sites) {
                       printable(site->name), "' (", site->type, ")"))
           .hint("take another --score");
     }
-    const auto node = std::find_if(model.graph.nodes.begin(), model.graph.nodes.end(),
-                                   [&](const Node& n) { return n.name == site->name; });
+    const Node& node = node_of(model, *site);
     const Tensor& weight = *model.graph.constant(model.graph.find(site->weight));
-    layers.push_back({site, qdq::ColumnReader(*node, *site, weight),
-                      model.graph.value(node->inputs[0]).name,
-                      model.graph.value(node->outputs[0]).name});
+    layers.push_back({site, qdq::ColumnReader(node, *site, weight),
+                      model.graph.value(node.inputs[0]).name,
+                      model.graph.value(node.outputs[0]).name});
   }
   return layers;
 }
@@ -123,11 +123,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const CalibrationTable no_data;
   for (size_t l = 0; l < layers.size(); ++l) {
     const LayerSite& site = *layers[l].site;
-    GroupScore& group =
-        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site.name, options.weights,
-                                              std::vector<double>(options.weights.size(), 0)});
-    group.filter_noise.assign(static_cast<size_t>(site.channels),
-                              std::vector<double>(group.widths.size(), 0));
+    GroupScore& group = scores.groups.emplace_back(unpriced_filters(site, options.weights));
     traces[l].resize(group.filter_noise.size(), 0.0);
     const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
     const double weights = static_cast<double>(layers[l].reader.columns()) *
@@ -136,10 +132,8 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
       const WeightCodes& codes = options.candidates->layers.at(site.name).codes[c];
       if (!codes.codes.defined()) continue;
       const std::vector<double> change = row_errors(weight, site, codes, no_data);
-      for (size_t f = 0; f < change.size(); ++f) {
-        group.filter_noise[f][c] = traces[l][f] / weights * change[f];
-        group.noise[c] += group.filter_noise[f][c];
-      }
+      for (size_t f = 0; f < change.size(); ++f)
+        set_price(group, f, c, traces[l][f] / weights * change[f]);
     }
   }
   return scores;

@@ -77,12 +77,8 @@ Group weight_group(const Model& model, const LayerSite& site, const Executor& ex
       continue;
     }
     Candidate candidate{&layer.codes[c]};
-    if (!site.bias.empty() && !layer.bias_shift.empty()) {
-      const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
-      candidate.bias.assign(bias.begin(), bias.end());
-      for (size_t r = 0; r < candidate.bias.size(); ++r)
-        candidate.bias[r] += layer.bias_shift[c][r];
-    }
+    if (!site.bias.empty() && !layer.bias_shift.empty())
+      candidate.bias = shifted_bias(model, site, layer.bias_shift[c]);
     group.shares.push_back(shares_of(row_errors(weight, site, layer.codes[c], table)));
     group.candidates.push_back(std::move(candidate));
   }

@@ -6,6 +6,7 @@
 #include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
 #include "score/channel_sums.hpp"
+#include "score/float_walk.hpp"
 #include "score/run_time_codes.hpp"
 
 namespace qtool::fisher {
@@ -19,8 +20,7 @@ class Layer {
  public:
   Layer(const Model& model, const LayerSite& site) {
     const Graph& from = model.graph;
-    const Node& node = *std::find_if(from.nodes.begin(), from.nodes.end(),
-                                     [&](const Node& n) { return n.name == site.name; });
+    const Node& node = node_of(model, site);
     input_ = from.value(node.inputs[0]).name;
     output_ = from.value(node.outputs[0]).name;
     Model alone;

@@ -14,6 +14,30 @@ std::vector<const LayerSite*> quantizable_layers(const Sites& sites) {
   return layers;
 }
 
+GroupScore unpriced_filters(const LayerSite& site, const std::vector<Width>& widths) {
+  GroupScore group{GroupKind::kWeights, site.name, widths, std::vector<double>(widths.size(), 0)};
+  group.filter_noise.assign(static_cast<size_t>(site.channels),
+                            std::vector<double>(widths.size(), 0));
+  return group;
+}
+
+void set_price(GroupScore& group, size_t filter, size_t width, double price) {
+  group.filter_noise[filter][width] = price;
+  group.noise[width] += price;
+}
+
+std::vector<float> shifted_bias(const Model& model, const LayerSite& site,
+                                const std::vector<float>& shift) {
+  std::vector<float> bias;
+  if (!site.bias.empty()) {
+    const auto known = model.graph.constant(model.graph.find(site.bias))->data<float>();
+    bias.assign(known.begin(), known.end());
+  }
+  bias.resize(std::max(bias.size(), shift.size()), 0.f);
+  for (size_t c = 0; c < shift.size(); ++c) bias[c] += shift[c];
+  return bias;
+}
+
 void require_main_graph(std::string_view method, const Sites& sites) {
   for (const LayerSite* site : quantizable_layers(sites)) {
     if (site->inside.empty()) continue;
@@ -26,7 +50,7 @@ void require_main_graph(std::string_view method, const Sites& sites) {
 ScoredChunks scored_chunks(const SampleSource& source, int64_t samples) {
   ScoredChunks scored;
   while (scored.chunks < source.chunk_count() && scored.samples < samples)
-    scored.samples += source.chunk(scored.chunks++).samples;
+    scored.samples += source.samples_in(scored.chunks++);
   return scored;
 }
 
@@ -90,7 +114,8 @@ ScoreTable score(const Model& model, const Sites& sites, const CalibrationTable&
       return m->run(scored, sites, table, source, options);
     const WeightCandidates candidates =
         weight_candidates(model, sites, table, source,
-                          {options.weights, options.optimizer, options.samples, options.threads});
+                          {options.weights, options.optimizer, options.samples, options.threads,
+                           options.style.power_of_two_scales});
     ScoreOptions with = options;
     with.candidates = &candidates;
     return m->run(scored, sites, table, source, with);

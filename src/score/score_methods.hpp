@@ -10,6 +10,15 @@ extern const ScoreMethod kAuto, kClass, kFisher, kHessian, kInteraction, kKl, kO
 
 std::vector<const LayerSite*> quantizable_layers(const Sites& sites);
 
+// A layer's group with a price for every filter, all 0 as yet.
+GroupScore unpriced_filters(const LayerSite& site, const std::vector<Width>& widths);
+// Gives a filter its price at a width, which adds to its layer's.
+void set_price(GroupScore& group, size_t filter, size_t width, double price);
+
+// The layer's bias, or zeros, with what a weight leaves for it to take over.
+std::vector<float> shifted_bias(const Model& model, const LayerSite& site,
+                                const std::vector<float>& shift);
+
 // For methods that follow layers through the main graph. Throws Unsupported where one stands inside a body.
 void require_main_graph(std::string_view method, const Sites& sites);
 // The first chunks of the data that hold at least the wanted number of samples.

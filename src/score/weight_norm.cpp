@@ -10,11 +10,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   const CalibrationTable no_data;
   ScoreTable scores{table.model_fingerprint, "weight-norm", 0, {}};
   for (const LayerSite* site : quantizable_layers(sites)) {
-    GroupScore& group =
-        scores.groups.emplace_back(GroupScore{GroupKind::kWeights, site->name, options.weights,
-                                              std::vector<double>(options.weights.size(), 0)});
-    group.filter_noise.assign(static_cast<size_t>(site->channels),
-                              std::vector<double>(group.widths.size(), 0));
+    GroupScore& group = scores.groups.emplace_back(unpriced_filters(*site, options.weights));
     const Tensor& weight = *model.graph.constant(model.graph.find(site->weight));
     for (size_t c = 0; c < group.widths.size(); ++c) {
       const Width& width = group.widths[c];
@@ -22,10 +18,7 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
       const WeightCodes codes =
           optimize_layer(weight, *site, layer_choice(site->name, width), no_data);
       const std::vector<double> errors = row_errors(weight, *site, codes, no_data);
-      for (size_t f = 0; f < errors.size(); ++f) {
-        group.filter_noise[f][c] = errors[f];
-        group.noise[c] += errors[f];
-      }
+      for (size_t f = 0; f < errors.size(); ++f) set_price(group, f, c, errors[f]);
     }
   }
   return scores;
