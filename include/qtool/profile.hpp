@@ -35,6 +35,7 @@ struct DeviceProfile {
   struct Measured {
     std::string layer;
     double float_ms = 0, integer_ms = 0;
+    double conversion_ms = 0;  // that codes around it take when it computes in float
   };
 
   std::string name, summary;
@@ -62,6 +63,8 @@ struct DeviceProfile {
   std::vector<std::string> formats() const;
   // Milliseconds a sample. Throws Error{kUsage, QT-E118} when no row prices it.
   double layer_ms(const LayerSite& site, const Width& weights, int activations) const;
+  // Of so many elements made real in front of a layer and codes behind it.
+  double conversion_ms(const LayerSite& site, int64_t elements) const;
   // Of everything that no width changes.
   double other_ms(bool any_integer) const {
     return any_integer ? other_integer_ms : other_float_ms;

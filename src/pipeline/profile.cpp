@@ -12,6 +12,8 @@ namespace {
 using namespace pipeline;
 
 constexpr int kWarmups = 3, kLeastRuns = 5;
+// Measured runs of a network's turn, behind one that brings its weights back into the caches.
+constexpr int kTurn = 4;
 
 struct Times {
   std::map<std::string, double> steps;  // milliseconds a sample, by node
@@ -35,18 +37,23 @@ class Measured {
       (void)timed_.run(batch.feed);
     }
     timed_.enable_timing();
-    for (const StepInfo& step : timed_.steps()) before_[step.name] += step.milliseconds;
   }
 
-  void run() {
-    const double start = now_seconds();
+  void take_turn() {
     (void)plain_.run(batch_.feed);
-    whole_.push_back(1e3 * (now_seconds() - start));
+    for (int i = 0; i < kTurn; ++i) {
+      const double start = now_seconds();
+      (void)plain_.run(batch_.feed);
+      whole_.push_back(1e3 * (now_seconds() - start));
+    }
     (void)timed_.run(batch_.feed);
-    std::map<std::string, double> after;
-    for (const StepInfo& step : timed_.steps()) after[step.name] += step.milliseconds;
-    for (const auto& [name, total] : after) steps_[name].push_back(total - before_[name]);
-    before_ = std::move(after);
+    std::map<std::string, double> before = step_totals();
+    for (int i = 0; i < kTurn; ++i) {
+      (void)timed_.run(batch_.feed);
+      const std::map<std::string, double> after = step_totals();
+      for (const auto& [name, total] : after) steps_[name].push_back(total - before[name]);
+      before = after;
+    }
   }
 
   int64_t runs() const { return static_cast<int64_t>(whole_.size()); }
@@ -60,10 +67,15 @@ class Measured {
   }
 
  private:
+  std::map<std::string, double> step_totals() const {
+    std::map<std::string, double> totals;
+    for (const StepInfo& step : timed_.steps()) totals[step.name] += step.milliseconds;
+    return totals;
+  }
+
   const Batch& batch_;
   Executor plain_, timed_;
   std::vector<double> whole_;
-  std::map<std::string, double> before_;
   std::map<std::string, std::vector<double>> steps_;
 };
 
@@ -78,7 +90,7 @@ std::vector<Times> measure(const std::vector<Model>& models, const Batch& batch,
   const double begin = now_seconds(), wanted = request.seconds * static_cast<double>(models.size());
   while (networks.back()->runs() < kLeastRuns || now_seconds() - begin < wanted) {
     check_interrupted();
-    for (const auto& network : networks) network->run();
+    for (const auto& network : networks) network->take_turn();
   }
   std::vector<Times> times;
   for (const auto& network : networks) times.push_back(network->times());
@@ -95,6 +107,14 @@ Model integer_model(const Model& model, const Sites& sites, const CalibrationTab
   options.bias_correction = false;
   const QuantPlan plan = uniform_plan(sites, {weight_bits, 8});
   return lower_qdq(quantize_model(model, sites, plan, table, nullptr, options).model).model;
+}
+
+// Elements of what a layer reads and makes, as the sample has them: shapes may not be fixed.
+double converted(const LayerSite& site, const Sites& sites, const CalibrationTable& table) {
+  double elements = 0;
+  for (const std::string& value : {site.input, site.output})
+    if (sites.activation(value)) elements += static_cast<double>(table.at(value).count);
+  return elements;
 }
 
 // Rates by operator, for other models: MACs of all its layers over their times.
@@ -148,7 +168,8 @@ Profiled run_profile(const ProfileRequest& request) {
     if (!site.reason.empty()) continue;
     const auto a = in_float.steps.find(site.name), b = in_integer.steps.find(site.name);
     if (a == in_float.steps.end()) continue;
-    p.layers.push_back({site.name, a->second, b == in_integer.steps.end() ? a->second : b->second});
+    p.layers.push_back(
+        {site.name, a->second, b == in_integer.steps.end() ? a->second : b->second, 0});
     float_sum += p.layers.back().float_ms;
     integer_sum += p.layers.back().integer_ms;
   }
@@ -156,10 +177,14 @@ Profiled run_profile(const ProfileRequest& request) {
   p.other_integer_ms = std::max(0.0, in_integer.whole - integer_sum);
   // What layers in float add to a network of codes, but for themselves.
   const double conversions = float_layers.whole - float_sum - p.other_integer_ms;
-  double elements = 0;
-  for (const DeviceProfile::Measured& row : p.layers)
-    elements += static_cast<double>(converted_elements(*sites.layer(row.layer), sites));
-  p.conversion_ns = elements > 0 ? std::max(0.0, 1e6 * conversions / elements) : 0;
+  const auto elements = [&](const DeviceProfile::Measured& row) {
+    return converted(*sites.layer(row.layer), sites, table);
+  };
+  double total = 0;
+  for (const DeviceProfile::Measured& row : p.layers) total += elements(row);
+  p.conversion_ns = total > 0 ? std::max(0.0, 1e6 * conversions / total) : 0;
+  for (DeviceProfile::Measured& row : p.layers)
+    row.conversion_ms = 1e-6 * p.conversion_ns * elements(row);
   add_costs(sites, p);
   result.float_ms = in_float.whole;
   result.integer_ms = in_integer.whole;

@@ -107,9 +107,10 @@ DeviceProfile profile_of(const Json& json, const std::string& origin) {
     p.other_float_ms = positive(origin, measured->at("other_float_ms"), "other_float_ms");
     p.other_integer_ms = positive(origin, measured->at("other_integer_ms"), "other_integer_ms");
     for (const Json& row : measured->at("layers")) {
-      check_keys(origin, row, {"layer", "float_ms", "integer_ms"}, "'layers'");
+      check_keys(origin, row, {"layer", "float_ms", "integer_ms", "conversion_ms"}, "'layers'");
       p.layers.push_back({row.at("layer"), positive(origin, row.at("float_ms"), "float_ms"),
-                          positive(origin, row.at("integer_ms"), "integer_ms")});
+                          positive(origin, row.at("integer_ms"), "integer_ms"),
+                          positive(origin, row.at("conversion_ms"), "conversion_ms")});
     }
   }
   return p;
@@ -153,6 +154,12 @@ std::vector<std::string> DeviceProfile::formats() const {
     }
   }
   return names;
+}
+
+double DeviceProfile::conversion_ms(const LayerSite& site, int64_t elements) const {
+  const auto row = std::ranges::find(layers, site.name, &Measured::layer);
+  return row != layers.end() ? row->conversion_ms
+                             : 1e-6 * conversion_ns * static_cast<double>(elements);
 }
 
 double DeviceProfile::layer_ms(const LayerSite& site, const Width& weights, int activations) const {
@@ -212,8 +219,10 @@ std::string profile_json(const DeviceProfile& p) {
     if (row.mac) costs.back()["mac"] = mac_name(*row.mac);
   }
   for (const auto& row : p.layers) {
-    layers.push_back(
-        {{"layer", row.layer}, {"float_ms", row.float_ms}, {"integer_ms", row.integer_ms}});
+    layers.push_back({{"layer", row.layer},
+                      {"float_ms", row.float_ms},
+                      {"integer_ms", row.integer_ms},
+                      {"conversion_ms", row.conversion_ms}});
   }
   Json json = {{"schema", "qtool.profile/1"},
                {"name", p.name},

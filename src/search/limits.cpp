@@ -23,9 +23,7 @@ double layer_latency_ms(const DeviceProfile& profile, const Sites& sites, const 
   const double ms = profile.layer_ms(site, weights, input.bits);
   const bool converts = input.bits != kFloatBits && (weights.bits == kFloatBits || input.bits > 8 ||
                                                      input.mode != ActivationMode::kStatic);
-  return converts ? ms + profile.conversion_ns * 1e-6 *
-                             static_cast<double>(converted_elements(site, sites))
-                  : ms;
+  return converts ? ms + profile.conversion_ms(site, converted_elements(site, sites)) : ms;
 }
 
 }  // namespace

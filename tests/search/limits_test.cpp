@@ -40,6 +40,21 @@ g (float[n, 4, 8, 8] x, float[8, 4, 3, 3] w1, float[8, 8, 3, 3] w2, float[8, 10]
   ScoreTable scores{"", "sqnr", 64, {}};
 };
 
+TEST(Limits, MeasuredLayersHaveConversionsOfTheirOwn) {
+  const Net net;
+  DeviceProfile measured = load_profile("onednn-cpu");
+  measured.model_fingerprint = "m";
+  measured.conversion_ns = 1000;
+  measured.layers = {{net.sites.layers[0].name, 2, 1, 0.5}};
+  const DeviceProfile p = parse_profile(profile_json(measured), "here.json");
+  EXPECT_DOUBLE_EQ(p.conversion_ms(net.sites.layers[0], 100), 0.5);
+  EXPECT_DOUBLE_EQ(p.conversion_ms(net.sites.layers[1], 100), 0.1);
+  QuantPlan plan = uniform_plan(net.sites, {8, 8});
+  const double codes = predicted_latency_ms(plan, net.sites, p);
+  plan.layers[0].weight_bits = kFloatBits;
+  EXPECT_NEAR(predicted_latency_ms(plan, net.sites, p) - codes, 2 - 1 + 0.5, 1e-12);
+}
+
 TEST(Limits, LatencyIsHeldByTheProfile) {
   const Net net;
   const auto file = std::filesystem::temp_directory_path() / "qtool_limits_test.json";
