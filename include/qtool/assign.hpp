@@ -89,4 +89,28 @@ std::vector<std::pair<QuantPlan, double>> random_plans(const Model& model, const
                                                        const AssignOptions& options, int64_t count,
                                                        uint64_t seed);
 
+// Predicted against measured noise of several plans.
+struct Verification {
+  int64_t plans = 0, samples = 0;
+  double spearman = 0;      // rank correlation
+  double pearson_log = 0;   // correlation of logarithms
+  double median_ratio = 0;  // measured / predicted
+};
+// One number of each a plan, at least one plan; `samples` is left to whoever measured.
+Verification compare_noise(const std::vector<double>& predicted,
+                           const std::vector<double>& measured);
+
+// Prices that hold around a plan of the scores: one group at a time moves to the candidates next to its choice in the
+// order of their prices, everything else staying as the plan has it, and `noise` measures that plan. A layer's filters
+// move together, and their prices' differences are multiplied by what that gives. Candidates further away are forbidden.
+ScoreTable prices_around(const QuantPlan& plan, const Sites& sites, const ScoreTable& scores,
+                         const std::function<double(const QuantPlan&)>& noise);
+
+// What pricing again around a plan led to.
+struct Rescoring {
+  double measured_over_predicted = 0;  // noise of the first plan, quantized
+  double sqnr_before_db = 0;
+  int64_t rounds = 0, kept = 0;  // plans tried and taken; 0: prices hold, or lead back
+};
+
 }  // namespace qtool

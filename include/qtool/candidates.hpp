@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -78,10 +79,13 @@ class PlanProbe {
   PlanProbe(const Model& model, const Sites& sites, const CalibrationTable& table,
             const WeightCandidates& candidates, const SampleSource& source, int64_t first,
             int64_t chunks, int threads);
-  // Does not depend on `threads`.
-  Result measure(const QuantPlan& plan) const;
+  // On the first chunks that hold so many samples; does not depend on `threads`.
+  Result measure(const QuantPlan& plan,
+                 int64_t samples = std::numeric_limits<int64_t>::max()) const;
 
  private:
+  Batch batch(int64_t chunk) const;
+
   const Model& model_;
   const Sites& sites_;
   const CalibrationTable& table_;
@@ -89,6 +93,7 @@ class PlanProbe {
   const SampleSource& source_;
   int64_t first_;
   int threads_;
+  std::vector<Batch> batches_;               // of the chunks, or none where they are large
   std::vector<std::vector<Tensor>> wanted_;  // [chunk][output]
 };
 

@@ -109,19 +109,14 @@ struct PlanRequest {
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
   // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
-  // samples that scores did not see; best: those plans are quantized for real.
+  // samples that scores did not see; best: those plans are quantized for real, and prices found again around the
+  // best one where its noise is more than they add up to.
   std::string effort = "balanced";
   std::string profile;  // of a device: name or file; "" for none; asks for style and formats, too
-  int64_t verify_plans = 0;     // random plans to compare predicted with measured noise on
+  // Random plans to compare predicted with measured noise on; absent: 16, with `fast` none.
+  std::optional<int64_t> verify_plans = {};
   int64_t frontier_points = 0;  // of the frontier of the first limit, see frontier(); 0: none
   int threads = 1;
-};
-// Predicted against measured noise of random plans.
-struct Verification {
-  int64_t plans = 0, samples = 0;
-  double spearman = 0;      // rank correlation
-  double pearson_log = 0;   // correlation of logarithms
-  double median_ratio = 0;  // measured / predicted
 };
 struct Searched {
   Assignment assignment;
@@ -130,7 +125,8 @@ struct Searched {
   std::optional<Evaluation> measured;
   std::string measured_how;  // "" or what stands in for the quantized model
   int64_t plans_tried = 1;
-  std::optional<Verification> verification;
+  std::optional<Verification> verification;  // absent: not wanted, or there is nothing to choose
+  std::optional<Rescoring> rescoring;
   ScoreTable scores;  // empty groups for a uniform plan
   bool uniform = false;
   double seconds = 0;

@@ -65,10 +65,8 @@ struct SearchSummary {
   std::optional<Evaluation> measured = {};  // of the plan, where the search measured it
   std::string measured_how = {};            // what stood in for the quantized model; "" nothing
   int64_t plans_tried = 1;
-  // Predicted against measured noise of random plans: how many, rank correlation, correlation of
-  // logarithms, median of measured / predicted.
-  int64_t verified_plans = 0;
-  double spearman = 0, pearson_log = 0, median_ratio = 0;
+  std::optional<Verification> verification = {};  // on random plans
+  std::optional<Rescoring> rescoring = {};
   Frontier frontier = {};
 };
 std::string search_text(const SearchSummary& summary);

@@ -8,6 +8,9 @@
 namespace qtool::pipeline {
 namespace {
 
+// Predictions are compared with so many plans where nobody says how many.
+constexpr int64_t kVerifiedPlans = 16;
+
 AssignOptions options_of(const PlanRequest& request) {
   AssignOptions options;
   options.limits = parse_budget(joined(request.budgets));
@@ -27,7 +30,7 @@ AssignOptions options_of(const PlanRequest& request) {
 
 // The chunks that plans are looked at on: the last ones, of those that scores did not see where there are any.
 struct Looked {
-  int64_t first = 0, chunks = 0;
+  int64_t first = 0, chunks = 0, samples = 0;
   bool seen = false;  // by scores
 };
 Looked looked_at(const SampleSource& source, int64_t scored_samples) {
@@ -35,11 +38,11 @@ Looked looked_at(const SampleSource& source, int64_t scored_samples) {
   const int64_t all = source.chunk_count();
   int64_t scored = 0;
   for (int64_t samples = 0; scored < all && samples < scored_samples; ++scored)
-    samples += source.chunk(scored).samples;
-  Looked looked{.first = all, .chunks = 0, .seen = scored == all};
+    samples += source.samples_in(scored);
+  Looked looked{.first = all, .seen = scored == all};
   const int64_t last = looked.seen ? 0 : scored;
-  for (int64_t samples = 0; looked.first > last && samples < kSamples; ++looked.chunks)
-    samples += source.chunk(--looked.first).samples;
+  for (; looked.first > last && looked.samples < kSamples; ++looked.chunks)
+    looked.samples += source.samples_in(--looked.first);
   return looked;
 }
 
@@ -76,12 +79,21 @@ class BudgetSearch {
     if (request_.frontier_points > 0) {
       s.frontier = frontier(p_.model, p_.sites, prices_.scores, options_, request_.frontier_points);
     }
-    if (request_.verify_plans > 0) s.verification = contest_.verify(request_.verify_plans);
+    s.verification = verified();
     s.scores = std::move(prices_.scores);
     return s;
   }
 
  private:
+  // Unasked for, about one run over the data.
+  std::optional<Verification> verified() const {
+    const std::optional<int64_t>& wanted = request_.verify_plans;
+    if (wanted ? *wanted == 0 : request_.effort == "fast") return std::nullopt;
+    return contest_.verify(
+        wanted.value_or(kVerifiedPlans),
+        wanted ? looked_.samples : std::clamp<int64_t>(source_->samples() / 16, 8, 16));
+  }
+
   void set_modes(QuantPlan& plan) const {
     const QuantPlan modes = uniform_plan(p_.sites, {8, options_.activation_bits, mode_of(request_)},
                                          keeps_of(request_));

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 
 namespace qtool::pipeline {
 namespace {
 
 constexpr double kExponents[] = {1, 0.8, 1.25};
+constexpr double kLeastNoise = 1e-30;
 
 bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   if (a.activation_bits != b.activation_bits) return false;
@@ -20,33 +21,21 @@ bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   return true;
 }
 
-// Places in ascending order; equal values share the mean of theirs.
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
-  for (size_t i = 0; i < order.size();) {
-    size_t end = i;
-    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
-    for (size_t k = i; k < end; ++k) rank[order[k]] = static_cast<double>(i + end - 1) / 2;
-    i = end;
+// A plan with everything in float that prices say something of.
+QuantPlan without_choices(QuantPlan plan, const Sites& sites, const ScoreTable& scores) {
+  for (const GroupScore& group : scores.groups) {
+    if (group.kind == GroupKind::kWeights) {
+      LayerChoice* layer = plan.layer(group.name);
+      if (!layer || !layer->reason.empty()) continue;
+      layer->weight_bits = kFloatBits;
+      layer->filter_bits.clear();
+      continue;
+    }
+    for (const ActivationSite& site : sites.activations)
+      if (site.name == group.name || site.shares_with == group.name)
+        plan.activation_bits[site.name] = kFloatBits;
   }
-  return rank;
-}
-
-double pearson(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto n = static_cast<double>(a.size());
-  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n,
-               mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += (a[i] - mean_a) * (b[i] - mean_b);
-    aa += (a[i] - mean_a) * (a[i] - mean_a);
-    bb += (b[i] - mean_b) * (b[i] - mean_b);
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
+  return plan;
 }
 
 Evaluation evaluation_of(const PlanProbe::Result& result) {
@@ -116,28 +105,71 @@ Assignment Contest::winner(Searched& searched) const {
   std::vector<Assignment> found = plans();
   searched.plans_tried = static_cast<int64_t>(found.size());
   if (request.effort == "fast") return std::move(found[0]);
-  return request.effort == "best" ? for_real(std::move(found), searched)
-                                  : by_probe(std::move(found), searched);
+  if (request.effort == "balanced") return by_probe(std::move(found), searched);
+  return rescored(for_real(std::move(found), searched), searched);
 }
 
-Verification Contest::verify(int64_t plans) const {
-  Verification v;
-  std::vector<double> predicted, measured, ratio;
+std::optional<Assignment> Contest::near(const ScoreTable& around) const {
+  try {
+    return assign(prepared.model, prepared.sites, around, options);
+  } catch (const Error& error) {
+    // What a file stores beyond the sum over choices can leave nothing within a step.
+    if (error.kind() != ErrorKind::kInfeasible) throw;
+    return std::nullopt;
+  }
+}
+
+Assignment Contest::rescored(Assignment best, Searched& searched) const {
+  constexpr int64_t kRounds = 2;
+  if (request.solver != "auto" || request.activation_mode == "hybrid" || !prices_noise(scores))
+    return best;
+  const double least = best.loss / (1 + best.above_least);
+  Rescoring& r = searched.rescoring.emplace();
+  r.sqnr_before_db = searched.measured->sqnr_db;
+  const double unpriced = probe.measure(without_choices(best.plan, prepared.sites, scores)).noise;
+  r.measured_over_predicted =
+      std::pow(10.0, -r.sqnr_before_db / 10) / std::max(best.loss + unpriced, kLeastNoise);
+  while (r.measured_over_predicted > 1 && r.rounds < kRounds) {
+    const ScoreTable around =
+        prices_around(best.plan, prepared.sites, scores,
+                      [this](const QuantPlan& plan) { return probe.measure(plan).noise; });
+    std::optional<Assignment> solved = near(around);
+    if (!solved || same_widths(solved->plan, best.plan)) break;
+    Assignment& next = *solved;
+    ++r.rounds;
+    ++searched.plans_tried;
+    const Evaluation now = real.measure(next.plan);
+    log(LogLevel::kInfo, cat("priced again around the plan: measured SQNR ", fixed(now.sqnr_db, 2),
+                             " dB, before ", fixed(searched.measured->sqnr_db, 2), " dB"));
+    if (!(now.sqnr_db > searched.measured->sqnr_db)) break;
+    ++r.kept;
+    searched.measured = now;
+    next.loss = predicted_loss(next.plan, prepared.sites, scores);
+    next.above_least = least > 0 ? std::max(0.0, next.loss / least - 1) : 0;
+    next.bound = best.bound;
+    next.gap = best.gap;
+    next.status = best.status;
+    best = std::move(next);
+  }
+  return best;
+}
+
+std::optional<Verification> Contest::verify(int64_t plans, int64_t samples) const {
+  std::vector<double> predicted, measured;
+  int64_t seen = 0;
   Progress progress("verifying", plans, "plans");
   for (auto& [plan, loss] :
        random_plans(prepared.model, prepared.sites, scores, options, plans, 1)) {
-    const PlanProbe::Result result = probe.measure(plan);
-    v.samples = result.samples;
-    predicted.push_back(std::log(std::max(loss, 1e-30)));
-    measured.push_back(std::log(std::max(result.noise, 1e-30)));
-    ratio.push_back(result.noise / std::max(loss, 1e-30));
+    const PlanProbe::Result result = probe.measure(plan, samples);
+    seen = result.samples;
+    predicted.push_back(loss);
+    measured.push_back(result.noise);
     progress.advance(1);
   }
-  v.plans = plans;
-  v.spearman = pearson(ranks(predicted), ranks(measured));
-  v.pearson_log = pearson(predicted, measured);
-  std::nth_element(ratio.begin(), ratio.begin() + plans / 2, ratio.end());
-  v.median_ratio = ratio[static_cast<size_t>(plans / 2)];
+  if (std::ranges::adjacent_find(predicted, std::not_equal_to<>()) == predicted.end())
+    return std::nullopt;
+  Verification v = compare_noise(predicted, measured);
+  v.samples = seen;
   return v;
 }
 

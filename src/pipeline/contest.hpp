@@ -17,13 +17,18 @@ struct Contest {
   // prices rank plans well, but where noises add up to more or less than their sum, dear choices are
   // worth avoiding more or less than the sum says. A solver asked for by name has its own plan alone.
   Assignment winner(Searched& searched) const;
-  // Predicted against measured noise of random plans.
-  Verification verify(int64_t plans) const;
+  // Predicted against measured noise of random plans, on so many samples at most; nothing where all are predicted alike.
+  std::optional<Verification> verify(int64_t plans, int64_t samples) const;
 
  private:
   std::vector<Assignment> plans() const;
   Assignment by_probe(std::vector<Assignment> plans, Searched& searched) const;
   Assignment for_real(std::vector<Assignment> plans, Searched& searched) const;
+  // The fit takes up much of what layers' errors would add up to. A plan that is noisier than that has left the region in which
+  // prices hold: they are found again around it, by single steps of each group on fitted layers, and what is solved with
+  // them is kept where it is better, quantized for real.
+  Assignment rescored(Assignment best, Searched& searched) const;
+  std::optional<Assignment> near(const ScoreTable& around) const;
 };
 
 }  // namespace qtool::pipeline

@@ -98,6 +98,18 @@ std::string calibrate_text(const CalibrateSummary& s) {
   return text + "\n" + format_table(rows);
 }
 
+static std::string rescoring_text(const Rescoring& r, const std::optional<Evaluation>& measured) {
+  const std::string ratio =
+      cat("measured noise was ", fixed(r.measured_over_predicted, 2), " times the predicted");
+  if (r.measured_over_predicted <= 1) return ratio + ": prices hold";
+  if (r.rounds == 0) return ratio + "; prices found again around the plan lead to the same one";
+  return cat(ratio, ", so prices were found again around the plan: ", r.kept, " of ", r.rounds,
+             r.rounds == 1 ? " plan" : " plans", " kept",
+             r.kept > 0 && measured
+                 ? cat(", ", decibels(r.sqnr_before_db), " -> ", decibels(measured->sqnr_db))
+                 : std::string());
+}
+
 std::string search_text(const SearchSummary& s) {
   const Assignment& a = s.assignment;
   Rows rows = {{"layer", "op", "weights", "bits", "input bits", "loss"}};
@@ -157,11 +169,13 @@ std::string search_text(const SearchSummary& s) {
             s.measured_how.empty() ? std::string() : cat(" (", s.measured_how, ")"),
             s.plans_tried > 1 ? cat(", best of ", s.plans_tried, " plans") : std::string()));
   }
-  if (s.verified_plans > 0) {
-    facts.emplace_back("prediction", cat("rank correlation ", fixed(s.spearman, 3),
-                                         " with measured noise over ", s.verified_plans,
-                                         " random plans, of logarithms ", fixed(s.pearson_log, 3),
-                                         ", measured / predicted ", fixed(s.median_ratio, 2)));
+  if (s.rescoring) facts.emplace_back("re-scored", rescoring_text(*s.rescoring, s.measured));
+  if (s.verification) {
+    const Verification& v = *s.verification;
+    facts.emplace_back("prediction",
+                       cat("rank correlation ", fixed(v.spearman, 3), " with measured noise over ",
+                           v.plans, " random plans, of logarithms ", fixed(v.pearson_log, 3),
+                           ", measured / predicted ", fixed(v.median_ratio, 2)));
   }
   facts.emplace_back("time", cat(fixed(s.seconds, 2), " s, peak memory ",
                                  human_bytes(static_cast<double>(peak_rss_bytes()))));

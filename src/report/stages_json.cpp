@@ -192,11 +192,18 @@ std::string search_json(const SearchSummary& s) {
                               {"loss", point.loss}});
     if (prices_noise(s.scores)) json["pareto"].back()["sqnr_db"] = relative_noise_db(point.loss);
   }
-  if (s.verified_plans > 0) {
-    json["verification"] = {{"plans", s.verified_plans},
-                            {"spearman", s.spearman},
-                            {"pearson_log", s.pearson_log},
-                            {"median_ratio", s.median_ratio}};
+  if (s.verification) {
+    json["verification"] = {{"plans", s.verification->plans},
+                            {"samples", s.verification->samples},
+                            {"spearman", s.verification->spearman},
+                            {"pearson_log", s.verification->pearson_log},
+                            {"median_ratio", s.verification->median_ratio}};
+  }
+  if (s.rescoring) {
+    json["rescoring"] = {{"measured_over_predicted", s.rescoring->measured_over_predicted},
+                         {"sqnr_before_db", s.rescoring->sqnr_before_db},
+                         {"rounds", s.rescoring->rounds},
+                         {"kept", s.rescoring->kept}};
   }
   if (scored)
     json["predicted"] = {

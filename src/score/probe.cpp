@@ -4,6 +4,7 @@
 #include "qtool/exec.hpp"
 #include "quantize/internal.hpp"
 #include "score/output_error.hpp"
+#include "score/score_methods.hpp"
 
 namespace qtool {
 namespace {
@@ -19,14 +20,15 @@ qdq::LayerResults chosen_layers(const Model& model, const Sites& sites,
     layer.weight = std::move(chosen.codes);
     layer.bits = choice.weight_bits;
     layer.mode = choice.mode;
-    if (!site.bias.empty()) {
-      const auto bias = model.graph.constant(model.graph.find(site.bias))->data<float>();
-      layer.bias.assign(bias.begin(), bias.end());
-    }
-    layer.bias.resize(std::max(layer.bias.size(), chosen.bias_shift.size()), 0.f);
-    for (size_t c = 0; c < chosen.bias_shift.size(); ++c) layer.bias[c] += chosen.bias_shift[c];
+    layer.bias = shifted_bias(model, site, chosen.bias_shift);
   }
   return results;
+}
+
+int64_t bytes_of(const Batch& batch) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : batch.feed) bytes += tensor.bytes();
+  return bytes;
 }
 
 }  // namespace
@@ -42,13 +44,23 @@ PlanProbe::PlanProbe(const Model& model, const Sites& sites, const CalibrationTa
       first_(first),
       threads_(threads),
       wanted_(static_cast<size_t>(chunks)) {
+  constexpr int64_t kHeldBytes = int64_t{128} << 20;
   const Executor executor(model);
+  if (chunks > 0 && bytes_of(source.chunk(first)) * chunks <= kHeldBytes)
+    batches_.resize(static_cast<size_t>(chunks));
   parallel_for(threads, chunks, [&](int64_t c, int) {
-    wanted_[static_cast<size_t>(c)] = executor.run(source.chunk(first + c).feed);
+    const auto i = static_cast<size_t>(c);
+    const Batch batch = source.chunk(first + c);
+    wanted_[i] = executor.run(batch.feed);
+    if (!batches_.empty()) batches_[i] = batch;
   });
 }
 
-PlanProbe::Result PlanProbe::measure(const QuantPlan& plan) const {
+Batch PlanProbe::batch(int64_t chunk) const {
+  return batches_.empty() ? source_.chunk(first_ + chunk) : batches_[static_cast<size_t>(chunk)];
+}
+
+PlanProbe::Result PlanProbe::measure(const QuantPlan& plan, int64_t samples) const {
   const qdq::ActivationParams activations = qdq::activation_params(sites_, plan, table_);
   qdq::LayerResults layers = chosen_layers(model_, sites_, candidates_, plan);
   for (auto& [name, layer] : layers) {
@@ -57,13 +69,15 @@ PlanProbe::Result PlanProbe::measure(const QuantPlan& plan) const {
       qdq::repair_bias_overflow(layer, site, *input);
   }
   const Executor executor(qdq::insert_qdq(model_, sites_, activations, layers));
-  std::vector<Result> parts(wanted_.size());
-  parallel_for(threads_, static_cast<int64_t>(wanted_.size()), [&](int64_t c, int) {
+  size_t chunks = 0;
+  for (int64_t held = 0; chunks < wanted_.size() && held < samples; ++chunks)
+    held += source_.samples_in(first_ + static_cast<int64_t>(chunks));
+  std::vector<Result> parts(chunks);
+  parallel_for(threads_, static_cast<int64_t>(chunks), [&](int64_t c, int) {
     const auto i = static_cast<size_t>(c);
-    const Batch batch = source_.chunk(first_ + c);
+    const Batch batch = this->batch(c);
     const std::vector<Tensor> have = executor.run(batch.feed);
-    const auto samples = static_cast<double>(batch.samples);
-    parts[i] = {scoring::relative_noise(wanted_[i], have) * samples,
+    parts[i] = {scoring::relative_noise(wanted_[i], have) * static_cast<double>(batch.samples),
                 static_cast<double>(scoring::agreeing(wanted_[i], have, batch.samples)),
                 batch.samples};
   });

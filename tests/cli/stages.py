@@ -42,6 +42,8 @@ class Stages(Case):
                                    'seconds', 'peak_rss_bytes'])
         self.assertLessEqual(searched['mean_weight_bits'], 4.5)
         self.assertLessEqual(searched['bound'], searched['loss'] * (1 + 1e-9))
+        self.assertEqual(searched['verification']['plans'], 16)
+        self.assertGreater(searched['verification']['spearman'], 0.5)
         quantized = self.json('quantize', '-o', 'q.onnx',
                               keys=['output', 'size_bytes', 'mean_weight_bits', 'bpw', 'layers', 'float_layers', 'fused_prediction', 'seconds', 'peak_rss_bytes'])
         self.assertEqual(quantized['size_bytes'], (self.dir / 'q.onnx').stat().st_size)

@@ -138,6 +138,28 @@ TEST(Results, OfSearchShareTheLossAmongLayers) {
   EXPECT_NE(search_text(s).find("75.0 %"), std::string::npos);
 }
 
+TEST(Results, OfSearchSayWhatPredictionsAreWorth) {
+  Assignment a;
+  a.plan = hostile_plan();
+  Evaluation measured;
+  measured.sqnr_db = 4.4;
+  const SearchSummary s{.assignment = a,
+                        .scores = {},
+                        .sites = {},
+                        .plan_file = "plan.json",
+                        .measured = measured,
+                        .verification = Verification{16, 32, 0.985, 0.991, 1.27},
+                        .rescoring = Rescoring{1.48, 3.8, 2, 1}};
+  const Json json = Json::parse(search_json(s));
+  EXPECT_EQ(json.at("verification").at("samples"), 32);
+  EXPECT_EQ(json.at("rescoring").at("kept"), 1);
+  EXPECT_NE(search_text(s).find("rank correlation 0.985"), std::string::npos);
+  EXPECT_NE(search_text(s).find("1 of 2 plans kept, 3.80 dB -> 4.40 dB"), std::string::npos);
+  SearchSummary held = s;
+  held.rescoring = Rescoring{0.6, 16.3, 0, 0};
+  EXPECT_NE(search_text(held).find("0.60 times the predicted: prices hold"), std::string::npos);
+}
+
 TEST(Results, OfAUniformPlanHaveNoLoss) {
   Assignment a;
   a.plan = hostile_plan();

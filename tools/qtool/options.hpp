@@ -62,7 +62,8 @@ struct PlanFlags {
               target = "ort-cpu";
   std::string granularity = "layer", weight_scale = "channel", formats, format = "uniform";
   std::string effort = "balanced", profile, activation_mode = "static", export_style = "auto";
-  int64_t score_samples = 0, verify_plans = 0;
+  int64_t score_samples = 0;
+  std::optional<int64_t> verify_plans;
   bool signed_activations = false, no_float_activations = false, narrow_branches = false;
   std::vector<CLI::Option*> shaping;  // all but budget and uniform
   void bind(CLI::App& app);

@@ -59,11 +59,13 @@ void PlanFlags::bind(CLI::App& app) {
       "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
   app.add_option("--effort", effort,
                  "fast (one plan), balanced (the best of a few on fitted layers), best (of a few "
-                 "quantized for real; scales and biases tuned together)")
+                 "quantized for real, priced again around it where prices do not hold; scales and "
+                 "biases tuned together)")
       ->group(group);
   shape(app.add_option("--verify-prediction", verify_plans,
-                       "compare predicted with measured noise on N random plans")
-            ->check(CLI::Range(2, 100'000)));
+                       "compare predicted with measured noise on N random plans (16; with --effort "
+                       "fast 0)")
+            ->check(CLI::Range(0, 100'000)));
   shape(app.add_option(
       "--profile", profile,
       "what a device allows and costs: a name (see `qtool list profiles`) or a file"));

@@ -29,22 +29,18 @@ std::string calibrate_result(const qtool::Calibrated& c, bool json) {
 std::string search_result(const qtool::Workspace& workspace, const qtool::Searched& s,
                           const std::string& target, bool json) {
   const qtool::Sites sites = sites_of(workspace, target);
-  qtool::SearchSummary summary{.assignment = s.assignment,
-                               .scores = s.scores,
-                               .sites = sites,
-                               .plan_file = workspace.file("plan.json").string(),
-                               .random_data = workspace.random_samples > 0,
-                               .seconds = s.seconds,
-                               .measured = s.measured,
-                               .measured_how = s.measured_how,
-                               .plans_tried = s.plans_tried,
-                               .frontier = s.frontier};
-  if (s.verification) {
-    summary.verified_plans = s.verification->plans;
-    summary.spearman = s.verification->spearman;
-    summary.pearson_log = s.verification->pearson_log;
-    summary.median_ratio = s.verification->median_ratio;
-  }
+  const qtool::SearchSummary summary{.assignment = s.assignment,
+                                     .scores = s.scores,
+                                     .sites = sites,
+                                     .plan_file = workspace.file("plan.json").string(),
+                                     .random_data = workspace.random_samples > 0,
+                                     .seconds = s.seconds,
+                                     .measured = s.measured,
+                                     .measured_how = s.measured_how,
+                                     .plans_tried = s.plans_tried,
+                                     .verification = s.verification,
+                                     .rescoring = s.rescoring,
+                                     .frontier = s.frontier};
   return json ? qtool::search_json(summary) : qtool::search_text(summary);
 }
 
