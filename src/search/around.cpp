@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "qtool/assign.hpp"
+#include "qtool/branches.hpp"
 
 namespace qtool {
 namespace {
@@ -114,6 +115,7 @@ class Around {
       for (const ActivationSite& site : sites_.activations)
         if (site.name == group.name || site.shares_with == group.name)
           plan.activation_bits[site.name] = group.widths[to].bits;
+      widen_branches(plan, sites_);
       for (LayerChoice& layer : plan.layers)
         layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));
       return group.noise[to] - group.noise[from];
