@@ -1,5 +1,6 @@
 // The "qdq" export style. Rules for onnxruntime are those of docs/export.md: explicit zero points,
-// rank-0 scales per tensor, one Q per tensor feeding all consumers, int32 biases.
+// rank-0 scales per tensor, one Q per tensor feeding all consumers (narrow codes of a branched value but layers),
+// int32 biases.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
