@@ -29,8 +29,7 @@ std::vector<Equalized> choose_migrations(const Model& prepared, const SampleSour
   for (const Equalized& e : found) factors[e.value] = e.factors;
   const int64_t chunks = source.chunk_count();
   int64_t first = chunks;
-  for (int64_t samples = 0; first > 0 && samples < kSamples;)
-    samples += source.samples_in(--first);
+  for (int64_t samples = 0; first > 0 && samples < kSamples;) samples += source.samples_in(--first);
   const qdq::OutputReference reference(prepared, source, first, chunks, threads);
   const double before = noise_in_8_bits(prepared, source, reference, threads),
                after =
