@@ -29,7 +29,8 @@ void widen_branches(QuantPlan& plan, const Sites& sites);
 std::vector<const ActivationSite*> read_apart(const Sites& sites, const ActivationSite& owner);
 
 // The model with an Identity in front of all layers that read a branched value of the main graph, whose result is called
-// read_by_layers(value): what layers read is a value of its own.
+// read_by_layers(value): what layers read is a value of its own. Throws Unsupported where the
+// model has a value of that name.
 Model split_branches(const Model& model, const Sites& sites);
 std::string read_by_layers(const std::string& value);
 

@@ -54,6 +54,7 @@ struct ActivationSite {
   // Values that carry the same parameters: data movement and MaxPool pass them on. This value's own
   // parameters are those of `shares_with` when that is not empty.
   std::string shares_with;
+  const std::string& owner() const { return shares_with.empty() ? name : shares_with; }
   // Nodes that read the codes while all others read the float value: a value that no integer kernel
   // makes loses nothing where none reads it. Empty: everything behind it reads codes.
   std::set<std::string> readers = {};
@@ -89,6 +90,9 @@ struct Sites {
   const StoredSite* stored_weight(const std::string& name) const;
   bool stored_rows(const std::string& node) const;  // whether a node picks rows of one of `stored`
   const ActivationSite* activation(const std::string& name) const;
+  // The value whose parameters an activation has, maybe itself; of a value without a site, itself.
+  const std::string& owner_of(const std::string& activation) const;
+  std::vector<std::string> activation_names() const;
 };
 
 // What a runtime accepts (docs/export.md): src/plan/targets/<t>.cpp.
@@ -203,6 +207,9 @@ struct UniformChoice {
 // Every layer the same; `keep`: node-name regex (or the words first, last) → choice.
 QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
                        const std::vector<std::pair<std::string, UniformChoice>>& keep = {});
+
+// Gives a value and all that have its parameters this width.
+void set_activation_bits(QuantPlan& plan, const Sites& sites, const std::string& owner, int bits);
 
 // Gives every layer of a plan these scales; layers that read codes, and all but dense ones, have
 // one scale a channel where blocks are asked for: no integer kernel takes blocks. Stacks of matrices that read

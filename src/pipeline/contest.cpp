@@ -31,9 +31,7 @@ QuantPlan without_choices(QuantPlan plan, const Sites& sites, const ScoreTable& 
       layer->filter_bits.clear();
       continue;
     }
-    for (const ActivationSite& site : sites.activations)
-      if (site.name == group.name || site.shares_with == group.name)
-        plan.activation_bits[site.name] = kFloatBits;
+    set_activation_bits(plan, sites, group.name, kFloatBits);
   }
   return plan;
 }

@@ -26,7 +26,7 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
        loud_activations(p.model, p.sites, plan, table, some, request.threads)) {
     std::set<std::string> values;
     for (const ActivationSite& site : p.sites.activations)
-      if (site.name == loud.name || site.shares_with == loud.name) values.insert(site.name);
+      if (site.owner() == loud.name) values.insert(site.name);
     std::vector<LayerChoice*> readers;
     for (LayerChoice& layer : plan.layers)
       if (values.contains(p.sites.layer(layer.name)->input)) readers.push_back(&layer);

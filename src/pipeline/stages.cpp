@@ -34,9 +34,7 @@ Observed observe(const Model& prepared, const Target& target, const SampleSource
                  int threads) {
   Observed o;
   o.sites = find_sites(prepared, target);
-  std::vector<std::string> names;
-  for (const ActivationSite& site : o.sites.activations) names.push_back(site.name);
-  o.table = calibrate(prepared, names, source, {.threads = threads});
+  o.table = calibrate(prepared, o.sites.activation_names(), source, {.threads = threads});
   std::erase_if(o.table.values, [&](const auto& value) {
     const bool inside = prepared.graph.find(value.first) == ValueId::kNone;
     if (inside && value.second.count == 0) o.unreached.insert(value.first);
@@ -92,10 +90,15 @@ void warn_unequal(const Sites& sites, const QuantPlan& plan) {
     const int bits = plan.activation_bits.at(name);
     return cat("'", printable(name), "' (", bits == kFloatBits ? "float" : cat(bits, " bits"), ")");
   };
+  // Around those operators a value has the width of its branch.
+  const std::set<std::string> branched = branched_values(sites);
+  const auto width = [&](const std::string& name) {
+    const int bits = plan.activation_bits.at(name);
+    return branched.contains(name) ? std::max(bits, kBranchBits) : bits;
+  };
   for (const ActivationSite& site : sites.activations) {
     const std::string& owner = site.shares_with;
-    if (owner.empty() || plan.activation_bits.at(site.name) == plan.activation_bits.at(owner))
-      continue;
+    if (owner.empty() || width(site.name) == width(owner)) continue;
     log(LogLevel::kWarning,
         cat("activations ", shown(site.name), " and ", shown(owner),
             " differ in width: their parameters are not equal, as the device wants them"));

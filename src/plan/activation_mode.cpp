@@ -14,12 +14,6 @@ bool reads_codes(const LayerChoice& layer) {
   return layer.weight_bits != kFloatBits && layer.activation_bits != kFloatBits;
 }
 
-// The value whose parameters a layer's input has.
-std::string owner_of(const Sites& sites, const LayerSite& site) {
-  const ActivationSite* input = sites.activation(site.input);
-  return !input || input->shares_with.empty() ? site.input : input->shares_with;
-}
-
 void settle(LayerChoice& layer, const LayerSite& site, const Model& model) {
   if (layer.activation_bits != 8)
     throw Error(ErrorKind::kUsage, "QT-E133",
@@ -73,14 +67,14 @@ void settle_activation_modes(QuantPlan& plan, const Sites& sites, const Model& m
   for (LayerChoice& layer : plan.layers) {
     if (!reads_codes(layer)) layer.mode = ActivationMode::kStatic;
     if (layer.dynamic())
-      at_run_time.emplace(owner_of(sites, *sites.layer(layer.name)), layer.mode);
+      at_run_time.emplace(sites.owner_of(sites.layer(layer.name)->input), layer.mode);
     else
       any_static |= reads_codes(layer);
   }
   if (at_run_time.empty()) return;
   for (LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
-    const auto mode = at_run_time.find(owner_of(sites, site));
+    const auto mode = at_run_time.find(sites.owner_of(site.input));
     if (mode == at_run_time.end() || !reads_codes(layer)) continue;
     if (!layer.dynamic()) layer.mode = mode->second;
     if (!site.dense) layer.mode = ActivationMode::kDynamic;
@@ -90,8 +84,7 @@ void settle_activation_modes(QuantPlan& plan, const Sites& sites, const Model& m
   for (auto& [name, bits] : plan.activation_bits)
     if (!any_static) bits = kFloatBits;
   for (const ActivationSite& site : sites.activations) {
-    if (at_run_time.contains(site.shares_with.empty() ? site.name : site.shares_with))
-      plan.activation_bits[site.name] = kFloatBits;
+    if (at_run_time.contains(site.owner())) plan.activation_bits[site.name] = kFloatBits;
   }
 }
 

@@ -6,22 +6,14 @@
 #include <algorithm>
 
 namespace qtool {
-namespace {
-
-const std::string& owner_of(const ActivationSite& site) {
-  return site.shares_with.empty() ? site.name : site.shares_with;
-}
-
-}  // namespace
-
 std::set<std::string> branched_values(const Sites& sites) {
   std::set<std::string> for_layers, for_others, members;  // the first two by owner
   for (const ActivationSite& site : sites.activations) {
-    if (!site.layers.empty()) for_layers.insert(owner_of(site));
-    if (site.branches) for_others.insert(owner_of(site));
+    if (!site.layers.empty()) for_layers.insert(site.owner());
+    if (site.branches) for_others.insert(site.owner());
   }
   for (const ActivationSite& site : sites.activations)
-    if (for_layers.contains(owner_of(site)) && for_others.contains(owner_of(site)))
+    if (for_layers.contains(site.owner()) && for_others.contains(site.owner()))
       members.insert(site.name);
   return members;
 }
@@ -45,7 +37,7 @@ std::vector<const ActivationSite*> read_apart(const Sites& sites, const Activati
   std::vector<const ActivationSite*> members;
   bool branches = false;
   for (const ActivationSite& site : sites.activations) {
-    if (owner_of(site) != owner.name) continue;
+    if (site.owner() != owner.name) continue;
     branches |= site.branches;
     if (!site.layers.empty()) members.push_back(&site);
   }
@@ -62,6 +54,10 @@ Model split_branches(const Model& model, const Sites& sites) {
     if (site.layers.empty() || !branched.contains(site.name) || value == ValueId::kNone) continue;
     const ValueId read =
         add_value(g, read_by_layers(site.name), g.value(value).dtype, g.value(value).shape);
+    if (g.value(read).name != read_by_layers(site.name))
+      throw_unsupported(cat("the model has a value '", printable(read_by_layers(site.name)),
+                            "', which is what qtool calls what layers read of '",
+                            printable(site.name), "': take --narrow-branches"));
     for (Node& node : g.nodes)
       if (site.layers.contains(node.name)) std::ranges::replace(node.inputs, value, read);
     g.nodes.push_back(make_node(g, read_by_layers(site.name), "Identity", {value}, {read}));

@@ -11,10 +11,6 @@ bool passes_on(const QuantRule& rule) {
   return rule.kind == QuantKind::kJoint || rule.kind == QuantKind::kMovement;
 }
 
-const std::string& owner_name(const ActivationSite& site) {
-  return site.shares_with.empty() ? site.name : site.shares_with;
-}
-
 // Owners of the quantized values around a node.
 std::set<std::string> owners_around(const Sites& sites, const Graph& g, const Node& node,
                                     const QuantRule& rule) {
@@ -24,7 +20,7 @@ std::set<std::string> owners_around(const Sites& sites, const Graph& g, const No
   for (ValueId v : values) {
     const ActivationSite* site = v == ValueId::kNone ? nullptr : sites.activation(g.value(v).name);
     if (!site) continue;
-    const ActivationSite& owner = *sites.activation(owner_name(*site));
+    const ActivationSite& owner = *sites.activation(site->owner());
     if (owner.fixed_range) {
       log(LogLevel::kInfo, cat("'", printable(owner.name), "' keeps its known range beside ",
                                node_text(node), ", whose operands have equal parameters"));
@@ -65,7 +61,7 @@ void share_parameters(Sites& sites, const Model& model, std::span<const std::str
     const std::string first = *std::ranges::min_element(
         owners, {}, [&](const std::string& name) { return place.at(name); });
     for (ActivationSite& site : sites.activations) {
-      const std::string owner = owner_name(site);
+      const std::string owner = site.owner();
       if (owner == first || !owners.contains(owner)) continue;
       if (owner == site.name) {
         std::vector<std::string>& covers = sites.activations[place.at(first)].covers;

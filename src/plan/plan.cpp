@@ -90,18 +90,15 @@ std::vector<LayerChoice> stored_choices(const Sites& sites, UniformChoice choice
 // Values that share parameters share a width: the widest that a layer among their readers wants.
 void share_widths(const Sites& sites, QuantPlan& plan, int wide) {
   std::map<std::string, int> width;  // by owner; absent: no layer reads any of them
-  const auto owner = [](const ActivationSite& site) {
-    return site.shares_with.empty() ? site.name : site.shares_with;
-  };
   for (const LayerChoice& layer : plan.layers) {
     const LayerSite& site = *sites.layer(layer.name);
     const ActivationSite* input = sites.activation(site.input);
     if (!input || !site.float_input.empty()) continue;
-    int& bits = width.try_emplace(owner(*input), 0).first->second;
+    int& bits = width.try_emplace(input->owner(), 0).first->second;
     bits = std::max(bits, plan.activation_bits.at(input->name));
   }
   for (const ActivationSite& site : sites.activations) {
-    const auto found = width.find(owner(site));
+    const auto found = width.find(site.owner());
     plan.activation_bits[site.name] = found == width.end() ? wide : found->second;
   }
 }
@@ -172,6 +169,11 @@ QuantPlan uniform_plan(const Sites& sites, UniformChoice choice,
     layer.activation_bits = plan.input_bits(*sites.layer(layer.name));
   plan.stored = stored_choices(sites, choice, keep);
   return plan;
+}
+
+void set_activation_bits(QuantPlan& plan, const Sites& sites, const std::string& owner, int bits) {
+  for (const ActivationSite& site : sites.activations)
+    if (site.owner() == owner) plan.activation_bits[site.name] = bits;
 }
 
 void set_weight_scale(QuantPlan& plan, const Sites& sites, WeightScale scale) {

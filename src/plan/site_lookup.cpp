@@ -28,4 +28,15 @@ const ActivationSite* Sites::activation(const std::string& name) const {
   return it == activations.end() ? nullptr : &*it;
 }
 
+const std::string& Sites::owner_of(const std::string& activation) const {
+  const ActivationSite* site = this->activation(activation);
+  return site ? site->owner() : activation;
+}
+
+std::vector<std::string> Sites::activation_names() const {
+  std::vector<std::string> names;
+  for (const ActivationSite& site : activations) names.push_back(site.name);
+  return names;
+}
+
 }  // namespace qtool

@@ -77,7 +77,7 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
   for (const ActivationSite& site : sites.activations) {
     const int bits = plan.activation_bits.at(site.name);
     if (bits == kFloatBits) continue;
-    const std::string& owner = site.shares_with.empty() ? site.name : site.shares_with;
+    const std::string& owner = site.owner();
     const int owner_bits = plan.activation_bits.at(owner);
     const bool branch = branched.contains(site.name);
     if (owner != site.name && owner_bits == bits)
@@ -89,6 +89,18 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
     if (branch && bits < kBranchBits) params[site.name].branch = branch_of(owner);
   }
   return params;
+}
+
+std::set<std::string> branch_values(const Sites& sites, const ActivationParams& activations) {
+  std::set<std::string> owners, values;
+  for (const ActivationSite& site : sites.activations)
+    if (const auto at = activations.find(site.name); at != activations.end() && at->second.branch)
+      owners.insert(site.owner());
+  for (const ActivationSite& site : sites.activations)
+    if (const auto at = activations.find(site.name);
+        at != activations.end() && !at->second.branch && owners.contains(site.owner()))
+      values.insert(site.name);
+  return values;
 }
 
 }  // namespace qtool::qdq

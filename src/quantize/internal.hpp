@@ -25,6 +25,10 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
 QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int bits,
                              const ActivationStyle& style, const CalibrationTable& table);
 
+// Values that no layer reads narrow codes of while one does of another with the same owner: their parameters are those of
+// the branch, which stay as calibration has them.
+std::set<std::string> branch_values(const Sites& sites, const ActivationParams& activations);
+
 // Of what a layer reads; nullptr where it reads floats.
 inline const QParams* input_params(const LayerSite& site, const ActivationParams& activations) {
   const auto it = activations.find(site.input);

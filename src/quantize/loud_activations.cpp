@@ -26,9 +26,8 @@ class Search {
   double noise(std::span<const std::string> owners) const {
     ActivationParams chosen;
     for (const ActivationSite& site : sites_.activations) {
-      const std::string& owner = site.shares_with.empty() ? site.name : site.shares_with;
       const auto found = params_.find(site.name);
-      if (found != params_.end() && std::ranges::find(owners, owner) != owners.end())
+      if (found != params_.end() && std::ranges::find(owners, site.owner()) != owners.end())
         chosen.insert(*found);
     }
     return float_.distance(insert_qdq(model_, sites_, chosen, {}), Distance::kNoise);

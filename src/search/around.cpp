@@ -112,9 +112,7 @@ class Around {
   double move(const GroupScore& group, const Ladder& ladder, int step, QuantPlan& plan) const {
     if (group.kind == GroupKind::kActivation) {
       const size_t from = chosen(group, 0), to = ladder.moved(from, step);
-      for (const ActivationSite& site : sites_.activations)
-        if (site.name == group.name || site.shares_with == group.name)
-          plan.activation_bits[site.name] = group.widths[to].bits;
+      set_activation_bits(plan, sites_, group.name, group.widths[to].bits);
       widen_branches(plan, sites_);
       for (LayerChoice& layer : plan.layers)
         layer.activation_bits = plan.input_bits(*sites_.layer(layer.name));

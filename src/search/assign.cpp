@@ -94,8 +94,7 @@ double predicted_loss(const QuantPlan& plan, const Sites& sites, const ScoreTabl
       for (const LayerSite& site : sites.layers) {
         const LayerChoice* layer = plan.layer(site.name);
         const ActivationSite* input = sites.activation(site.input);
-        if (layer && layer->dynamic() && input &&
-            (input->name == group.name || input->shares_with == group.name))
+        if (layer && layer->dynamic() && input && input->owner() == group.name)
           width = {layer->activation_bits, "uniform", layer->mode};
       }
       loss += price(group.widths, group.noise, width);

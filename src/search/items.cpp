@@ -57,7 +57,7 @@ class Maker {
     if (!sites_.activation(group.name)) throw_not_in_model(group);
     for (const LayerSite& site : sites_.layers) {
       if (site.reason.empty() && site.float_input.empty() && is_kept(site.name) &&
-          owner_of(sites_, site.input) == group.name)
+          sites_.owner_of(site.input) == group.name)
         return;
     }
     add_item(group, -1, group.noise);
@@ -160,11 +160,6 @@ class Sets {
 
 }  // namespace
 
-const std::string& owner_of(const Sites& sites, const std::string& activation) {
-  const ActivationSite* site = sites.activation(activation);
-  return site && !site->shares_with.empty() ? site->shares_with : activation;
-}
-
 std::vector<Width> widths_of(const Item& item) {
   std::vector<Width> widths;
   for (const std::vector<Width>& choice : item.widths) widths.push_back(choice[0]);
@@ -187,7 +182,7 @@ std::vector<Item> join_items(std::vector<Item> items, const Sites& sites, const 
     if (items[i].parts[0].kind != GroupKind::kWeights) continue;
     for (const std::string& name : items[i].parts[0].names) {
       const LayerSite& site = *sites.layer(name);
-      const auto input = inputs.find(owner_of(sites, site.input));
+      const auto input = inputs.find(sites.owner_of(site.input));
       if (site.float_input.empty() && input != inputs.end() &&
           coupled(site, widths_of(items[i]), widths_of(items[input->second])))
         sets.unite(i, input->second);

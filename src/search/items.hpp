@@ -24,9 +24,6 @@ struct Item {
   std::vector<std::vector<float>> error = {};                    // see Problem::error
 };
 
-// The value whose parameters an activation has: its own name, or that of the one it shares them with.
-const std::string& owner_of(const Sites& sites, const std::string& activation);
-
 // One item a group, or a filter; layers that share a weight are one. What `fixed` keeps by a rule, and what
 // layers that it keeps read, does not take part.
 std::vector<Item> make_items(const Sites& sites, const ScoreTable& scores, const QuantPlan& fixed,

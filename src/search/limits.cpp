@@ -246,7 +246,7 @@ void ProblemBuilder::add_peak(int64_t limit_bytes, const std::string& name) {
   const WeightCost no_weights = [](const LayerSite&, const Width&) { return int64_t{0}; };
   for (const LiveSet& set : sets) {
     std::map<std::string, std::vector<std::string>> owned;
-    for (const auto& [value, count] : set.elements) owned[owner_of(sites_, value)].push_back(value);
+    for (const auto& [value, count] : set.elements) owned[sites_.owner_of(value)].push_back(value);
     add_rows(8 * limit_bytes - 32 * set.float_elements, cat(name, " at ", printable(set.node)),
              no_weights, [&](const std::string& value, int bits) {
                int64_t total = 0;

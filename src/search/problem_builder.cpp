@@ -77,7 +77,7 @@ bool ProblemBuilder::coupled(const LayerSite& site, const std::vector<Width>& we
 Width ProblemBuilder::input_width(const Item& item, size_t choice, const LayerSite& site) const {
   for (size_t p = 0; p < item.parts.size() && site.float_input.empty(); ++p) {
     if (item.parts[p].kind == GroupKind::kActivation &&
-        item.parts[p].names[0] == owner_of(sites_, site.input))
+        item.parts[p].names[0] == sites_.owner_of(site.input))
       return item.widths[choice][p];
   }
   return plan_.input_bits(site);
@@ -93,7 +93,7 @@ void ProblemBuilder::forbid() {
     if (item.parts.size() == 1 && item.parts[0].kind == GroupKind::kActivation)
       inputs[item.parts[0].names[0]] = &item;
   const auto input_of = [&](const LayerSite& site) {
-    const auto at = inputs.find(owner_of(sites_, site.input));
+    const auto at = inputs.find(sites_.owner_of(site.input));
     return at != inputs.end() && site.float_input.empty() ? at->second : nullptr;
   };
   const auto for_layers = [&](const auto& visit) {
@@ -171,9 +171,7 @@ void ProblemBuilder::set_width(LayerChoice& layer, const Part& part, const Width
 
 void ProblemBuilder::set_activation(QuantPlan& plan, const std::string& name,
                                     const Width& width) const {
-  plan.activation_bits[name] = width.bits;
-  for (const ActivationSite& site : sites_.activations)
-    if (site.shares_with == name) plan.activation_bits[site.name] = width.bits;
+  set_activation_bits(plan, sites_, name, width.bits);
   if (width.mode == ActivationMode::kStatic) return;
   for (const LayerSite* site : readers(name)) {
     plan.layer(site->name)->mode = width.mode;
@@ -185,7 +183,7 @@ std::vector<const LayerSite*> ProblemBuilder::readers(const std::string& activat
   std::vector<const LayerSite*> layers;
   for (const LayerSite& site : sites_.layers) {
     if (site.float_input.empty() && plan_.layer(site.name) &&
-        owner_of(sites_, site.input) == activation)
+        sites_.owner_of(site.input) == activation)
       layers.push_back(&site);
   }
   return layers;

@@ -47,9 +47,7 @@ struct Net {
     model = prepare(model);
     set_ranks(model, observed_ranks(model, source));
     sites = find_sites(model, find_target("ort-cpu"));
-    std::vector<std::string> names;
-    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-    table = calibrate(model, names, source, {});
+    table = calibrate(model, sites.activation_names(), source, {});
   }
 
   Quantized quantize(int weight_bits, int activation_bits, const char* style = "qdq") const {
@@ -181,9 +179,8 @@ TEST(Bodies, OfLoopsAreCalibratedInEveryRound) {
 
 TEST(Bodies, AreTheSameForAnyNumberOfThreads) {
   const Net net = loop();
-  std::vector<std::string> names;
-  for (const ActivationSite& site : net.sites.activations) names.push_back(site.name);
-  const CalibrationTable many = calibrate(net.model, names, net.source, {.threads = 4});
+  const CalibrationTable many =
+      calibrate(net.model, net.sites.activation_names(), net.source, {.threads = 4});
   for (const auto& [name, stats] : net.table.values) {
     EXPECT_EQ(stats.sum, many.at(name).sum);
     EXPECT_EQ(stats.min, many.at(name).min);

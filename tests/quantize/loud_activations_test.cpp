@@ -20,9 +20,7 @@ g (float[n, 2, 4, 4] x, float[1, 2, 1, 1] k, float[2, 1, 1, 1] w1, float[2, 2, 1
   model = prepare(model);
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const auto source = random_data(16, 1, {{"x", DType::kFloat, {-1, 2, 4, 4}}}, 1);
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table = calibrate(model, names, *source, {});
+  const CalibrationTable table = calibrate(model, sites.activation_names(), *source, {});
   const auto loud = loud_activations(model, sites, uniform_plan(sites, {8, 8}), table, *source, 2);
   ASSERT_EQ(loud.size(), 1u);
   EXPECT_EQ(loud[0].name, "l");

@@ -213,9 +213,7 @@ g (float[n, 2, 5, 5] x, float[2, 2, 3, 3] w) => (float[n, 2, 5, 5] y)
   model = prepare(model);
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const auto source = random_data(96, 1, {{"x", DType::kFloat, {-1, 2, 5, 5}}}, 1);
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table = calibrate(model, names, *source, {});
+  const CalibrationTable table = calibrate(model, sites.activation_names(), *source, {});
   for (const char* method : {"rtn", "cd"}) {
     QuantPlan plan = uniform_plan(sites, {3, 8});
     for (LayerChoice& layer : plan.layers) layer.method = method;

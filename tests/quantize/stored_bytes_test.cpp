@@ -138,9 +138,7 @@ TEST(SlowStoredBytes, OfFilesAreWithinTwoPercentOfThoseStated) {
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const std::string& input = model.graph.value(model.graph.inputs[0]).name;
   const auto source = random_data(16, 1, {{input, DType::kFloat, {-1, 1, 28, 28}}}, 1);
-  std::vector<std::string> names;
-  for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-  const CalibrationTable table = calibrate(model, names, *source, {});
+  const CalibrationTable table = calibrate(model, sites.activation_names(), *source, {});
   int compared = 0;
   for (const Case& c : cases(sites, 8)) {
     for (const ExportStyle* style : counted_styles()) {

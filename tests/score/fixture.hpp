@@ -21,10 +21,8 @@ struct Fixture {
       g.initializers[inputs[i]].data = normal(*g.value(inputs[i]).shape, i, 0.4);
     model = prepare(model);
     sites = find_sites(model, find_target("ort-cpu"));
-    std::vector<std::string> names;
-    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
     source = random_data(256, 3, {{"x", DType::kFloat, *model.graph.value(inputs[0]).shape}}, 1);
-    table = calibrate(model, names, *source, {});
+    table = calibrate(model, sites.activation_names(), *source, {});
   }
   ScoreTable score(const std::string& method, ScoreOptions options = {}) const {
     options.method = method;

@@ -27,9 +27,7 @@ struct CalibratedNet {
     model = prepare(model);
     sites = find_sites(model, find_target("ort-cpu"));
     source = random_data(64, 1, {{"x", DType::kFloat, {-1, 3, 6, 6}}}, 1);
-    std::vector<std::string> names;
-    for (const ActivationSite& site : sites.activations) names.push_back(site.name);
-    table = calibrate(model, names, *source, {});
+    table = calibrate(model, sites.activation_names(), *source, {});
   }
 };
 

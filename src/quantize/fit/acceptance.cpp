@@ -65,13 +65,10 @@ std::vector<Unit> layer_units(const Sites& sites, const LayerResults& layers) {
 }
 
 std::vector<Unit> activation_units(const Sites& sites, const ActivationParams& activations) {
-  std::map<std::string, std::string> leader;
-  for (const ActivationSite& site : sites.activations)
-    leader[site.name] = site.shares_with.empty() ? site.name : leader.at(site.shares_with);
   return together(
       sites.activations,
       [&](const ActivationSite& site) { return activations.contains(site.name); },
-      [&](const ActivationSite& site) { return leader.at(site.name); });
+      [](const ActivationSite& site) { return site.owner(); });
 }
 
 std::set<std::string> accept(const Candidate& proposal, const std::vector<Unit>& units,

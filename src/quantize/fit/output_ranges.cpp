@@ -134,9 +134,6 @@ class Readers {
 
 void choose_ranges_by_output(const Model& model, const Sites& sites, const SampleSource& source,
                              int64_t chunks, int threads, ActivationParams& activations) {
-  std::map<std::string, std::string> leader;
-  for (const ActivationSite& site : sites.activations)
-    leader[site.name] = site.shares_with.empty() ? site.name : leader.at(site.shares_with);
   std::vector<const LayerSite*> layers;
   for (const Node& node : model.graph.nodes) {
     const LayerSite* site = sites.layer(node.name);
@@ -145,19 +142,22 @@ void choose_ranges_by_output(const Model& model, const Sites& sites, const Sampl
   }
   if (layers.empty()) return;
   Readers readers(model, source, chunks, threads, layers);
-  std::map<std::string, std::vector<double>> errors;  // by leader
+  std::map<std::string, std::vector<double>> errors;  // by owner
   for (const LayerSite* site : layers) {
     const std::vector<double> here = readers.errors(*site, *input_params(*site, activations));
-    std::vector<double>& sum = errors[leader.at(site->input)];
+    std::vector<double>& sum = errors[sites.owner_of(site->input)];
     sum.resize(here.size(), 0.0);
     for (size_t i = 0; i < here.size(); ++i) sum[i] += here[i];
   }
+  const std::set<std::string> branches = branch_values(sites, activations);
   for (const ActivationSite& site : sites.activations) {
-    const auto found = errors.find(leader.at(site.name));
+    const auto found = errors.find(site.owner());
     const auto p = activations.find(site.name);
-    if (found == errors.end() || p == activations.end() || site.fixed_range) continue;
+    if (found == errors.end() || p == activations.end() || site.fixed_range ||
+        branches.contains(site.name))
+      continue;
     const auto best = std::ranges::min_element(found->second) - found->second.begin();
-    if (leader.at(site.name) == site.name)
+    if (site.owner() == site.name)
       log(LogLevel::kDebug,
           cat("range of ", printable(site.name), ": ", kRatios[best], " times, error ",
               found->second[0], " -> ", found->second[static_cast<size_t>(best)]));

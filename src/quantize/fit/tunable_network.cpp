@@ -40,13 +40,15 @@ TunableNetwork::TunableNetwork(const Model& model, const Sites& sites, const Qua
     if (it != layers.end())
       add_layer(site, it->second, users[site.weight] > 1, open.contains(site.name));
   }
+  const std::set<std::string> branches = branch_values(sites, activations);
   for (const ActivationSite& site : sites.activations) {
     const auto it = activations.find(site.name);
     if (it == activations.end()) continue;
     const bool same = !site.shares_with.empty() && plan.activation_bits.at(site.shares_with) ==
                                                        plan.activation_bits.at(site.name);
     scale_leader_[site.name] = same ? scale_leader_.at(site.shares_with) : site.name;
-    const bool free = !site.fixed_range && !plan.style.power_of_two_scales;
+    const bool free =
+        !site.fixed_range && !plan.style.power_of_two_scales && !branches.contains(site.name);
     if (scale_leader_[site.name] == site.name) {
       const Tensor start = Tensor::of<float>({}, {it->second.scale[0]});
       scales_[site.name] = free ? add_knob(Knob::Kind::kScale, site.name, start)
