@@ -101,25 +101,19 @@ std::map<std::string, int64_t> observed_ranks(const Model& model, const SampleSo
 // Makes them known: shapes of so many unknown dimensions, of float32.
 void set_ranks(Model& model, const std::map<std::string, int64_t>& ranks);
 
-// Channels of a value times a factor each, at least 1: all still fit into the range that they share, and
-// rounding to its steps costs the layers that read it `gain_db` less.
-struct Equalized {
-  std::string value;
-  std::vector<float> factors;
+// An edit of a value's channels, after which rounding to the steps that all share costs the layers that read it
+// `gain_db` less.
+struct EditedValue {
+  ChannelEdit edit;
   double gain_db = 0;
+  std::vector<std::string> methods = {};  // of outlier_methods() that took part
 };
-// Of each value the power of (shared range / channel's range), 0 to 1, that leaves the least noise of the
-// rounded value behind its readers without more than 5 % more of their rounded weights'; values that gain
-// less than 2 dB are left out. Noise counts relative to each output channel's own power.
-std::vector<Equalized> equalize(const std::vector<ScalableValue>& values,
-                                const CalibrationTable& table);
-
-// For values of dense_inputs(): of the powers ¼, ½ and ¾ of SmoothQuant (arXiv 2211.10438), which moves outliers of the
-// value into the weights, the one with the least measured error of its layers with both in 8 bits; values that gain
-// less than 0.5 dB are left out.
-std::vector<Equalized> migrate_outliers(const Model& model,
-                                        const std::vector<ScalableValue>& values,
-                                        const SampleSource& source, int threads);
+// Factors of at least 1, with which channels still fit into the range that they share. Of each value the power of
+// (shared range / channel's range), 0 to 1, that leaves the least noise of the rounded value behind its readers without
+// more than 5 % more of their rounded weights'; values that gain less than 2 dB are left out. Noise counts relative to
+// each output channel's own power.
+std::vector<EditedValue> equalize(const std::vector<ScalableValue>& values,
+                                  const CalibrationTable& table);
 
 // JSON with histograms and channels in `<path>.bin` beside it, whose checksum it holds; both atomic; exact
 // round trip. A file that is missing or damaged is Error{kUsage, QT-E140}.
@@ -136,5 +130,29 @@ struct RangeMethod {
 };
 std::span<const RangeMethod* const> range_methods();
 const RangeMethod& find_range(std::string_view name);  // throws Error{kUsage} with the nearest name
+
+// --- outliers of what dense layers read: src/calibrate/outliers/<method>.cpp, one record a method ----------
+// A value's channels as layers see them.
+struct DenseChannels {
+  std::vector<float> rows;       // [rows][channels], some of them
+  std::vector<float> low, high;  // of a channel, over all data that was looked at
+  std::vector<std::vector<float>>
+      columns;  // of each layer's weight, [channels][outputs], some of its outputs
+};
+struct OutlierMethod {
+  std::string_view name, summary;
+  double least_gain_db = 0;  // below it the value is left as it is
+  double step_gain_db = 0;   // that a later, dearer proposal must bring more than the one before
+  std::vector<ChannelEdit> (*propose)(const DenseChannels& channels);
+};
+std::span<const OutlierMethod* const> outlier_methods();
+// In the order in which they are tried. Throws Error{kUsage} with the nearest name.
+std::vector<const OutlierMethod*> find_outlier_methods(const std::vector<std::string>& names);
+// Of each of dense_inputs() what the methods, one behind the other, gain by the measured error of its layers with
+// inputs and weights in 8 bits; values that gain nothing are left out.
+std::vector<EditedValue> ease_outliers(const Model& model, const std::vector<ScalableValue>& values,
+                                       const SampleSource& source,
+                                       const std::vector<const OutlierMethod*>& methods,
+                                       int threads);
 
 }  // namespace qtool

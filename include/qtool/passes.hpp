@@ -46,16 +46,24 @@ struct ScalableValue {
   std::vector<ChannelReader> readers;
 };
 std::vector<ScalableValue> scalable_values(const Model& prepared);
-// Values of three dimensions and more whose channels (the last axis) dense layers read, alone or beside others: the
-// factors go into the LayerNormalization that makes the value for them alone, else into a Mul in front of them
-// (SmoothQuant, arXiv 2211.10438).
+// Values whose channels (the last axis) dense layers read, alone or beside others.
 std::vector<ScalableValue> dense_inputs(const Model& prepared);
-// The model with the channels of these values multiplied (cross-layer equalization, arXiv 1906.04721,
-// section 4.1), for the readers that scalable_values() or dense_inputs() name. Results equal the model's up to float
-// rounding. Throws Error{kModel, QT-E356} for a value that
-// is not scalable or has another number of channels.
-Model scale_channels(const Model& prepared,
-                     const std::map<std::string, std::vector<float>>& factors);
+
+// What the layers that read a value see of its channels instead: (x − shift) · factor, and behind all channels some of
+// them once more. The layers' weights and biases make up for it. What is empty is left as it is.
+struct ChannelEdit {
+  std::string value;
+  std::vector<float> shifts, factors;  // one a channel; factors above 0
+  std::vector<int64_t> copies;  // channels, one entry a copy; each carries its share of the weight
+};
+// How often each of so many channels is there: 1, and 1 more for every copy.
+std::vector<int64_t> times_there(const ChannelEdit& edit, size_t channels);
+// The model with these edits, in this order. Of a value of scalable_values() what makes it takes factors
+// (cross-layer equalization, arXiv 1906.04721, section 4.1); of one of dense_inputs() the LayerNormalization that makes
+// it for its layers alone, else nodes in front of them (shifts and factors: Outlier Suppression+, arXiv 2304.09145;
+// copies: outlier channel splitting, arXiv 1901.09504). Results equal the model's up to float rounding. Throws
+// Error{kModel, QT-E356} for a value that is neither, or that has another number of channels.
+Model edit_channels(const Model& prepared, const std::vector<ChannelEdit>& edits);
 
 // A graph input of fixed shape on which no result depends, or a whole number that only chooses the branches
 // of Ifs by comparison with constants.

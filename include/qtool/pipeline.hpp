@@ -32,8 +32,8 @@ struct Workspace {
   DataOptions data_options;
   int64_t random_samples = 0;
   uint64_t seed = 0;
-  // Channel factors that calibration chose, by value; its statistics are of the scaled model.
-  std::map<std::string, std::vector<float>> channel_factors;
+  // That calibration chose; its statistics are of the edited model.
+  std::vector<ChannelEdit> channel_edits;
   std::map<std::string, int64_t> ranks;  // of values, where only the data tells them
   std::set<std::string> unreached;       // values in bodies that no sample reached
   std::filesystem::path quantized;       // the last output of quantize; may be empty
@@ -78,12 +78,13 @@ struct CalibrateRequest {
   std::optional<std::filesystem::path> workspace;
   int64_t synthetic_samples = 0;  // made from the model itself, in place of data
   bool equalize = true;           // scale channels where the model stays what it is, see equalize()
-  bool migrate = false;           // the same for what dense layers read, see migrate_outliers()
+  std::vector<std::string> outliers =
+      {};  // methods for what dense layers read, see ease_outliers()
   int threads = 1;
 };
 struct Calibrated {
   Workspace workspace;
-  std::vector<Equalized> equalized;
+  std::vector<EditedValue> equalized, eased;
   CalibrationTable table;
   std::string data;  // "500 pictures in calib_images"
   int64_t skipped = 0;

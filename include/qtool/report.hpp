@@ -47,7 +47,7 @@ std::string inspect_json(const Inspection& inspection);
 // --- stages -------------------------------------------------------------------------------------
 struct CalibrateSummary {
   const CalibrationTable& table;
-  const std::vector<Equalized>& equalized;
+  const std::vector<EditedValue>&equalized, &eased;
   std::string data, workspace;
   int64_t skipped = 0;
   double seconds = 0;

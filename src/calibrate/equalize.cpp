@@ -62,9 +62,9 @@ Noise noise_of(const ScalableValue& value, const std::vector<double>& power,
 
 }  // namespace
 
-std::vector<Equalized> equalize(const std::vector<ScalableValue>& values,
-                                const CalibrationTable& table) {
-  std::vector<Equalized> chosen;
+std::vector<EditedValue> equalize(const std::vector<ScalableValue>& values,
+                                  const CalibrationTable& table) {
+  std::vector<EditedValue> chosen;
   for (const ScalableValue& value : values) {
     const auto it = table.values.find(value.name);
     if (it == table.values.end() || it->second.channel_min.empty()) continue;
@@ -86,7 +86,7 @@ std::vector<Equalized> equalize(const std::vector<ScalableValue>& values,
     }
     const double gain = 10 * std::log10(before.input / least);
     if (!(gain >= kLeastGainDb)) continue;
-    chosen.push_back({value.name, {best.begin(), best.end()}, gain});
+    chosen.push_back({{value.name, {}, {best.begin(), best.end()}, {}}, gain});
   }
   return chosen;
 }

@@ -70,9 +70,10 @@ void fuse_lookups(Model& model);
 // Activations, the bias of a MatMul and residual Add run inside their producer.
 void fuse_activations(Model& model, const std::set<std::string>& observe);
 
-// The last axis of what dense layers read times a factor a channel, of a value that dense_inputs() names. Throws
-// Error{kModel, QT-E356}.
-void scale_dense_input(Model& model, const std::string& name, const std::vector<float>& factors);
+// Factors alone, taken by what makes the value; false, and the model as it was, where nothing can take them.
+bool scale_channels(Model& model, const ChannelEdit& edit);
+// In front of dense layers. Throws Error{kModel, QT-E356}. Nodes are left unsorted.
+void edit_dense_input(Model& model, const ChannelEdit& edit);
 
 // The constant behind a value, or nullptr; looks at initializers only.
 inline const Tensor* constant(const Graph& graph, ValueId id) {

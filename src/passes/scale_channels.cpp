@@ -188,29 +188,36 @@ std::vector<ScalableValue> scalable_values(const Model& model) {
   return found;
 }
 
-Model scale_channels(const Model& model, const std::map<std::string, std::vector<float>>& factors) {
-  Model m = model;
-  const Finder finder(model);  // nodes and what reads them stay as they are
-  std::vector<std::string> dense;
-  for (const auto& [name, factor] : factors) {
-    const ValueId value = model.graph.find(name);
-    const auto readers =
-        value == ValueId::kNone ? std::vector<ChannelReader>{} : finder.readers(value);
-    const auto chain = readers.empty() ? std::nullopt : finder.chain(value);
-    if (!chain || readers[0].channels() != static_cast<int64_t>(factor.size())) {
-      dense.push_back(name);
-      continue;
-    }
-    for (const ChannelReader& reader : readers) {
-      Tensor& weight = m.graph.initializers.at(reader.weight_value).data;
-      auto data = weight.mutable_data<float>();
-      reader.for_each([&](int64_t, int64_t channel, size_t element) {
-        data[element] /= factor[static_cast<size_t>(channel)];
-      });
-    }
-    scale_chain(m.graph, *chain, factor);
+namespace passes {
+
+bool scale_channels(Model& model, const ChannelEdit& edit) {
+  if (!edit.shifts.empty() || !edit.copies.empty()) return false;
+  const Finder finder(model);
+  const ValueId value = model.graph.find(edit.value);
+  const auto readers =
+      value == ValueId::kNone ? std::vector<ChannelReader>{} : finder.readers(value);
+  const auto chain = readers.empty() ? std::nullopt : finder.chain(value);
+  if (!chain || readers[0].channels() != static_cast<int64_t>(edit.factors.size())) return false;
+  for (const ChannelReader& reader : readers) {
+    Tensor& weight = model.graph.initializers.at(reader.weight_value).data;
+    auto data = weight.mutable_data<float>();
+    reader.for_each([&](int64_t, int64_t channel, size_t element) {
+      data[element] /= edit.factors[static_cast<size_t>(channel)];
+    });
   }
-  for (const std::string& name : dense) passes::scale_dense_input(m, name, factors.at(name));
+  scale_chain(model.graph, *chain, edit.factors);
+  return true;
+}
+
+}  // namespace passes
+
+Model edit_channels(const Model& model, const std::vector<ChannelEdit>& edits) {
+  Model m = model;
+  for (const ChannelEdit& edit : edits) {
+    if (passes::scale_channels(m, edit)) continue;
+    passes::edit_dense_input(m, edit);
+    sort_nodes(m.graph);
+  }
   sort_nodes(m.graph);
   remove_dead(m.graph);
   verify(m.graph);

@@ -23,7 +23,7 @@ Prepared load_prepared(const Workspace& w, const std::string& target) {
   p.model = prepare(model);
   p.outputs = output_types(model);
   set_ranks(p.model, w.ranks);
-  if (!w.channel_factors.empty()) p.model = scale_channels(p.model, w.channel_factors);
+  if (!w.channel_edits.empty()) p.model = edit_channels(p.model, w.channel_edits);
   p.sites = find_sites(p.model, find_target(target), w.unreached);
   return p;
 }
@@ -146,22 +146,22 @@ Calibrated run_calibrate(const CalibrateRequest& request) {
   Workspace& w = c.workspace;
   w.ranks = observed_ranks(prepared, *source);
   set_ranks(prepared, w.ranks);
-  const auto apply = [&](const std::vector<Equalized>& chosen) {
-    std::map<std::string, std::vector<float>> factors;
-    for (const Equalized& e : chosen) factors[e.value] = e.factors;
-    if (!factors.empty()) prepared = scale_channels(prepared, factors);
-    w.channel_factors.merge(factors);
-    c.equalized.insert(c.equalized.end(), chosen.begin(), chosen.end());
+  const auto apply = [&](const std::vector<EditedValue>& chosen) {
+    const std::vector<ChannelEdit> edits = edits_of(chosen);
+    if (!edits.empty()) prepared = edit_channels(prepared, edits);
+    w.channel_edits.insert(w.channel_edits.end(), edits.begin(), edits.end());
+    return chosen;
   };
   const auto look = [&] { return observe(prepared, *targets().front(), *source, request.threads); };
-  // Few models need factors: they are looked for in the statistics that stay where none is found.
+  // Few models need edits: factors are looked for in the statistics that stay where none is found.
   std::optional<Observed> seen;
   if (request.equalize) {
     seen = look();
-    apply(equalize(scalable_values(prepared), seen->table));
+    c.equalized = apply(equalize(scalable_values(prepared), seen->table));
   }
-  if (request.migrate) apply(choose_migrations(prepared, *source, request.threads));
-  Observed observed = seen && c.equalized.empty() ? *std::move(seen) : look();
+  if (!request.outliers.empty())
+    c.eased = apply(choose_outlier_edits(prepared, *source, request.outliers, request.threads));
+  Observed observed = seen && w.channel_edits.empty() ? *std::move(seen) : look();
   if (observed.sites.layers.empty() && observed.sites.stored.empty())
     log(LogLevel::kWarning, "the model has no layer with weights to quantize");
   c.table = std::move(observed.table);

@@ -58,9 +58,10 @@ class Spread : public SampleSource {
   int64_t count_ = 0;
 };
 
-// Factors for what dense layers read, where the network that is rounded to 8 bits is closer to float with them.
-std::vector<Equalized> choose_migrations(const Model& prepared, const SampleSource& source,
-                                         int threads);
+std::vector<ChannelEdit> edits_of(const std::vector<EditedValue>& values);
+// Edits by these outlier_methods(), where the network that is rounded to 8 bits is closer to float with them.
+std::vector<EditedValue> choose_outlier_edits(const Model& prepared, const SampleSource& source,
+                                              const std::vector<std::string>& methods, int threads);
 
 // Leaves in float what loud_activations finds, with a warning, unless --keep names a layer that reads it.
 void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,

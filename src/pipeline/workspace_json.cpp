@@ -9,6 +9,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 static constexpr const char* kFolder = ".qtool";
+static constexpr const char* kSchema = "qtool.workspace/2";
 
 Workspace open_workspace(const std::optional<fs::path>& given) {
   fs::path root;
@@ -31,6 +32,11 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
   }
   try {
     const Json json = Json::parse(read_file(root / "workspace.json", ErrorKind::kUsage));
+    if (json.at("schema") != kSchema) {
+      throw Error(ErrorKind::kUsage, "QT-E141",
+                  cat("workspace ", printable(root.string()), " was made by another version"))
+          .hint("run `qtool calibrate MODEL DATA` again");
+    }
     Workspace w;
     w.root = root;
     w.model = json.at("model").get<std::string>();
@@ -42,7 +48,9 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
     if (!json.at("shuffle_seed").is_null())
       w.data_options.shuffle_seed = json.at("shuffle_seed").get<uint64_t>();
     w.data_options.constants = json.value("constants", std::map<std::string, double>());
-    w.channel_factors = json.value("channel_factors", std::map<std::string, std::vector<float>>());
+    for (const Json& edit : json.at("channel_edits"))
+      w.channel_edits.push_back(
+          {edit.at("value"), edit.at("shifts"), edit.at("factors"), edit.at("copies")});
     w.ranks = json.value("ranks", std::map<std::string, int64_t>());
     w.unreached = json.value("unreached", std::set<std::string>());
     w.random_samples = json.at("random_samples");
@@ -59,8 +67,14 @@ Workspace open_workspace(const std::optional<fs::path>& given) {
 void save_workspace(const Workspace& w) {
   Json data = Json::array();
   for (const fs::path& path : w.data) data.push_back(path.string());
+  Json edits = Json::array();
+  for (const ChannelEdit& edit : w.channel_edits)
+    edits.push_back({{"value", edit.value},
+                     {"shifts", edit.shifts},
+                     {"factors", edit.factors},
+                     {"copies", edit.copies}});
   const Json json = {
-      {"schema", "qtool.workspace/1"},
+      {"schema", kSchema},
       {"model", w.model.string()},
       {"model_fingerprint", w.fingerprint},
       {"data", data},
@@ -69,7 +83,7 @@ void save_workspace(const Workspace& w) {
       {"skip_bad", w.data_options.skip_bad},
       {"shuffle_seed", w.data_options.shuffle_seed ? Json(*w.data_options.shuffle_seed) : Json()},
       {"constants", w.data_options.constants},
-      {"channel_factors", w.channel_factors},
+      {"channel_edits", edits},
       {"ranks", w.ranks},
       {"unreached", w.unreached},
       {"random_samples", w.random_samples},

@@ -12,11 +12,22 @@ using namespace report;
 namespace report {
 namespace {
 
-std::string equalized_text(const std::vector<Equalized>& values) {
+std::string edited_text(const std::vector<EditedValue>& values) {
   double most = 0;
-  for (const Equalized& e : values) most = std::max(most, e.gain_db);
+  for (const EditedValue& e : values) most = std::max(most, e.gain_db);
   return cat("the channels of ", values.size(), values.size() == 1 ? " tensor" : " tensors",
              ", up to ", fixed(most, 1), " dB less rounding noise in what they are quantized to");
+}
+
+// ": shift 3, split 18", how many values each method took part in.
+std::string methods_text(const std::vector<EditedValue>& values) {
+  std::map<std::string, int> counts;
+  for (const EditedValue& e : values)
+    for (const std::string& method : e.methods) ++counts[method];
+  std::string text;
+  for (const auto& [method, count] : counts)
+    text += cat(text.empty() ? ": " : ", ", method, " ", count);
+  return text;
 }
 
 std::string stored_text(const QuantPlan& plan) {
@@ -79,7 +90,9 @@ std::string calibrate_text(const CalibrateSummary& s) {
       {"workspace", printable(s.workspace)},
       {"time", cat(fixed(s.seconds, 2), " s, ", fixed(rate, 0), " samples/s, peak memory ",
                    human_bytes(static_cast<double>(peak_rss_bytes())))}};
-  if (!s.equalized.empty()) facts.emplace_back("equalised", equalized_text(s.equalized));
+  if (!s.equalized.empty()) facts.emplace_back("equalised", edited_text(s.equalized));
+  if (!s.eased.empty())
+    facts.emplace_back("outliers", edited_text(s.eased) + methods_text(s.eased));
   if (s.table.random_data) facts.emplace_back("warning", kRandomNote);
   std::string text = facts_text(facts);
   // The extremes of everything are in --json and the report; a terminal gets the widest.

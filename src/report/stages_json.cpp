@@ -136,10 +136,15 @@ std::string inspect_json(const Inspection& in) {
 }
 
 std::string calibrate_json(const CalibrateSummary& s) {
-  Json equalized = Json::array();
-  for (const Equalized& e : s.equalized)
+  Json equalized = Json::array(), eased = Json::array();
+  for (const EditedValue& e : s.equalized)
     equalized.push_back(
-        {{"name", e.value}, {"channels", e.factors.size()}, {"gain_db", e.gain_db}});
+        {{"name", e.edit.value}, {"channels", e.edit.factors.size()}, {"gain_db", e.gain_db}});
+  for (const EditedValue& e : s.eased)
+    eased.push_back({{"name", e.edit.value},
+                     {"methods", e.methods},
+                     {"copies", e.edit.copies.size()},
+                     {"gain_db", e.gain_db}});
   const Json json = {{"schema", "qtool.calibrate/1"},
                      {"workspace", s.workspace},
                      {"data", s.data},
@@ -151,6 +156,7 @@ std::string calibrate_json(const CalibrateSummary& s) {
                       s.seconds > 0 ? static_cast<double>(s.table.samples) / s.seconds : 0.0},
                      {"peak_rss_bytes", peak_rss_bytes()},
                      {"equalized", equalized},
+                     {"outliers", eased},
                      {"tensors", tensors(s.table)}};
   return json_text(json);
 }

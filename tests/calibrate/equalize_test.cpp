@@ -23,9 +23,9 @@ TEST(Equalize, GivesEveryDepthwiseChannelTheWholeRange) {
   const ScalableValue value{"v", {{ValueId::kNone, &weight, 0, 1, 3}}};
   const auto chosen = equalize({value}, channels_of({8, 2, 0.1}));
   ASSERT_EQ(chosen.size(), 1u);
-  EXPECT_FLOAT_EQ(chosen[0].factors[0], 1);
-  EXPECT_FLOAT_EQ(chosen[0].factors[1], 4);
-  EXPECT_FLOAT_EQ(chosen[0].factors[2], 16);  // the most that a channel gets
+  EXPECT_FLOAT_EQ(chosen[0].edit.factors[0], 1);
+  EXPECT_FLOAT_EQ(chosen[0].edit.factors[1], 4);
+  EXPECT_FLOAT_EQ(chosen[0].edit.factors[2], 16);  // the most that a channel gets
   EXPECT_GT(chosen[0].gain_db, 10);
 }
 

@@ -101,9 +101,10 @@ TEST(Results, OfInspectAreHarmlessAndComplete) {
 
 TEST(Results, OfCalibrateSayWhenDataIsRandom) {
   const CalibrationTable table = hostile_table();
-  const std::vector<Equalized> equalized = {{kHostile, {1, 2}, 3.5}};
+  const std::vector<EditedValue> equalized = {{{kHostile, {}, {1, 2}, {}}, 3.5, {"split"}}};
   const CalibrateSummary s{.table = table,
                            .equalized = equalized,
+                           .eased = equalized,
                            .data = kHostile,
                            .workspace = kHostile,
                            .skipped = 1,

@@ -11,8 +11,9 @@ struct Options {
   PlanFlags plan;
   StepFlags steps;
   WorkspaceFlag workspace;
+  ChannelFlags channels;
   GateFlags gates;
-  bool no_bias_correction = false, no_equalize = false, migrate = false, dry_run = false;
+  bool no_bias_correction = false, dry_run = false;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "the float model")->required();
     data.bind_positional(app, false);
@@ -25,11 +26,7 @@ struct Options {
                    "of the accuracy check: integer, integer-only, simulated or float");
     workspace.bind(app);
     app.add_flag("--no-bias-correction", no_bias_correction, "leave biases as they are");
-    app.add_flag(
-        "--no-equalize", no_equalize,
-        "leave channels of activations as they are, however unevenly they share their range");
-    app.add_flag("--migrate", migrate,
-                 "move outliers of what dense layers read into their weights, where it helps");
+    channels.bind(app);
     app.add_flag("--dry-run", dry_run, "check everything, write nothing");
     plan.bind(app);
     steps.bind(app);
@@ -72,8 +69,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   request.model = o.model;
   request.data = o.data.request(global);
   request.workspace = o.workspace.get();
-  request.equalize = !o.no_equalize;
-  request.migrate = o.migrate;
+  o.channels.apply(request);
   request.threads = global.thread_count();
   qtool::QuantizeRequest quantize;
   quantize.effort = o.plan.effort;

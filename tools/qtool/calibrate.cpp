@@ -8,8 +8,9 @@ struct Options {
   std::string model;
   DataFlags data;
   WorkspaceFlag workspace;
+  ChannelFlags channels;
   int64_t synthetic_samples = 0;
-  bool dry_run = false, no_equalize = false, migrate = false;
+  bool dry_run = false;
   void bind(CLI::App& app) {
     app.add_option("MODEL", model, "the float model")->required();
     data.bind_positional(app, false);
@@ -18,11 +19,7 @@ struct Options {
     app.add_option("--synthetic-data", synthetic_samples,
                    "N samples made from the model's batch normalization instead of data")
         ->check(CLI::Range(1, 1 << 20));
-    app.add_flag(
-        "--no-equalize", no_equalize,
-        "leave channels of activations as they are, however unevenly they share their range");
-    app.add_flag("--migrate", migrate,
-                 "move outliers of what dense layers read into their weights, where it helps");
+    channels.bind(app);
     data.bind(app);
   }
 };
@@ -36,8 +33,7 @@ Outcome run(const Options& o, const GlobalOptions& global) {
   if (o.synthetic_samples > 0 && (!request.data.data.empty() || request.data.random_samples > 0))
     throw qtool::Error(qtool::ErrorKind::kUsage, "QT-E104",
                        "--synthetic-data, --random-data and DATA exclude each other");
-  request.equalize = !o.no_equalize;
-  request.migrate = o.migrate;
+  o.channels.apply(request);
   request.threads = global.thread_count();
   if (o.dry_run) return {dry_run_result("calibrate", calibrate_steps(request), global.json)};
   return {calibrate_result(qtool::run_calibrate(request), global.json)};

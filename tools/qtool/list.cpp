@@ -17,9 +17,10 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 struct Options {
   std::string kind, plot, plot_model;
   void bind(CLI::App& app) {
-    app.add_option("KIND", kind,
-                   "ops, ranges, scores, solvers, formats, optimizers, exports, targets, profiles, "
-                   "metrics or readers (default: all but ops)");
+    app.add_option(
+        "KIND", kind,
+        "ops, ranges, outliers, scores, solvers, formats, optimizers, exports, targets, profiles, "
+        "metrics or readers (default: all but ops)");
     auto* draw =
         app.add_option("--plot", plot, "formats: draw the numbers that each rounds weights to")
             ->type_name("FILE.svg");
@@ -172,6 +173,7 @@ const std::vector<std::pair<std::string, Listing (*)()>>& kinds() {
   static const std::vector<std::pair<std::string, Listing (*)()>> kKinds = {
       {"ops", [] { return listing("ops", op_rows()); }},
       {"ranges", [] { return listing("ranges", rows_of(qtool::range_methods())); }},
+      {"outliers", [] { return listing("outliers", rows_of(qtool::outlier_methods())); }},
       {"scores", [] { return listing("scores", rows_of(qtool::score_methods())); }},
       {"solvers", [] { return listing("solvers", solver_rows()); }},
       {"formats", format_listing},

@@ -46,6 +46,14 @@ struct DataFlags {
   bool changes_preprocessing() const;
 };
 
+// What calibration may do to the channels of activations.
+struct ChannelFlags {
+  bool no_equalize = false;
+  std::vector<std::string> outliers;
+  void bind(CLI::App& app);
+  void apply(qtool::CalibrateRequest& request) const;
+};
+
 // How long `quantize` goes on fitting.
 struct StepFlags {
   std::string time;

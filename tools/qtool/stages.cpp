@@ -19,6 +19,7 @@ qtool::Kernels parse_kernels(const std::string& text) {
 std::string calibrate_result(const qtool::Calibrated& c, bool json) {
   const qtool::CalibrateSummary summary{.table = c.table,
                                         .equalized = c.equalized,
+                                        .eased = c.eased,
                                         .data = c.data,
                                         .workspace = c.workspace.root.string(),
                                         .skipped = c.skipped,

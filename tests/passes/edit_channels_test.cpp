@@ -34,35 +34,39 @@ std::vector<float> factors(size_t n) {
   return f;
 }
 
+ChannelEdit scale(const std::string& value, size_t channels) {
+  return {value, {}, factors(channels), {}};
+}
+
 std::vector<std::string> names(const Model& model) {
   std::vector<std::string> found;
   for (const ScalableValue& value : scalable_values(model)) found.push_back(value.name);
   return found;
 }
 
-TEST(ScaleChannels, KeepsWhatAModelComputes) {
+TEST(EditChannels, KeepsWhatAModelComputes) {
   const Model conv = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 3, 6, 6] x, float[4, 3, 3, 3] w1, float[4] b1, float[4, 1, 3, 3] w2, float[2, 4, 1, 1] w3, float[4, 2, 2, 2] w4) => (float y)
 { a = Conv <pads = [1, 1, 1, 1]> (x, w1, b1)  r = Relu(a)  p = MaxPool <kernel_shape = [2, 2], strides = [1, 1]> (r)
   d = Conv <group = 4, pads = [1, 1, 1, 1]> (p, w2)  e = ConvTranspose(d, w4)  y = HardSwish(e) })");
   EXPECT_EQ(names(conv), (std::vector<std::string>{"p", "d"}));
-  expect_equal(conv, scale_channels(conv, {{"p", factors(4)}, {"d", factors(4)}}), {1, 3, 6, 6});
+  expect_equal(conv, edit_channels(conv, {scale("p", 4), scale("d", 4)}), {1, 3, 6, 6});
 
   const Model dense = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[2, 5] x, float[6, 5] w1, float[6] b1, float[6, 3] w2) => (float y)
 { a = Gemm <transB = 1> (x, w1, b1)  r = LeakyRelu(a)  y = MatMul(r, w2) })");
   EXPECT_EQ(names(dense), std::vector<std::string>{"r"});
-  expect_equal(dense, scale_channels(dense, {{"r", factors(6)}}), {2, 5});
+  expect_equal(dense, edit_channels(dense, {scale("r", 6)}), {2, 5});
 
   // A constant factor takes the factors of what no layer makes.
   const Model affine = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 4, 6, 6] x, float k, float[1, 4, 1, 1] b, float[2, 4, 3, 3] w, float[3, 4, 1, 1] v) => (float y, float z)
 { h = HardSwish(x)  m = Mul(k, h)  a = Add(m, b)  r = Relu(a)  y = Conv(r, w)  z = Conv(r, v) })");
   EXPECT_EQ(names(affine), std::vector<std::string>{"r"});
-  expect_equal(affine, scale_channels(affine, {{"r", factors(4)}}), {1, 4, 6, 6});
+  expect_equal(affine, edit_channels(affine, {scale("r", 4)}), {1, 4, 6, 6});
 }
 
-TEST(ScaleChannels, LeavesAloneWhatOthersSee) {
+TEST(EditChannels, LeavesAloneWhatOthersSee) {
   // A residual sum, a bounded activation, a graph output, a shared weight.
   EXPECT_TRUE(names(with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w1, float[4, 4, 1, 1] w2) => (float y)
@@ -80,11 +84,11 @@ g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w1, float[4, 4, 1, 1] w2) => (float y,
 g (float[1, 4, 4, 4] x, float[4, 4, 1, 1] w) => (float y)
 { a = Conv(x, w)  y = Conv(a, w) })");
   EXPECT_TRUE(names(shared).empty());
-  EXPECT_THROW(scale_channels(shared, {{"a", factors(4)}}), Error);
+  EXPECT_THROW(edit_channels(shared, {scale("a", 4)}), Error);
 }
 
 // The constant has more channels than what it is added to or multiplied with.
-TEST(ScaleChannels, LeavesBroadcastChannelsAlone) {
+TEST(EditChannels, LeavesBroadcastChannelsAlone) {
   const Model model = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[1, 3, 4, 4] x, float[1, 3, 1, 1] w1, float[1, 4, 1, 1] b, float[2, 4, 3, 3] w2) => (float y)
 { a = Conv(x, w1)  r = Relu(a)  s = Add(r, b)  y = Conv(s, w2) })");
@@ -96,26 +100,51 @@ g (float[2, 5] x, float[6, 5] w1, float[1] b1, float[6, 3] w2) => (float y)
                   .empty());
 }
 
+// Two layers, alone or beside another reader, of what a normalization makes; with biases of every kind.
 TEST(DenseInputs, KeepWhatAModelComputes) {
-  // The normalization takes the factors where layers alone read it, a node in front of them where others do.
-  for (const char* readers : {"y = MatMul(n, w1)  z = MatMul(n, w2)",
-                              "y = MatMul(n, w1)  m = MatMul(n, w2)  z = Add(n, m)"}) {
+  const ChannelEdit shift{"n", factors(6), {}, {}}, split{"n", {}, {}, {1, 4, 4}};
+  const ChannelEdit all{"n", factors(6), factors(6), {0, 5, 5}};
+  struct Case {
+    const char* readers;
+    bool alone;
+  };
+  for (const Case& c : {Case{"y = MatMul(n, w1)  z = MatMul(n, w2)", true},
+                        Case{"m = MatMul(n, w1)  y = Add(c, m)  z = MatMul(n, w2)", true},
+                        Case{"y = MatMul(n, w1)  m = MatMul(n, w2)  z = Add(n, m)", false}}) {
     const Model model = with_weights(cat(R"(<ir_version: 8, opset_import: ["": 17]>
-g (float[2, 3, 6] x, float[6] s, float[6] b, float[6, 5] w1, float[6, 6] w2) => (float y, float z)
+g (float[2, 3, 6] x, float[6] s, float[6] b, float[6, 5] w1, float[6, 6] w2, float[5] c) => (float y, float z)
 { n = LayerNormalization(x, s, b)  )",
-                                         readers, " }"));
+                                         c.readers, " }"));
     const std::vector<ScalableValue> found = dense_inputs(model);
     ASSERT_EQ(found.size(), 1u);
     EXPECT_EQ(found[0].name, "n");
     EXPECT_EQ(found[0].readers.size(), 2u);
-    const Model scaled = scale_channels(model, {{"n", factors(6)}});
-    const bool alone = std::string_view(readers).find("Add") == std::string_view::npos;
-    EXPECT_EQ(scaled.graph.nodes.size(), model.graph.nodes.size() + (alone ? 0 : 1));
     const Tensor x = normal({2, 3, 6}, 99);
-    const auto want = Executor(model).run({{"x", x}}), have = Executor(scaled).run({{"x", x}});
-    for (size_t o = 0; o < 2; ++o)
-      for (int64_t i = 0; i < want[o].size(); ++i)
-        EXPECT_NEAR(have[o].number(i), want[o].number(i), 1e-4);
+    const auto want = Executor(model).run({{"x", x}});
+    for (const ChannelEdit& edit : {scale("n", 6), shift, split, all}) {
+      const Model edited = edit_channels(model, {edit});
+      const auto have = Executor(edited).run({{"x", x}});
+      for (size_t o = 0; o < 2; ++o)
+        for (int64_t i = 0; i < want[o].size(); ++i)
+          EXPECT_NEAR(have[o].number(i), want[o].number(i), 1e-3);
+    }
+    // The normalization takes factors where layers alone read it, a node in front of them where others do.
+    EXPECT_EQ(edit_channels(model, {scale("n", 6)}).graph.nodes.size(),
+              model.graph.nodes.size() + (c.alone ? 0 : 1));
+  }
+}
+
+TEST(DenseInputs, ShiftsReachBiasesOfMatrices) {
+  for (const char* layer : {"y = Gemm <transB = 1> (r, w, c)", "y = Gemm <transB = 1> (r, w)",
+                            "y = Gemm <transB = 1, beta = 0.5> (r, w, c)"}) {
+    const Model model = with_weights(cat(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 6] x, float[4, 6] w, float[4] c) => (float[2, 4] y) { r = Relu(x)  )",
+                                         layer, " }"));
+    const ChannelEdit edit{"r", factors(6), factors(6), {3}};
+    expect_equal(model, edit_channels(model, {edit}), {2, 6});
+    EXPECT_THROW(edit_channels(model, {{"r", factors(5), {}, {}}}), Error);
+    EXPECT_THROW(edit_channels(model, {{"r", {}, {}, {6}}}), Error);
+    EXPECT_THROW(edit_channels(model, {{"w", {}, {}, {0}}}), Error);
   }
 }
 
@@ -150,7 +179,7 @@ TEST(FoldOffsets, LeaveTheFactorOfAPaddedInputNextToItsReader) {
 g (float[1, 4, 6, 5] x, float k, float b, float[4, 1, 3, 3] w) => (float y)
 { h = HardSwish(x)  m = Mul(k, h)  a = Add(m, b)  y = Conv <group = 4, pads = [1, 0, 2, 1]> (a, w) })");
   EXPECT_EQ(names(model), std::vector<std::string>{"m"});
-  expect_equal(model, scale_channels(model, {{"m", factors(4)}}), {1, 4, 6, 5});
+  expect_equal(model, edit_channels(model, {scale("m", 4)}), {1, 4, 6, 5});
 
   // Another reader of the product would see the padding.
   const Model read = with_weights(R"(<ir_version: 8, opset_import: ["": 17]>
