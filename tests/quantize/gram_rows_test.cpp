@@ -156,7 +156,7 @@ TEST(GramRows, PathsAreFollowedBetterThanByRounding) {
 }
 
 TEST(GramRows, WhatComesAfterCoordinateDescentIsNoWorse) {
-  for (const char* optimizer : {"adaround", "cyclic"}) {
+  for (const char* optimizer : {"adaround", "cyclic", "descent"}) {
     for (int bits : {2, 3}) {
       double before = 0, after = 0;
       for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -170,7 +170,7 @@ TEST(Quantize, OptimizersThatComeAfterAnotherAreNoWorse) {
         .distance(q.model, qdq::Distance::kNoise);
   };
   const double cd = noise_of("cd");
-  for (const char* method : {"adaround", "cyclic", "brecq", "qdrop"})
+  for (const char* method : {"adaround", "cyclic", "descent", "brecq", "qdrop"})
     EXPECT_LE(noise_of(method), cd) << method;
 }
 

@@ -7,9 +7,13 @@ namespace {
 
 using qdq::RowCodes, qdq::RowGrid, qdq::RowsProblem;
 
-constexpr int kCycles = 3;
 constexpr int kWidths[] = {8, 6, 5, 4, 3, 2};
-constexpr int kPasses = 2, kLastPasses = 10;
+// Rounds of coordinate descent at each width, and at the row's own.
+struct Schedule {
+  int cycles, passes, last_passes;
+};
+// Equally long.
+constexpr Schedule kCycles = {3, 2, 10}, kOnce = {1, 6, 30};
 
 bool narrower(const RowGrid& row, int bits) { return row.highest < (1 << (bits - 1)) - 1; }
 
@@ -38,12 +42,12 @@ void take_values(const RowsProblem& p, const std::vector<RowCodes>& rows,
   }
 }
 
-void cycle(const RowsProblem& p, std::vector<RowCodes>& rows) {
-  qdq::coordinate_descent(p, kLastPasses, rows);
+void cycle(const RowsProblem& p, const Schedule& schedule, std::vector<RowCodes>& rows) {
+  qdq::coordinate_descent(p, kCycles.last_passes, rows);
   if (p.grids[0].codebook) return;  // levels of other widths are others
   std::vector<double> least = qdq::output_errors(p, rows);
   std::vector<float> values(p.targets.begin(), p.targets.end());
-  for (int round = 0; round < kCycles; ++round) {
+  for (int round = 0; round < schedule.cycles; ++round) {
     std::vector<RowCodes> now;
     for (int bits : kWidths) {
       RowsProblem wide = p;
@@ -56,11 +60,11 @@ void cycle(const RowsProblem& p, std::vector<RowCodes>& rows) {
       }
       if (!any) break;
       now = rounded(wide, values);
-      qdq::coordinate_descent(wide, kPasses, now);
+      qdq::coordinate_descent(wide, schedule.passes, now);
       take_values(wide, now, values);
     }
     now = rounded(p, values);
-    qdq::coordinate_descent(p, kLastPasses, now);
+    qdq::coordinate_descent(p, schedule.last_passes, now);
     take_values(p, now, values);
     const std::vector<double> errors = qdq::output_errors(p, now);
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -71,12 +75,25 @@ void cycle(const RowsProblem& p, std::vector<RowCodes>& rows) {
   }
 }
 
+template <const Schedule& schedule>
+WeightCodes optimize(const OptimizerInput& input) {
+  return qdq::optimize_rows(
+      input, [](const RowsProblem& p, std::vector<RowCodes>& rows) { cycle(p, schedule, rows); });
+}
+
 }  // namespace
 
 extern const OptimizerDef kCyclic = {
     .name = "cyclic",
     .summary = "cd, then descents over the widths from 8 bits down, the best kept",
-    .optimize = [](const OptimizerInput& input) { return qdq::optimize_rows(input, cycle); },
+    .optimize = optimize<kCycles>,
+    .needs_moments = true,
+    .after = "cd"};
+
+extern const OptimizerDef kDescent = {
+    .name = "descent",
+    .summary = "cd, then one descent as long as cyclic's three, which it is compared with",
+    .optimize = optimize<kOnce>,
     .needs_moments = true,
     .after = "cd"};
 

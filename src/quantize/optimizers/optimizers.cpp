@@ -2,11 +2,11 @@
 
 namespace qtool {
 
-extern const OptimizerDef kRtn, kGpfq, kGptq, kCd, kCyclic, kAdaround, kBrecq, kQdrop;
+extern const OptimizerDef kRtn, kGpfq, kGptq, kCd, kCyclic, kDescent, kAdaround, kBrecq, kQdrop;
 
 std::span<const OptimizerDef* const> optimizers() {
-  static const OptimizerDef* const kList[] = {&kRtn,    &kGpfq,     &kGptq,  &kCd,
-                                              &kCyclic, &kAdaround, &kBrecq, &kQdrop};
+  static const OptimizerDef* const kList[] = {&kRtn,     &kGpfq,     &kGptq,  &kCd,   &kCyclic,
+                                              &kDescent, &kAdaround, &kBrecq, &kQdrop};
   return kList;
 }
 
