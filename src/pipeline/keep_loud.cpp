@@ -36,6 +36,10 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
                                   "; --keep asks for it all the same"));
       continue;
     }
+    const bool dense =
+        !readers.empty() && std::ranges::all_of(readers, [&](const LayerChoice* layer) {
+          return p.sites.layer(layer->name)->matrix;
+        });
     for (const std::string& value : values) plan.activation_bits[value] = kFloatBits;
     for (LayerChoice* layer : readers) {
       if (hybrid && layer->activation_bits == kRunTimeBits)
@@ -47,7 +51,8 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
     log(LogLevel::kWarning, cat("activation '", printable(loud.name), "' ",
                                 hybrid ? "gets its ranges at run time" : "stays in float",
                                 ": quantized, it alone would leave ", noise_text(loud),
-                                " (--no-float-activations quantizes it)"));
+                                " (--no-float-activations quantizes it",
+                                dense ? "; `calibrate --outliers migrate` may ease it)" : ")"));
   }
   settle_activation_modes(plan, p.sites, p.model);
 }
