@@ -1,4 +1,6 @@
 // Edits of what dense layers read, kept where the network in 8 bits is really closer to float.
+#include <cmath>
+
 #include "pipeline/stages.hpp"
 #include "quantize/internal.hpp"
 
@@ -6,6 +8,8 @@ namespace qtool::pipeline {
 namespace {
 
 constexpr int64_t kSamples = 32;
+// Of the whole network: edits may take time at run time.
+constexpr double kLeastGainDb = 0.5;
 
 // Of all layers rounded to 8 bits, at the outputs for the reference's chunks.
 double noise_in_8_bits(const Model& model, const SampleSource& source,
@@ -43,9 +47,10 @@ std::vector<EditedValue> choose_outlier_edits(const Model& prepared, const Sampl
   const double before = noise_in_8_bits(prepared, source, reference, threads),
                after = noise_in_8_bits(edit_channels(prepared, edits_of(found)), source, reference,
                                        threads);
+  const bool worth = 10 * std::log10(before / after) >= kLeastGainDb;
   log(LogLevel::kInfo, cat("outliers of ", found.size(), " values eased: noise in 8 bits ", before,
-                           " before, ", after, " after", after < before ? "" : ", left"));
-  return after < before ? found : std::vector<EditedValue>{};
+                           " before, ", after, " after", worth ? "" : ", which is not worth it"));
+  return worth ? found : std::vector<EditedValue>{};
 }
 
 }  // namespace qtool::pipeline

