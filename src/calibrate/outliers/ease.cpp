@@ -8,7 +8,8 @@ namespace qtool {
 namespace {
 
 // Rows of a value that errors are measured on, and rows of a reader's weight.
-constexpr int64_t kRows = 512, kOutputs = 256;
+constexpr int64_t kRows = 512, kLeastRows = 64, kOutputs = 256;
+constexpr int64_t kMemory = int64_t{512} << 20;  // for the rows of all values
 constexpr int kBits = 8;
 
 // Some rows of every value, spread over a chunk, and how far channels reach in all of it.
@@ -71,7 +72,10 @@ std::vector<Seen> sample(const Model& model, const std::vector<ScalableValue>& v
     options.observe.insert(value.name);
   }
   const Executor executor(model, options);
-  const int64_t chunks = source.chunk_count(), each = (kRows + chunks - 1) / chunks;
+  int64_t row_bytes = 4;
+  for (const ScalableValue& value : values) row_bytes += 4 * value.readers[0].channels();
+  const int64_t rows = std::clamp(kMemory / row_bytes, kLeastRows, kRows);
+  const int64_t chunks = source.chunk_count(), each = (rows + chunks - 1) / chunks;
   std::vector<std::vector<Seen>> parts(static_cast<size_t>(chunks));
   parallel_for(threads, chunks, [&](int64_t c, int) {
     Sampler sampler(positions, each);
