@@ -62,7 +62,9 @@ class Finder {
         for (size_t i : parts_[n].reads) wanted[index(node(n).inputs[i])] = true;
       } else if (passes_on(n)) {
         for (ValueId v : node(n).outputs) {
-          if (v != ValueId::kNone && wanted[index(v)]) wanted[index(node(n).inputs[0])] = true;
+          if (v == ValueId::kNone || !wanted[index(v)]) continue;
+          wanted[index(node(n).inputs[0])] = true;
+          for (const ValueId in : moved_by(n)) wanted[index(in)] = true;
         }
       }
     }
@@ -105,6 +107,13 @@ class Finder {
     return v != ValueId::kNone && regions_.quantized.contains(v);
   }
 
+  // Of a movement: what it moves.
+  std::vector<ValueId> moved_by(size_t n) const {
+    std::vector<ValueId> moved;
+    for (const size_t i : parts_[n].reads) moved.push_back(node(n).inputs[i]);
+    return moved;
+  }
+
   // All outputs of a movement are codes, or none.
   bool moves_codes(size_t n) const {
     const auto& outputs = node(n).outputs;
@@ -121,14 +130,15 @@ class Finder {
   void carry_backward() {
     for (size_t n = parts_.size(); n-- > 0;) {
       if (part(n) != Part::kMovement || !on_codes_[n] || !moves_codes(n)) continue;
-      const ValueId in = node(n).inputs[0];
-      if (is_quantized(in) || uses_.is_output[index(in)] || makes_output(n)) continue;
-      const auto& readers = uses_.consumers[index(in)];
-      const bool all = std::all_of(readers.begin(), readers.end(), [&](int32_t r) {
-        const auto reader = static_cast<size_t>(r);
-        return part(reader) == Part::kMovement && on_codes_[reader] && moves_codes(reader);
-      });
-      if (all) regions_.quantized.insert(in);
+      for (const ValueId in : moved_by(n)) {
+        if (is_quantized(in) || uses_.is_output[index(in)] || makes_output(n)) continue;
+        const auto& readers = uses_.consumers[index(in)];
+        const bool all = std::all_of(readers.begin(), readers.end(), [&](int32_t r) {
+          const auto reader = static_cast<size_t>(r);
+          return part(reader) == Part::kMovement && on_codes_[reader] && moves_codes(reader);
+        });
+        if (all) regions_.quantized.insert(in);
+      }
     }
   }
 
@@ -138,7 +148,8 @@ class Finder {
       if (part(n) != Part::kMovement || !on_codes_[n]) continue;
       const ValueId in = node(n).inputs[0];
       std::string why;
-      if (!is_quantized(in)) why = "its input is not quantized";
+      for (const ValueId v : moved_by(n))
+        if (!is_quantized(v)) why = "its input is not quantized";
       if (makes_output(n)) why = "its result is a graph output";
       const auto& outputs = node(n).outputs;
       if (why.empty() && std::none_of(outputs.begin(), outputs.end(), [&](ValueId v) {
@@ -197,7 +208,42 @@ class Finder {
   Regions regions_;
 };
 
+// Whether all that `n` joins is moved from one value, and nobody else reads it on its way.
+bool joins_one_value(const Graph& g, const Uses& uses, const std::vector<NodePart>& parts,
+                     size_t n) {
+  std::set<int32_t> nodes = {static_cast<int32_t>(n)};
+  std::set<ValueId> between;
+  ValueId source = ValueId::kNone;
+  for (const size_t i : parts[n].reads) {
+    ValueId v = g.nodes[n].inputs[i];
+    for (;;) {
+      const int32_t p = uses.producer[index(v)];
+      if (p < 0 || parts[static_cast<size_t>(p)].part != Part::kMovement ||
+          !parts[static_cast<size_t>(p)].reason.empty())
+        break;
+      nodes.insert(p);
+      between.insert(v);
+      v = g.nodes[static_cast<size_t>(p)].inputs[0];
+    }
+    if (source != ValueId::kNone && v != source) return false;
+    source = v;
+  }
+  between.insert(source);
+  return std::ranges::all_of(between, [&](ValueId v) {
+    return !uses.is_output[index(v)] &&
+           std::ranges::all_of(uses.consumers[index(v)],
+                               [&](int32_t r) { return nodes.contains(r); });
+  });
+}
+
 }  // namespace
+
+void find_moves(const Graph& graph, const Uses& uses, std::vector<NodePart>& parts) {
+  for (size_t n = 0; n < parts.size(); ++n) {
+    if (parts[n].joins && parts[n].reason.empty() && joins_one_value(graph, uses, parts, n))
+      parts[n].part = Part::kMovement;
+  }
+}
 
 Regions find_regions(const Graph& graph, const Uses& uses, const std::vector<NodePart>& parts,
                      const std::vector<ValueId>& behind) {

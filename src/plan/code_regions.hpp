@@ -19,7 +19,7 @@ enum class Part {
   kWeights,   // a layer of which only the weights are codes
   kProduct,   // MatMul of two activations
   kMixer,     // Add, Mul, Concat, average pools: codes to codes
-  kMovement,  // the output's codes are the input's
+  kMovement,  // the output's codes are the inputs', which are codes of one quantizer
   kFunction,  // of one value: float, or a table, between codes
 };
 
@@ -28,6 +28,7 @@ struct NodePart {
   std::string reason = {};         // why it stays in float, for parts other than kLayer
   std::vector<size_t> reads = {};  // input slots with activations
   bool makes_codes = false;        // its kernel needs a quantizer behind it (convolutions)
+  bool joins = false;  // a mixer that moves codes where its operands have equal parameters (Concat)
 };
 
 struct Regions {
@@ -36,6 +37,9 @@ struct Regions {
   std::map<ValueId, std::set<int32_t>> only_for;  // nodes that read codes where others read floats
   std::vector<std::string> reasons;               // by node; empty where it runs on codes
 };
+// Joining what was moved from one value, all of it for this node alone, is movement: copies of channels, or the pixels
+// of a picture in other places.
+void find_moves(const Graph& graph, const Uses& uses, std::vector<NodePart>& parts);
 // `behind[v]`: the value behind the Relu and Clip that alone read v.
 Regions find_regions(const Graph& graph, const Uses& uses, const std::vector<NodePart>& parts,
                      const std::vector<ValueId>& behind);

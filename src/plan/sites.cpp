@@ -27,6 +27,7 @@ class Finder {
 
   Sites run() {
     for (const Node& node : g_.nodes) parts_.push_back(visit(node));
+    plan::find_moves(g_, uses_, parts_);
     const plan::Regions regions = plan::find_regions(g_, uses_, parts_, behind_);
     for (ValueId v : in_graph_order(regions.quantized)) activation(v, regions);
     for (size_t n = 0; n < g_.nodes.size(); ++n) node_site(n, regions);
@@ -43,6 +44,7 @@ class Finder {
       return {.part = Part::kFunction};
     if (rule.kind == QuantKind::kLinear) return visit_linear(node, *op);
     NodePart part{.part = rule.kind == QuantKind::kMovement ? Part::kMovement : Part::kMixer};
+    part.joins = rule.kind == QuantKind::kJoint;
     if (part.part == Part::kMovement && takes_in(node)) return {};
     if (!target_.runs_on_codes(node, rule)) {
       part.reason = "no integer kernel on this target";

@@ -67,6 +67,35 @@ TEST(CodeRegions, QuantizersMoveInFrontOfDataMovement) {
   EXPECT_EQ(reason_of(sites, "turn"), "");
 }
 
+// Pixels of a picture in other places, and copies of channels behind a float node.
+TEST(CodeRegions, JoiningWhatIsMovedFromOneValueIsMovement) {
+  const char* const focus = R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[1, 3, 8, 8] x) => (float[1, 2, 8, 4] y)
+<float[2, 6, 1, 1] w = {1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, int64[1] zero = {0}, int64[1] one = {1},
+ int64[1] end = {8}, int64[1] axis = {3}, int64[1] two = {2}>
+{ a = Slice(x, zero, end, axis, two)  b = Slice(x, one, end, axis, two)  [join] c = Concat <axis = 1> (a, b)
+  y = Conv(c, w) })";
+  const Sites pixels = sites_of(focus);
+  EXPECT_EQ(reason_of(pixels, "join"), "");
+  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(pixels.activation(name)->shares_with, "x");
+
+  const Sites copies = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 2] x) => (float[n, 3, 1] y)
+<float[3, 1] w = {1.0, 2.0, 3.0}, int64[1] which = {1}>
+{ e = Erf(x)  p = Gather <axis = 2> (e, which)  [join] c = Concat <axis = 2> (e, p)  y = MatMul(c, w) })");
+  EXPECT_EQ(reason_of(copies, "join"), "");
+  EXPECT_EQ(copies.activation("c")->shares_with, "e");
+
+  // Others read it in float: their reader has a quantizer of its own.
+  const Sites read = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 2] x) => (float[n, 3, 1] y, float[n, 3, 2] e)
+<float[3, 1] w = {1.0, 2.0, 3.0}, int64[1] which = {1}>
+{ e = Erf(x)  p = Gather <axis = 2> (e, which)  [join] c = Concat <axis = 2> (e, p)  y = MatMul(c, w) })");
+  EXPECT_EQ(reason_of(read, "join"), "one of its operands is computed in float");
+  EXPECT_EQ(read.activation("c")->shares_with, "");
+  EXPECT_EQ(read.activation("e"), nullptr);
+}
+
 TEST(CodeRegions, SumsBetweenConvolutionsRunOnCodes) {
   const Sites sites = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[n, 2, 4, 4] x) => (float[n, 2, 4, 4] y, float[n, 2, 4, 4] z)
