@@ -12,16 +12,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-Json ports(const std::vector<Inspection::Port>& list) {
-  Json out = Json::array();
-  for (const auto& p : list)
-    out.push_back(
-        {{"name", p.name}, {"type", p.type}, {"shape", p.shape_known ? Json(p.shape) : Json()}});
-  return out;
-}
-
-Json reason_of(const std::string& reason) { return reason.empty() ? Json() : Json(reason); }
-
 Json reasons(const std::vector<std::pair<std::string, std::string>>& list) {
   Json out = Json::array();
   for (const auto& [name, reason] : list) out.push_back({{"name", name}, {"reason", reason}});
@@ -80,7 +70,7 @@ Json stored_rows(const QuantPlan& plan, const Sites& sites) {
                    {"weight_bits", choice.weight_bits},
                    {"op", site ? site->type : ""},
                    {"weights", site ? site->weights : 0},
-                   {"reason", reason_of(choice.reason)}});
+                   {"reason", text_or_null<Json>(choice.reason)}});
   }
   return out;
 }
@@ -95,45 +85,6 @@ Json measured_json(const std::optional<Evaluation>& e) {
 }
 
 }  // namespace
-
-std::string inspect_json(const Inspection& in) {
-  Json layers = Json::array(), nodes = Json::array();
-  for (const LayerSite& l : in.layers) {
-    layers.push_back({{"name", l.name},
-                      {"op", l.type},
-                      {"macs", l.macs},
-                      {"weights", l.weights},
-                      {"quantizable", l.reason.empty()},
-                      {"reason", reason_of(l.reason)}});
-  }
-  Json stored = Json::array();
-  for (const StoredSite& s : in.stored)
-    stored.push_back({{"name", s.name},
-                      {"op", s.type},
-                      {"weights", s.weights},
-                      {"quantizable", s.reason.empty()},
-                      {"reason", reason_of(s.reason.empty() ? s.float_input : s.reason)}});
-  for (const NodeSite& n : in.nodes)
-    nodes.push_back({{"name", n.name},
-                     {"op", n.type},
-                     {"quantizable", n.reason.empty()},
-                     {"reason", reason_of(n.reason)}});
-  const Json json = {{"schema", "qtool.inspect/1"},
-                     {"model",
-                      {{"path", in.path},
-                       {"sha256", in.sha256},
-                       {"ir_version", in.ir_version},
-                       {"opset", in.opset},
-                       {"inputs", ports(in.inputs)},
-                       {"outputs", ports(in.outputs)},
-                       {"parameters", in.parameters},
-                       {"macs", in.macs},
-                       {"operators", in.operators}}},
-                     {"layers", layers},
-                     {"stored", stored},
-                     {"nodes", nodes}};
-  return json_text(json);
-}
 
 std::string calibrate_json(const CalibrateSummary& s) {
   Json equalized = Json::array(), eased = Json::array();
@@ -232,7 +183,7 @@ std::string quantize_json(const QuantizeSummary& s) {
                       {"activation_bits", l.activation_bits},
                       {"sqnr_db", l.sqnr_db},
                       {"bias_corrected", l.bias_corrected},
-                      {"note", reason_of(l.note)}});
+                      {"note", text_or_null<Json>(l.note)}});
   }
   Json steps = Json::array();
   for (const FitStep& step : s.quantized.steps) {

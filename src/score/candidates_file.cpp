@@ -123,21 +123,4 @@ std::optional<WeightCandidates> load_candidates(const std::string& key,
   return candidates;
 }
 
-WeightCandidates joined_candidates(const WeightCandidates& first, const WeightCandidates& second,
-                                   const std::vector<Width>& widths) {
-  WeightCandidates joined{widths, {}};
-  const auto has = [](const WeightCandidates& candidates, const Width& width) {
-    return std::ranges::find(candidates.widths, width) != candidates.widths.end();
-  };
-  for (const Width& width : widths) {
-    const WeightCandidates one = some_widths(has(first, width) ? first : second, {width});
-    for (const auto& [name, layer] : one.layers) {
-      LayerCandidates& to = joined.layers[name];
-      to.codes.push_back(layer.codes[0]);
-      if (!layer.bias_shift.empty()) to.bias_shift.push_back(layer.bias_shift[0]);
-    }
-  }
-  return joined;
-}
-
 }  // namespace qtool
