@@ -100,6 +100,10 @@ struct Verification {
 Verification compare_noise(const std::vector<double>& predicted,
                            const std::vector<double>& measured);
 
+// How much less noise the second of two plans makes on the same samples, in standard errors of the mean difference; 0
+// for fewer than two samples, infinite where all differ alike.
+double paired_gain(const std::vector<double>& first, const std::vector<double>& second);
+
 // Prices that hold around a plan of the scores: one group at a time moves to the candidates next to its choice in the
 // order of their prices, everything else staying as the plan has it, and `noise` measures that plan. A layer's filters
 // move together, and their prices' differences are multiplied by what that gives. Candidates further away are forbidden.

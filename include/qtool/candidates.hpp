@@ -74,6 +74,7 @@ class PlanProbe {
     double noise = 0;      // relative noise power of the outputs, as scores have it
     double agreement = 0;  // share of samples with the float network's largest output
     int64_t samples = 0;
+    std::vector<double> by_sample = {};  // parts of the noise, whose mean it is
   };
   // Runs the float network over chunks [first, first + chunks). Keeps references to its arguments.
   PlanProbe(const Model& model, const Sites& sites, const CalibrationTable& table,

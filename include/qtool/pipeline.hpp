@@ -109,9 +109,9 @@ struct PlanRequest {
   std::vector<std::string> equal_around = {};  // see ActivationStyle; a profile has its own
   bool keep_loud = true;      // uniform plans: what loud_activations finds stays in float
   int64_t score_samples = 0;  // 0: 64 to 256, as many as the network's size allows
-  // fast: the solver's plan; balanced: the best of a few, their candidates' weights run together on
-  // samples that scores did not see; best: those plans are quantized for real, and prices found again around the
-  // best one where its noise is more than they add up to.
+  // fast: the solver's plan; balanced: that, or one of a few that is better beyond chance, their candidates'
+  // weights run together on samples that scores did not see; best: those plans are quantized for real, and
+  // prices found again around the best one where its noise is more than they add up to.
   std::string effort = "balanced";
   std::string profile;  // of a device: name or file; "" for none; asks for style and formats, too
   // Random plans to compare predicted with measured noise on; absent: 16, with `fast` none.

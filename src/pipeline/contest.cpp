@@ -9,6 +9,8 @@ namespace {
 
 constexpr double kExponents[] = {1, 0.8, 1.25};
 constexpr double kLeastNoise = 1e-30;
+// Standard errors that a plan has to be better by than one of less predicted loss.
+constexpr double kBeyondChance = 2;
 
 bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   if (a.activation_bits != b.activation_bits) return false;
@@ -75,9 +77,11 @@ Assignment Contest::by_probe(std::vector<Assignment> plans, Searched& searched) 
   std::optional<PlanProbe::Result> least;
   for (size_t i = 0; i < plans.size(); ++i) {
     const PlanProbe::Result result = probe.measure(plans[i].plan);
-    log(LogLevel::kDebug, cat("plan ", i + 1, ": predicted ", plans[i].loss, ", measured ",
-                              result.noise, ", agreement ", result.agreement));
-    if (least && !(result.noise < least->noise)) continue;
+    const double gain = least ? paired_gain(least->by_sample, result.by_sample) : 0;
+    log(LogLevel::kDebug,
+        cat("plan ", i + 1, ": predicted ", plans[i].loss, ", measured ", result.noise,
+            ", agreement ", result.agreement, ", gain in standard errors ", gain));
+    if (least && !(gain > kBeyondChance)) continue;
     least = result;
     best = i;
   }

@@ -13,9 +13,10 @@ struct Contest {
   const PlanProbe& probe;
   const FloorSearch& real;
 
-  // The plan with the least measured noise among those for the prices as they are and bent: sums of
-  // prices rank plans well, but where noises add up to more or less than their sum, dear choices are
-  // worth avoiding more or less than the sum says. A solver asked for by name has its own plan alone.
+  // One of the plans for the prices as they are and bent: sums of prices rank plans well, but where noises
+  // add up to more or less than their sum, dear choices are worth avoiding more or less than the sum says.
+  // On fitted layers the plan of least predicted loss stays unless another one is better beyond chance;
+  // quantized for real, the one with the least noise wins. A solver asked for by name has its own plan alone.
   Assignment winner(Searched& searched) const;
   // Predicted against measured noise of random plans, on so many samples at most; nothing where all are predicted alike.
   std::optional<Verification> verify(int64_t plans, int64_t samples) const;

@@ -52,6 +52,27 @@ double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>
   return total;
 }
 
+std::vector<double> noise_by_sample(const std::vector<Tensor>& want,
+                                    const std::vector<Tensor>& have, int64_t samples) {
+  std::vector<double> all(static_cast<size_t>(samples), 0);
+  for (size_t o = 0; o < want.size(); ++o) {
+    if (want[o].dtype() != DType::kFloat || want[o].size() == 0) continue;
+    const bool batched = want[o].rank() > 0 && samples > 0 && want[o].dim(0) % samples == 0;
+    const auto w = want[o].data<float>(), h = have[o].data<float>();
+    const size_t each = w.size() / static_cast<size_t>(batched ? samples : 1);
+    std::vector<double> noise(w.size() / each, 0);
+    double signal = 0;
+    for (size_t i = 0; i < w.size(); ++i) {
+      const double error = double{h[i]} - w[i];
+      signal += double{w[i]} * w[i];
+      noise[i / each] += error * error;
+    }
+    const double scale = static_cast<double>(noise.size()) / std::max(signal, 1e-30);
+    for (size_t s = 0; s < all.size(); ++s) all[s] += scale * noise[batched ? s : 0];
+  }
+  return all;
+}
+
 int64_t agreeing(const std::vector<Tensor>& want, const std::vector<Tensor>& have,
                  int64_t samples) {
   for (size_t o = 0; o < want.size(); ++o) {

@@ -10,6 +10,11 @@ namespace qtool::scoring {
 // Σ over float outputs of ‖have − want‖² / ‖want‖²: relative noise power.
 double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have);
 
+// The same of each sample of a batch, relative to the batch's outputs: the mean is relative_noise. Samples that do not
+// lie along axis 0 have equal parts.
+std::vector<double> noise_by_sample(const std::vector<Tensor>& want,
+                                    const std::vector<Tensor>& have, int64_t samples);
+
 // Samples whose largest element of the first float output is the same; `samples` lie along axis 0 where
 // they can, else all is one sample.
 int64_t agreeing(const std::vector<Tensor>& want, const std::vector<Tensor>& have, int64_t samples);

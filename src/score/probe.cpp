@@ -77,13 +77,14 @@ PlanProbe::Result PlanProbe::measure(const QuantPlan& plan, int64_t samples) con
     const auto i = static_cast<size_t>(c);
     const Batch batch = this->batch(c);
     const std::vector<Tensor> have = executor.run(batch.feed);
-    parts[i] = {scoring::relative_noise(wanted_[i], have) * static_cast<double>(batch.samples),
-                static_cast<double>(scoring::agreeing(wanted_[i], have, batch.samples)),
-                batch.samples};
+    parts[i].by_sample = scoring::noise_by_sample(wanted_[i], have, batch.samples);
+    parts[i].agreement = static_cast<double>(scoring::agreeing(wanted_[i], have, batch.samples));
+    parts[i].samples = batch.samples;
   });
   Result all;
   for (const Result& part : parts) {
-    all.noise += part.noise;
+    for (double noise : part.by_sample) all.noise += noise;
+    all.by_sample.insert(all.by_sample.end(), part.by_sample.begin(), part.by_sample.end());
     all.agreement += part.agreement;
     all.samples += part.samples;
   }

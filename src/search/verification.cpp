@@ -39,6 +39,18 @@ double pearson(const std::vector<double>& a, const std::vector<double>& b) {
 
 }  // namespace
 
+double paired_gain(const std::vector<double>& first, const std::vector<double>& second) {
+  const auto n = static_cast<double>(first.size());
+  if (first.size() < 2) return 0;
+  double mean = 0, squares = 0;
+  for (size_t i = 0; i < first.size(); ++i) mean += (first[i] - second[i]) / n;
+  for (size_t i = 0; i < first.size(); ++i) {
+    const double beyond = first[i] - second[i] - mean;
+    squares += beyond * beyond;
+  }
+  return mean == 0 ? 0 : mean / std::sqrt(squares / (n - 1) / n);
+}
+
 Verification compare_noise(const std::vector<double>& predicted,
                            const std::vector<double>& measured) {
   constexpr double kLeast = 1e-30;

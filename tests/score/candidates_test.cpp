@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "score/fixture.hpp"
 
@@ -148,6 +149,9 @@ TEST(Probe, MoreBitsLeaveLessNoise) {
     const PlanProbe::Result result = one.measure(plan);
     EXPECT_LT(result.noise, before);
     EXPECT_EQ(result.noise, two.measure(plan).noise);
+    ASSERT_EQ(std::ssize(result.by_sample), result.samples);
+    const double sum = std::accumulate(result.by_sample.begin(), result.by_sample.end(), 0.0);
+    EXPECT_DOUBLE_EQ(result.noise, sum / static_cast<double>(result.samples));
     before = result.noise;
   }
   EXPECT_LT(before, 1e-2);

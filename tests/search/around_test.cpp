@@ -107,5 +107,14 @@ TEST(CompareNoise, RanksAndRatios) {
   EXPECT_DOUBLE_EQ(compare_noise({1, 1}, {1, 2}).spearman, 0);
 }
 
+TEST(PairedGain, CountsStandardErrorsOfTheMeanDifference) {
+  // Differences 1, 2, 3: mean 2, deviation 1, error 1 / √3.
+  EXPECT_DOUBLE_EQ(paired_gain({2, 4, 6}, {1, 2, 3}), 2 * std::sqrt(3.0));
+  EXPECT_DOUBLE_EQ(paired_gain({1, 2, 3}, {2, 4, 6}), -2 * std::sqrt(3.0));
+  EXPECT_EQ(paired_gain({1, 2}, {1, 2}), 0);
+  EXPECT_EQ(paired_gain({3}, {1}), 0);
+  EXPECT_TRUE(std::isinf(paired_gain({2, 3}, {1, 2})));
+}
+
 }  // namespace
 }  // namespace qtool

@@ -58,7 +58,7 @@ void PlanFlags::bind(CLI::App& app) {
       "--format", format,
       "the one number format of weights: NAME[:option=value,...] (see `qtool list formats`)"));
   app.add_option("--effort", effort,
-                 "fast (one plan), balanced (the best of a few on fitted layers), best (of a few "
+                 "fast (one plan), balanced (a few compared on fitted layers), best (of a few "
                  "quantized for real, priced again around it where prices do not hold; scales and "
                  "biases tuned together)")
       ->group(group);
