@@ -44,6 +44,9 @@ struct ScoreOptions {
   std::string optimizer = "rtn";
   ActivationStyle style = {};
   int64_t samples = 64;  // of the calibration data
+  // Float passes over all of the data that a method which runs every choice may take with twelve choices a layer: it takes
+  // fewer samples; 0: any number. Does not depend on the choices, so that those which come later get the same samples.
+  int64_t most_passes = 0;
   int threads = 1;
   // Made by score() where it is needed and nullptr; its widths are `weights`.
   const WeightCandidates* candidates = nullptr;

@@ -55,7 +55,7 @@ class BudgetSearch {
         source_(source_of(w, p.model)),
         options_(options_of(request)),
         prices_(prices_of(p, w, table_, *source_, request, offered_widths(request))),
-        looked_(looked_at(*source_, prices_.scores.samples)),
+        looked_(looked_at(*source_, prices_.samples)),
         probe_(p.model, p.sites, table_, prices_.candidates, *source_, looked_.first,
                looked_.chunks, request.threads),
         real_{p, table_, prices_.scores, *source_, options_, request, {}},

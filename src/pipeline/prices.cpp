@@ -5,6 +5,9 @@
 namespace qtool::pipeline {
 namespace {
 
+// Of the float network over all samples, see ScoreOptions.
+constexpr int64_t kMostPasses = 60;
+
 std::string style_key(const ActivationStyle& style) {
   return cat(style.range_method, style.signed_codes ? " signed" : "",
              style.power_of_two_scales ? " shifts" : "",
@@ -63,6 +66,7 @@ ScoreTable scores_of(const Prepared& p, const Workspace& w, const CalibrationTab
   scoring.optimizer = request.optimizer;
   scoring.style = style_of(request);
   scoring.samples = samples_scored(p.sites, source, request);
+  scoring.most_passes = request.score_samples > 0 ? 0 : kMostPasses;
   scoring.threads = request.threads;
   const std::string key = cat(kVersion, " ", request.score, " ", request.optimizer, " ",
                               style_key(scoring.style), " ", scoring.samples, " ", request.target);
@@ -100,6 +104,7 @@ Prices prices_of(const Prepared& p, const Workspace& w, const CalibrationTable& 
   Prices prices;
   prices.candidates = candidates_of(p, w, table, source, request, weights);
   prices.scores = scores_of(p, w, table, prices.candidates, source, request);
+  prices.samples = samples_scored(p.sites, source, request);
   return prices;
 }
 

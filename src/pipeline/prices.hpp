@@ -8,6 +8,7 @@ namespace qtool::pipeline {
 struct Prices {
   WeightCandidates candidates;
   ScoreTable scores;
+  int64_t samples = 0;  // of the data, that candidates or scores saw
 };
 // Of these widths of weights. Candidates and prices that the workspace has from before, made under the same
 // conditions, are taken from there; only widths that it lacks are solved and priced.

@@ -199,6 +199,20 @@ ChunkScores score_chunk(const Executor& executor, const std::vector<Group>& grou
   return scores;
 }
 
+// See ScoreOptions::most_passes: half a pass a choice, as the prefix runs once.
+ScoredChunks affordable_chunks(const SampleSource& source, const Sites& sites,
+                               const ScoreOptions& options) {
+  constexpr int64_t kChoices = 12;
+  const ScoredChunks wanted = scored_chunks(source, options.samples);
+  const auto layers = std::max<int64_t>(1, std::ssize(quantizable_layers(sites)));
+  const int64_t most = 2 * options.most_passes * source.samples() / (kChoices * layers);
+  if (options.most_passes == 0 || wanted.samples <= most) return wanted;
+  ScoredChunks scored;
+  while (scored.chunks == 0 || scored.samples + source.samples_in(scored.chunks) <= most)
+    scored.samples += source.samples_in(scored.chunks++);
+  return scored;
+}
+
 }  // namespace
 
 ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sites& sites,
@@ -209,7 +223,7 @@ ScoreTable one_at_a_time(const OneAtATime& method, const Model& model, const Sit
     for (const Place& place : places_of(sites, *site, options)) exec.observe.insert(place.value);
   const Executor executor(model, exec);
   std::vector<Group> groups = make_groups(model, sites, executor, table, options);
-  const ScoredChunks scored = scored_chunks(source, options.samples);
+  const ScoredChunks scored = affordable_chunks(source, sites, options);
   Progress progress("scoring", scored.samples, "samples");
   for (Group& group : groups) {
     if (method.keeps_error)

@@ -53,6 +53,22 @@ TEST(Scores, PriceRangesThatAreFoundAtRunTime) {
   EXPECT_GE(priced, 2);
 }
 
+TEST(Scores, RunEveryChoiceOnAsManySamplesAsPassesAllow) {
+  const Fixture f(test::kNet);
+  const auto samples = [&](const ScoreOptions& options) {
+    return f.score("sqnr", options).samples;
+  };
+  EXPECT_EQ(samples({}), 256);
+  // Twelve choices of three layers take 18 passes over what is scored.
+  const int64_t some = samples({.most_passes = 9});
+  EXPECT_GT(some, 0);
+  EXPECT_LE(some, 128);
+  EXPECT_EQ(samples({.weights = {3}, .most_passes = 9}), some);
+  EXPECT_EQ(samples({.most_passes = 18}), 256);
+  EXPECT_GT(samples({.most_passes = 1}), 0);
+  EXPECT_EQ(f.score("fisher", {.most_passes = 1}).samples, 256);
+}
+
 TEST(Scores, DoNotDependOnThreads) {
   const Fixture f(test::kNet);
   for (const ScoreMethod* method : score_methods()) {
