@@ -24,6 +24,17 @@ TEST(Fisher, APriceIsTheSumOfItsFilters) {
   }
 }
 
+// A filter that Relu cuts off on every sample has no gradient, but an error.
+TEST(Fisher, NoFilterIsFree) {
+  Fixture f(R"(g (float[n, 6] x, float[6, 4] w1, float[4] b1, float[4, 3] w2) => (float[n, 3] y)
+{ h = Gemm(x, w1, b1)  r = Relu(h)  y = MatMul(r, w2) })");
+  const ValueId bias = f.model.graph.find(f.sites.layers[0].bias);
+  f.model.graph.initializers[bias].data.mutable_data<float>()[1] = -100;
+  const ScoreTable scores = f.score("fisher");
+  for (const auto& prices : scores.groups[0].filter_noise)
+    for (const double price : prices) EXPECT_GT(price, 0);
+}
+
 // Without a bias input nothing is taken off, so that both scores price the same change; of one
 // layer's output the gradient is exact. Random directions and cross terms of rows remain.
 TEST(Fisher, AgreesWithMeasuredNoise) {
