@@ -80,7 +80,8 @@ class PlanProbe {
   PlanProbe(const Model& model, const Sites& sites, const CalibrationTable& table,
             const WeightCandidates& candidates, const SampleSource& source, int64_t first,
             int64_t chunks, int threads);
-  // On the first chunks that hold so many samples; does not depend on `threads`.
+  ~PlanProbe();
+  // On the first chunks that hold so many samples; does not depend on `threads`. One call at a time.
   Result measure(const QuantPlan& plan,
                  int64_t samples = std::numeric_limits<int64_t>::max()) const;
 
@@ -96,6 +97,8 @@ class PlanProbe {
   int threads_;
   std::vector<Batch> batches_;               // of the chunks, or none where they are large
   std::vector<std::vector<Tensor>> wanted_;  // [chunk][output]
+  struct Known;
+  const std::unique_ptr<Known> known_;  // activation quantizers so far
 };
 
 }  // namespace qtool

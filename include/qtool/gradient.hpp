@@ -1,4 +1,4 @@
-// Gradients (layer exec): reverse mode over a float model, of its values, not of its weights.
+// Gradients (layer exec): reverse mode over a float model, of its values; and of one node's weights.
 //
 //   Gradient gradient(prepared, {"conv1_out", "conv2_out"});
 //   Gradient::Tape tape = gradient.forward(feed);             // one forward pass
@@ -46,6 +46,24 @@ class Gradient {
   using Visit = std::function<void(const std::string& name, const std::vector<Tensor>& gradients)>;
   void backward(const Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
                 const Visit& visit) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+// The gradient of a layer's weight, its second input, from what the layer read and the gradient of its
+// result. Immutable after construction; of() may be called from several threads at once.
+class WeightGradient {
+ public:
+  // `weight`: the shape of the weight, which may have other channels than the node's own. Throws
+  // Unsupported (QT-E320) when the node's operator has no vjp.
+  WeightGradient(const Model& model, const Node& node, Shape weight);
+  ~WeightGradient();
+  WeightGradient(WeightGradient&&) noexcept;
+
+  // float32, summed over everything that the weight multiplies.
+  Tensor of(const Tensor& x, const Tensor& dy) const;
 
  private:
   struct Impl;

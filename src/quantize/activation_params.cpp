@@ -63,16 +63,17 @@ QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int
 }
 
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
-                                   const CalibrationTable& table) {
+                                   const CalibrationTable& table, KnownQuantizers* known) {
   ActivationParams params;
   const std::set<std::string> branched = branched_values(sites);
-  std::map<std::string, QParams> branches;  // by owner
-  const auto branch_of = [&](const std::string& owner) {
-    const auto [it, fresh] = branches.try_emplace(owner);
-    if (fresh)
-      it->second =
-          activation_quantizer(sites, *sites.activation(owner), kBranchBits, plan.style, table);
+  KnownQuantizers own;
+  const auto quantizer = [&](const ActivationSite& site, int bits) {
+    const auto [it, fresh] = (known ? *known : own).try_emplace({site.name, bits});
+    if (fresh) it->second = activation_quantizer(sites, site, bits, plan.style, table);
     return it->second;
+  };
+  const auto branch_of = [&](const std::string& owner) {
+    return quantizer(*sites.activation(owner), kBranchBits);
   };
   for (const ActivationSite& site : sites.activations) {
     const int bits = plan.activation_bits.at(site.name);
@@ -85,7 +86,7 @@ ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
     else if (branch && bits == kBranchBits && owner_bits < kBranchBits)
       params[site.name] = branch_of(owner);
     else
-      params[site.name] = activation_quantizer(sites, site, bits, plan.style, table);
+      params[site.name] = quantizer(site, bits);
     if (branch && bits < kBranchBits) params[site.name].branch = branch_of(owner);
   }
   return params;

@@ -19,8 +19,10 @@ struct ActivationCodes : QParams {
 };
 // Of every quantized activation, by value name; sharing resolved.
 using ActivationParams = std::map<std::string, ActivationCodes>;
+// `known`: quantizers of the same sites, style and statistics by owner and width, which are added to; nullptr: none.
+using KnownQuantizers = std::map<std::pair<std::string, int>, QParams>;
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
-                                   const CalibrationTable& table);
+                                   const CalibrationTable& table, KnownQuantizers* known = nullptr);
 // Of an activation that owns its parameters.
 QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int bits,
                              const ActivationStyle& style, const CalibrationTable& table);

@@ -54,8 +54,71 @@ QTOOL_CLONES void add_row(const float* a, int64_t n, double* to) {
   for (int64_t i = 0; i < n; ++i) to[i] += a[i];
 }
 
-QTOOL_CLONES void add_row(const float* a, const float* b, int64_t n, double* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] += double{a[i]} * b[i];
+typedef float Float8 __attribute__((vector_size(32)));
+
+// Lanes of float32 over so many products, then double.
+constexpr int64_t kRun = 256;
+
+inline void load(const float* x, Float8& out) { std::memcpy(&out, x, sizeof out); }
+
+inline double total(const Float8& v) {
+  return (double{v[0]} + v[1]) + (double{v[2]} + v[3]) +
+         ((double{v[4]} + v[5]) + (double{v[6]} + v[7]));
+}
+
+// Σ a · others[j], added to sums[j · stride].
+QTOOL_CLONES void add_products(const float* a, std::span<const float* const> others, int64_t at,
+                               int64_t n, double* sums, int64_t stride) {
+  for (size_t j = 0; j < others.size(); ++j) {
+    const float* b = others[j] + at;
+    double sum = 0;
+    int64_t i = 0;
+    while (i + 8 <= n) {
+      Float8 part = {}, other = {}, x, y;
+      const int64_t end = std::min(n, i + kRun);
+      for (; i + 16 <= end; i += 16) {
+        load(a + i, x);
+        load(b + i, y);
+        part += x * y;
+        load(a + i + 8, x);
+        load(b + i + 8, y);
+        other += x * y;
+      }
+      if (i + 8 <= end) {
+        load(a + i, x);
+        load(b + i, y);
+        part += x * y;
+        i += 8;
+      }
+      sum += total(part + other);
+    }
+    for (; i < n; ++i) sum += double{a[i]} * b[i];
+    sums[static_cast<int64_t>(j) * stride] += sum;
+  }
+}
+
+// Σ over `rows` of a[row][channel] · b[row][channel] for all channels of a tile, added to sums[channel].
+constexpr int64_t kTile = 16;
+QTOOL_CLONES void add_tile(const float* a, const float* b, int64_t rows, int64_t step,
+                           int64_t channels, double* sums) {
+  float part[kTile] = {};
+  if (channels == kTile) {
+    Float8 low = {}, high = {}, x, y;
+    for (int64_t r = 0; r < rows; ++r) {
+      load(a + r * step, x);
+      load(b + r * step, y);
+      low += x * y;
+      load(a + r * step + 8, x);
+      load(b + r * step + 8, y);
+      high += x * y;
+    }
+    std::memcpy(part, &low, sizeof low);
+    std::memcpy(part + 8, &high, sizeof high);
+  } else {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t c = 0; c < channels; ++c) part[c] += a[r * step + c] * b[r * step + c];
+  }
+  for (int64_t c = 0; c < channels; ++c) sums[c] += part[c];
 }
 
 // `row` adds one position of all channels, `run` all positions of one channel.
@@ -93,10 +156,31 @@ std::vector<double> ChannelView::sum(const float* a) const {
       [&](int64_t at) { return total(a + at, positions); });
 }
 
-std::vector<double> ChannelView::sum(const float* a, const float* b) const {
-  return sums_of(
-      *this, [&](int64_t at, double* to) { add_row(a + at, b + at, channels, to); },
-      [&](int64_t at) { return dot(a + at, b + at, positions); });
+std::vector<double> products(const WeightView& v, const float* a,
+                             std::span<const float* const> others) {
+  const int64_t each = v.parts * v.channels;
+  std::vector<double> sums(others.size() * static_cast<size_t>(each), 0.0);
+  if (v.inner > 1 || v.outer == 1) {
+    int64_t at = 0;
+    for (int64_t o = 0; o < v.parts * v.outer; ++o)
+      for (int64_t c = 0; c < v.channels; ++c, at += v.inner)
+        add_products(a + at, others, at, v.inner,
+                     &sums[static_cast<size_t>(o / v.outer * v.channels + c)], each);
+    return sums;
+  }
+  constexpr int64_t kRows = 64;
+  for (int64_t p = 0; p < v.parts; ++p) {
+    for (int64_t o = 0; o < v.outer; o += kRows) {
+      const int64_t rows = std::min(kRows, v.outer - o);
+      for (int64_t c = 0; c < v.channels; c += kTile) {
+        const int64_t at = (p * v.outer + o) * v.channels + c;
+        for (size_t j = 0; j < others.size(); ++j)
+          add_tile(a + at, others[j] + at, rows, v.channels, std::min(kTile, v.channels - c),
+                   &sums[j * static_cast<size_t>(each) + static_cast<size_t>(p * v.channels + c)]);
+      }
+    }
+  }
+  return sums;
 }
 
 double sum_of_squares(const Tensor& t) {

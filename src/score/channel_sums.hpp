@@ -1,6 +1,7 @@
-// Sums over samples and channels of a layer's output, and of its products with a gradient.
+// Sums over channels: of a layer's output, and of products of its weight.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "qtool/tensor.hpp"
@@ -11,10 +12,17 @@ namespace qtool::fisher {
 struct ChannelView {
   int64_t samples = 1, blocks = 1, channels = 1, positions = 1;
   ChannelView(const Tensor& t, int64_t samples_in_batch, bool channels_last);
-  // [sample][channel]: Σ a, or Σ a · b, over its elements.
+  // [sample][channel]: Σ a over its elements.
   std::vector<double> sum(const float* a) const;
-  std::vector<double> sum(const float* a, const float* b) const;
 };
+
+// A weight as [parts][outer][channels][inner].
+struct WeightView {
+  int64_t parts = 1, outer = 1, channels = 1, inner = 1;
+};
+// [other][part][channel]: Σ a · other. Short runs are summed in float32.
+std::vector<double> products(const WeightView& view, const float* a,
+                             std::span<const float* const> others);
 
 double sum_of_squares(const Tensor& t);
 

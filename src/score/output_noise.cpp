@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "qtool/exec.hpp"
 #include "qtool/gradient.hpp"
 #include "score/channel_sums.hpp"
 #include "score/float_walk.hpp"
@@ -15,94 +14,13 @@ namespace {
 // Random directions a sample; the outputs have tens to thousands of elements, and samples average too.
 constexpr int kDirections = 2;
 
-// A layer alone, without bias, with weights from outside.
-class Layer {
- public:
-  Layer(const Model& model, const LayerSite& site) {
-    const Graph& from = model.graph;
-    const Node& node = node_of(model, site);
-    input_ = from.value(node.inputs[0]).name;
-    output_ = from.value(node.outputs[0]).name;
-    Model alone;
-    alone.opsets = model.opsets;
-    alone.ir_version = model.ir_version;
-    Graph& g = alone.graph;
-    Node copy = node;
-    copy.inputs = {add_value(g, "x", DType::kFloat), add_value(g, "w", DType::kFloat)};
-    copy.outputs = {add_value(g, "y", DType::kFloat)};
-    g.inputs = copy.inputs;
-    g.outputs = copy.outputs;
-    g.nodes.push_back(std::move(copy));
-    executor_.emplace(alone);
-  }
-  const std::string& input() const { return input_; }
-  const std::string& output() const { return output_; }
-  Tensor run(const Tensor& x, const Tensor& weight) const {
-    return executor_->run({{"x", x}, {"w", weight}})[0];
-  }
-
- private:
-  std::string input_, output_;
-  std::optional<Executor> executor_;
-};
-
-// Sums over samples and directions of a layer, by channel and by change and channel: with g the
-// gradient, a = Σ g · δy and b = Σ g over a sample's positions.
-struct LayerSums {
-  std::vector<double> bb;
-  std::vector<std::vector<double>> aa, ab, shift;  // shift: Σ δy
-  double positions = 0;                            // of one channel, in shift
-
-  explicit LayerSums(size_t changes = 0) : aa(changes), ab(changes), shift(changes) {}
-  static void add(std::vector<double>& to, const std::vector<double>& more, double weight) {
-    to.resize(std::max(to.size(), more.size()), 0.0);
-    for (size_t i = 0; i < more.size(); ++i) to[i] += weight * more[i];
-  }
-  // A chunk's sums are relative to the chunk's outputs: as many samples, as many parts.
-  void merge(const LayerSums& chunk, double samples) {
-    add(bb, chunk.bb, samples);
-    for (size_t c = 0; c < aa.size(); ++c) {
-      add(aa[c], chunk.aa[c], samples);
-      add(ab[c], chunk.ab[c], samples);
-      add(shift[c], chunk.shift[c], 1);
-    }
-    positions += chunk.positions;
-  }
-  void add_direction(const Tensor& gradient, const std::vector<Tensor>& errors,
-                     const ChannelView& view) {
-    const auto channels = static_cast<size_t>(view.channels);
-    const float* g = gradient.data<float>().data();
-    const auto b = view.sum(g);
-    bb.resize(channels, 0.0);
-    for (size_t i = 0; i < b.size(); ++i) bb[i % channels] += b[i] * b[i];
-    for (size_t c = 0; c < errors.size(); ++c) {
-      if (!errors[c].defined()) continue;
-      const float* e = errors[c].data<float>().data();
-      const auto a = view.sum(g, e);
-      aa[c].resize(channels, 0.0);
-      ab[c].resize(channels, 0.0);
-      for (size_t i = 0; i < a.size(); ++i) {
-        aa[c][i % channels] += a[i] * a[i];
-        ab[c][i % channels] += a[i] * b[i];
-      }
-    }
-  }
-  // Of a row, whose index several output channels may share.
-  std::vector<std::vector<double>> by_row(size_t rows, bool takes_bias, double count) const {
-    std::vector<std::vector<double>> noise(rows, std::vector<double>(aa.size(), 0));
-    for (size_t c = 0; c < aa.size(); ++c) {
-      for (size_t i = 0; i < aa[c].size(); ++i) {
-        const double mean = takes_bias ? shift[c][i] / std::max(positions, 1.0) : 0;
-        const double power = aa[c][i] - 2 * mean * ab[c][i] + mean * mean * bb[i];
-        noise[i % rows][c] += std::max(power, 0.0) / count;
-      }
-    }
-    return noise;
-  }
-};
+void add(std::vector<double>& to, const std::vector<double>& more, double weight) {
+  to.resize(std::max(to.size(), more.size()), 0.0);
+  for (size_t i = 0; i < more.size(); ++i) to[i] += weight * more[i];
+}
 
 struct ChunkSums {
-  std::vector<LayerSums> layers;
+  std::vector<RowSums> layers;
   std::vector<double> activations;
   std::vector<std::vector<double>> at_run_time;
 };
@@ -115,9 +33,9 @@ class Chunks {
     std::vector<std::string> wanted = activations, kept;
     if (!modes.empty()) kept = activations;
     for (const LayerChanges& layer : layers) {
-      alone_.emplace_back(model, *layer.site);
-      wanted.push_back(alone_.back().output());
-      kept.push_back(alone_.back().input());
+      rows_.emplace_back(model, *layer.site);
+      wanted.push_back(rows_.back().output());
+      kept.push_back(rows_.back().input());
     }
     gradient_.emplace(model, wanted, kept);
   }
@@ -131,15 +49,19 @@ class Chunks {
     for (const LayerChanges& layer : layers_) sums.layers.emplace_back(layer.count);
     sums.activations.resize(activations_.size(), 0.0);
     sums.at_run_time.resize(activations_.size(), std::vector<double>(modes_.size(), 0.0));
-    gradient_->backward(tape, seeds,
-                        [&](const std::string& name, const std::vector<Tensor>& gradients) {
-                          for (size_t l = 0; l < layers_.size(); ++l)
-                            if (alone_[l].output() == name)
-                              sums.layers[l] = layer(l, tape, gradients, batch.samples);
-                          for (size_t a = 0; a < activations_.size(); ++a)
-                            if (activations_[a] == name) activation(a, tape, gradients, sums);
-                        });
+    gradient_->backward(
+        tape, seeds, [&](const std::string& name, const std::vector<Tensor>& gradients) {
+          for (size_t l = 0; l < layers_.size(); ++l)
+            if (rows_[l].output() == name)
+              sums.layers[l] = rows_[l].sums(layers_[l], gradient_->value(tape, rows_[l].input()),
+                                             gradients, batch.samples);
+          for (size_t a = 0; a < activations_.size(); ++a)
+            if (activations_[a] == name) activation(a, tape, gradients, sums);
+        });
     return sums;
+  }
+  std::vector<std::vector<double>> by_row(size_t layer, const RowSums& sums, double count) const {
+    return rows_[layer].by_row(layers_[layer], sums, count);
   }
 
  private:
@@ -162,35 +84,28 @@ class Chunks {
     }
   }
 
-  LayerSums layer(size_t l, const Gradient::Tape& tape, const std::vector<Tensor>& gradients,
-                  int64_t samples) const {
-    LayerSums sums(layers_[l].count);
-    const Tensor x = gradient_->value(tape, alone_[l].input());
-    std::vector<Tensor> errors;
-    const auto defined = std::ranges::find_if(gradients, &Tensor::defined);
-    const ChannelView view(*defined, samples, layers_[l].site->dense);
-    for (size_t c = 0; c < layers_[l].count; ++c) {
-      const Tensor change = layers_[l].change(c);
-      errors.push_back(change.defined() ? alone_[l].run(x, change) : Tensor());
-      if (!change.defined()) continue;
-      const float* e = errors.back().data<float>().data();
-      const auto by_sample = view.sum(e);
-      sums.shift[c].resize(static_cast<size_t>(view.channels), 0.0);
-      for (size_t i = 0; i < by_sample.size(); ++i)
-        sums.shift[c][i % static_cast<size_t>(view.channels)] += by_sample[i];
-    }
-    sums.positions = static_cast<double>(view.samples * view.blocks * view.positions);
-    for (const Tensor& gradient : gradients)
-      if (gradient.defined()) sums.add_direction(gradient, errors, view);
-    return sums;
-  }
-
   const std::vector<LayerChanges>& layers_;
   const std::vector<std::string>& activations_;
   const std::vector<ActivationMode>& modes_;
-  std::vector<Layer> alone_;
+  std::vector<RowNoise> rows_;
   std::optional<Gradient> gradient_;
 };
+
+// The same changes, made once where all of them together are no burden.
+std::vector<LayerChanges> held(std::vector<LayerChanges> layers, int threads) {
+  constexpr int64_t kMostBytes = int64_t{256} << 20;
+  int64_t bytes = 0;
+  for (const LayerChanges& layer : layers)
+    bytes += layer.site->weights * static_cast<int64_t>(layer.count * sizeof(float));
+  if (bytes > kMostBytes) return layers;
+  parallel_for(threads, static_cast<int64_t>(layers.size()), [&](int64_t l, int) {
+    LayerChanges& layer = layers[static_cast<size_t>(l)];
+    std::vector<Tensor> changes;
+    for (size_t c = 0; c < layer.count; ++c) changes.push_back(layer.change(c));
+    layer.change = [changes](size_t c) { return changes[c]; };
+  });
+  return layers;
+}
 
 }  // namespace
 
@@ -227,10 +142,11 @@ void require_gradients(const Model& model, const std::vector<const LayerSite*>& 
   (void)Chunks(model, none, activations, modes);
 }
 
-OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& layers,
+OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& given,
                          const std::vector<std::string>& activations,
                          const std::vector<ActivationMode>& modes, const SampleSource& source,
                          int64_t chunks, int threads) {
+  const std::vector<LayerChanges> layers = held(given, threads);
   const Chunks work(model, layers, activations, modes);
   ChunkSums all;
   for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.count);
@@ -242,21 +158,18 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& la
     const Batch batch = source.chunk(c);
     auto sums = std::make_shared<ChunkSums>(work.run(batch));
     return [&, sums, n = static_cast<double>(batch.samples)] {
-      for (size_t l = 0; l < layers.size(); ++l) all.layers[l].merge(sums->layers[l], n);
-      LayerSums::add(all.activations, sums->activations, n);
+      for (size_t l = 0; l < layers.size(); ++l) all.layers[l].add(sums->layers[l], n);
+      add(all.activations, sums->activations, n);
       for (size_t a = 0; a < activations.size(); ++a)
-        LayerSums::add(all.at_run_time[a], sums->at_run_time[a], n);
+        add(all.at_run_time[a], sums->at_run_time[a], n);
       samples += n;
       progress.advance(1);
     };
   });
   const double count = std::max(samples, 1.0) * kDirections;
   OutputNoise noise;
-  for (size_t l = 0; l < layers.size(); ++l) {
-    const LayerSite& site = *layers[l].site;
-    noise.rows.push_back(
-        all.layers[l].by_row(static_cast<size_t>(site.channels), site.takes_bias, count));
-  }
+  for (size_t l = 0; l < layers.size(); ++l)
+    noise.rows.push_back(work.by_row(l, all.layers[l], count));
   for (double power : all.activations) noise.activations.push_back(power / count);
   noise.at_run_time = std::move(all.at_run_time);
   for (std::vector<double>& activation : noise.at_run_time)

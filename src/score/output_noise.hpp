@@ -1,19 +1,10 @@
 // What changes of weights and noise of activations make at the network's outputs, to first order.
 #pragma once
 
-#include <functional>
-
 #include "qtool/data.hpp"
-#include "qtool/plan.hpp"
+#include "score/row_noise.hpp"
 
 namespace qtool::fisher {
-
-// A layer and the weights that it would have instead.
-struct LayerChanges {
-  const LayerSite* site = nullptr;
-  size_t count = 0;
-  std::function<Tensor(size_t)> change = {};  // new − old weight; undefined: none
-};
 
 // All as relative noise power, Σ over float outputs of ‖error‖² / ‖output‖², mean over samples.
 struct OutputNoise {
@@ -27,7 +18,7 @@ struct OutputNoise {
 };
 
 // Over the first `chunks` chunks; does not depend on `threads`. The error along a random direction v of
-// the outputs is Σ over positions of ∂(v · outputs)/∂y · δy, for a layer's raw output y: its square,
+// the outputs is Σ over positions of ∂(v · outputs)/∂y · δy, for a layer's raw output y (row_noise.hpp): its square,
 // averaged over v and samples, holds all correlation between positions. Throws Unsupported (QT-E320)
 // naming the operator that has no gradient.
 OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& layers,

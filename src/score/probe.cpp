@@ -33,6 +33,18 @@ int64_t bytes_of(const Batch& batch) {
 
 }  // namespace
 
+// Ranges are searched for once: the plans of a search differ in widths alone.
+struct PlanProbe::Known {
+  qdq::ActivationParams of(const Sites& sites, const QuantPlan& plan,
+                           const CalibrationTable& table) {
+    if (!(style == plan.style)) quantizers.clear();
+    style = plan.style;
+    return qdq::activation_params(sites, plan, table, &quantizers);
+  }
+  ActivationStyle style;
+  qdq::KnownQuantizers quantizers;
+};
+
 PlanProbe::PlanProbe(const Model& model, const Sites& sites, const CalibrationTable& table,
                      const WeightCandidates& candidates, const SampleSource& source, int64_t first,
                      int64_t chunks, int threads)
@@ -43,7 +55,8 @@ PlanProbe::PlanProbe(const Model& model, const Sites& sites, const CalibrationTa
       source_(source),
       first_(first),
       threads_(threads),
-      wanted_(static_cast<size_t>(chunks)) {
+      wanted_(static_cast<size_t>(chunks)),
+      known_(std::make_unique<Known>()) {
   constexpr int64_t kHeldBytes = int64_t{128} << 20;
   const Executor executor(model);
   if (chunks > 0 && bytes_of(source.chunk(first)) * chunks <= kHeldBytes)
@@ -56,12 +69,14 @@ PlanProbe::PlanProbe(const Model& model, const Sites& sites, const CalibrationTa
   });
 }
 
+PlanProbe::~PlanProbe() = default;
+
 Batch PlanProbe::batch(int64_t chunk) const {
   return batches_.empty() ? source_.chunk(first_ + chunk) : batches_[static_cast<size_t>(chunk)];
 }
 
 PlanProbe::Result PlanProbe::measure(const QuantPlan& plan, int64_t samples) const {
-  const qdq::ActivationParams activations = qdq::activation_params(sites_, plan, table_);
+  const qdq::ActivationParams activations = known_->of(sites_, plan, table_);
   qdq::LayerResults layers = chosen_layers(model_, sites_, candidates_, plan);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites_.layer(name);

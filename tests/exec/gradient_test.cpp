@@ -172,6 +172,14 @@ const std::vector<Case> kCases = {
      {{2, 8, 5, 5}, {8, 1, 3, 3}},
      {},
      {with("group", int64_t{8}), with("dilations", Ints{2, 1})}},
+    {"Conv",
+     {{2, 3, 9, 12}, {6, 1, 5, 4}},
+     {},
+     {with("group", int64_t{3}), with("strides", Ints{2, 3}), with("pads", Ints{2, 1, 1, 2})}},
+    {"Conv",
+     {{2, 3, 11}, {3, 1, 2}},
+     {},
+     {with("group", int64_t{3}), with("strides", Ints{4}), with("pads", Ints{0, 3})}},
     {"Conv", {{2, 3, 7}, {2, 3, 3}}, {}, {with("strides", Ints{2})}},
     {"ConvTranspose",
      {{2, 4, 3, 2}},
@@ -182,6 +190,10 @@ const std::vector<Case> kCases = {
      {{1, 4, 4, 4}},
      {random_tensor({4, 1, 2, 2}, 3)},
      {with("group", int64_t{2}), with("auto_pad", std::string("SAME_UPPER"))}},
+    {"ConvTranspose",
+     {{2, 4, 3, 3}, {4, 3, 2, 3}},
+     {},
+     {with("group", int64_t{2}), with("strides", Ints{2, 1})}},
     {"Gemm", {{2, 3}, {3, 4}, {4}}, {}, {with("alpha", 0.5f), with("beta", 2.f)}},
     {"Gemm", {{3, 2}, {4, 3}}, {}, {with("transA", int64_t{1}), with("transB", int64_t{1})}},
     {"Gemm", {{2, 3}, {4, 3}}, {}, {with("transB", int64_t{1})}},
@@ -336,6 +348,18 @@ TEST(Gradient, SeesRoundingAsTheIdentityAndClippingAsAConstant) {
   for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(d.at("x").number(i), passed[static_cast<size_t>(i)]);
   // Clipped values go with the end of the range, others with what rounding added.
   EXPECT_NEAR(d.at("s").number(0), 1 * -2 + 10 * (1 - 1.2) + 100 * 0 + 1000 * 3, 1e-3);
+}
+
+TEST(WeightGradient, NeedsNoRunOfTheModel) {
+  const Model model = model_from_text(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 3] x) => (float[2, 2] y) <float[2, 3] w = {1, 2, 3, 4, 5, 6}>
+{ y = Gemm<transB = 1, alpha = 0.5>(x, w) })");
+  const WeightGradient gradient(model, model.graph.nodes[0], {2, 3});
+  const Tensor x = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}),
+               dw = gradient.of(x, Tensor::of<float>({2, 2}, {1, 10, 100, 1000}));
+  ASSERT_EQ(dw.shape(), (Shape{2, 3}));
+  EXPECT_EQ(dw.number(0), 0.5 * (1 * 1 + 100 * 4));
+  EXPECT_EQ(dw.number(5), 0.5 * (10 * 3 + 1000 * 6));
 }
 
 TEST(Gradient, NamesTheOperatorWithoutOne) {

@@ -1,28 +1,16 @@
 // Convolution, by oneDNN's backward passes over data and over weights.
+#include "exec/gradient/conv_weights.hpp"
+#include "exec/gradient/depthwise.hpp"
+#include "exec/gradient/pointwise.hpp"
 #include "exec/gradient/vjp.hpp"
-#include "exec/onednn/window.hpp"
 
 namespace qtool::gradient {
 namespace {
 
 using namespace onednn;
 using BackwardData = dnnl::convolution_backward_data;
-using BackwardWeights = dnnl::convolution_backward_weights;
 
-// Descriptors of one input shape; layouts are left to the primitives.
-struct Descriptors {
-  Descriptors(const ConvShape& shape, const Shape& input)
-      : x(any_descriptor(DType::kFloat, input)),
-        w(any_descriptor(DType::kFloat, shape.weights)),
-        y(any_descriptor(DType::kFloat, shape.output)),
-        attr(user_scratchpad()),
-        hint(convolution_descriptor(shape, x, w, Descriptor(), y, attr)) {}
-  Descriptor x, w, y;
-  dnnl::primitive_attr attr;
-  dnnl::convolution_forward::primitive_desc hint;
-};
-
-BackwardData::primitive_desc data_descriptor(const ConvShape& s, const Descriptors& d) {
+BackwardData::primitive_desc data_descriptor(const ConvShape& s, const ConvDescriptors& d) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
   return {engine(),    algorithm,    d.x,        d.w,    d.y,   s.strides,
@@ -34,37 +22,22 @@ BackwardData::primitive_desc data_descriptor(const ConvShape& s, const Descripto
 #endif
 }
 
-BackwardWeights::primitive_desc weights_descriptor(const ConvShape& s, const Descriptors& d) {
-  const auto algorithm = dnnl::algorithm::convolution_direct;
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine(),    algorithm,    d.x,        d.w,    d.y,   s.strides,
-          s.dilations, s.pads_begin, s.pads_end, d.hint, d.attr};
-#else
-  return {BackwardWeights::desc(algorithm, d.x, d.w, d.y, s.strides, s.dilations, s.pads_begin,
-                                s.pads_end),
-          d.attr, engine(), d.hint};
-#endif
-}
-
 // The primitives for one input shape, and weights as they are packed for them.
 struct ConvBackward {
   explicit ConvBackward(const VjpCall& call)
       : shape(conv_shape(call.node, call.shapes[0], call.shapes[1])) {
-    const Descriptors descriptors(shape, call.shapes[0]);
     if (call.wanted[0]) {
-      data_pd = data_descriptor(shape, descriptors);
+      data_pd = data_descriptor(shape, ConvDescriptors(shape, call.shapes[0]));
       data = BackwardData(data_pd);
       first = call.inputs[1];
       first_packed = pack(first);
     }
-    if (call.wanted[1]) {
-      weights_pd = weights_descriptor(shape, descriptors);
-      weights = BackwardWeights(weights_pd);
-    }
+    if (call.wanted[1] && !is_depthwise(shape, call.shapes[0]))
+      weights.emplace(shape, call.shapes[0]);
   }
-  Descriptor plain_weights() const { return plain_descriptor(DType::kFloat, shape.weights); }
   Tensor pack(const Tensor& plain) const {
-    return reordered(plain.raw(), plain_weights(), data_pd.weights_desc());
+    return reordered(plain.raw(), plain_descriptor(DType::kFloat, shape.weights),
+                     data_pd.weights_desc());
   }
   Tensor packed(const Tensor& plain) const {
     return plain.shares_bytes_with(first) ? first_packed : pack(plain);
@@ -73,8 +46,7 @@ struct ConvBackward {
   ConvShape shape;
   BackwardData::primitive_desc data_pd;
   BackwardData data;
-  BackwardWeights::primitive_desc weights_pd;
-  BackwardWeights weights;
+  std::optional<ConvWeightBackward> weights;
   Tensor first, first_packed;  // weights that never change are packed once
 };
 
@@ -93,19 +65,9 @@ Tensor data_gradient(const VjpCall& call, const ConvBackward& backward) {
 }
 
 Tensor weight_gradient(const VjpCall& call, const ConvBackward& backward) {
-  const auto& pd = backward.weights_pd;
-  const Descriptor& dw = pd.diff_weights_desc();
-  Tensor packed = Tensor::uninitialized(DType::kUint8, {static_cast<int64_t>(dw.get_size())});
-  Tensor keep_x, keep_dy;
-  Arguments arguments{{DNNL_ARG_SRC, in_layout(Array(call.inputs[0]), pd.src_desc(), keep_x)},
-                      {DNNL_ARG_DIFF_DST, in_layout(Array(call.dy()), pd.diff_dst_desc(), keep_dy)},
-                      {DNNL_ARG_DIFF_WEIGHTS, memory_of(dw, packed.mutable_raw())}};
-  execute(backward.weights, pd.scratchpad_desc(), arguments);
-  const Tensor plain = reordered(packed.raw(), dw, backward.plain_weights());
-  Tensor result = Tensor::uninitialized(DType::kFloat, call.shapes[1]);
-  std::copy_n(static_cast<const char*>(plain.raw()), result.bytes(),
-              static_cast<char*>(result.mutable_raw()));
-  return result;
+  const Tensor& x = call.inputs[0];
+  return backward.weights ? backward.weights->run(x, call.dy(), call.shapes[1])
+                          : depthwise_weight_gradient(backward.shape, x, call.dy(), call.shapes[1]);
 }
 
 // Σ over samples and positions of dy, by channel.
@@ -134,6 +96,14 @@ Gradients conv(const VjpCall& call) {
     return found;
   }
   if (!call.wanted[0] && !call.wanted[1]) return found;
+  const ConvShape shape = conv_shape(call.node, call.shapes[0], call.shapes[1]);
+  if (is_pointwise(shape, call.shapes[0])) {
+    if (call.wanted[0])
+      found[0] = pointwise_data_gradient(call.inputs[1], call.dy(), call.shapes[0]);
+    if (call.wanted[1])
+      found[1] = pointwise_weight_gradient(call.inputs[0], call.dy(), call.shapes[1]);
+    return found;
+  }
   const auto backward =
       call.cache.get<ConvBackward>(call.shapes[0], [&] { return ConvBackward(call); });
   if (call.wanted[0]) found[0] = data_gradient(call, *backward);

@@ -40,7 +40,7 @@ std::span<const VjpDef> vjps() {
       {"Max", "", kInputs | kShapes | kOutput, extreme},
       {"Min", "", kInputs | kShapes | kOutput, extreme},
       {"Conv", "", kShapes | kFixed | kOthers, conv},
-      {"ConvTranspose", "", kShapes | kFixed, conv_transpose},
+      {"ConvTranspose", "", kShapes | kFixed | kOthers, conv_transpose},
       {"Gemm", "", kShapes | kOthers, gemm},
       {"MatMul", "", kShapes | kOthers, matmul},
       {"GlobalAveragePool", "", kShapes, global_average_pool},
