@@ -60,6 +60,10 @@ Noise noise_of(const ScalableValue& value, const std::vector<double>& power,
   return noise;
 }
 
+double gain_db(const Noise& before, const Noise& after) {
+  return 10 * std::log10(before.input / after.input);
+}
+
 }  // namespace
 
 std::vector<EditedValue> equalize(const std::vector<ScalableValue>& values,
@@ -75,6 +79,8 @@ std::vector<EditedValue> equalize(const std::vector<ScalableValue>& values,
     std::vector<double> power, factors(widest.size(), 1.0);
     for (double sum : stats.channel_sum_squares) power.push_back(sum / each);
     const Noise before = noise_of(value, power, factors);
+    // Larger factors leave less noise of the input.
+    if (!(gain_db(before, noise_of(value, power, widest)) >= kLeastGainDb)) continue;
     double least = before.input;
     std::vector<double> best = factors;
     for (double part : {0.25, 0.5, 0.75, 1.0}) {
@@ -84,7 +90,7 @@ std::vector<EditedValue> equalize(const std::vector<ScalableValue>& values,
       least = after.input;
       best = factors;
     }
-    const double gain = 10 * std::log10(before.input / least);
+    const double gain = gain_db(before, {.input = least});
     if (!(gain >= kLeastGainDb)) continue;
     chosen.push_back({{value.name, {}, {best.begin(), best.end()}, {}}, gain});
   }

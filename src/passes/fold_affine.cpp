@@ -72,9 +72,9 @@ Tensor scaled(const Tensor& weight, const std::vector<double>& factor, int64_t a
   auto data = out.mutable_data<float>();
   int64_t inner = 1;
   for (int64_t d = axis + 1; d < weight.rank(); ++d) inner *= weight.dim(d);
-  for (size_t i = 0; i < data.size(); ++i) {
-    const auto channel = (static_cast<int64_t>(i) / inner) % weight.dim(axis);
-    data[i] = static_cast<float>(data[i] * factor[static_cast<size_t>(channel)]);
+  for (size_t at = 0; at < data.size();) {
+    for (const double f : factor)
+      for (int64_t i = 0; i < inner; ++i, ++at) data[at] = static_cast<float>(data[at] * f);
   }
   return out;
 }

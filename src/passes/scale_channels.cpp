@@ -165,14 +165,26 @@ int64_t ChannelReader::channels() const { return weight->dim(channel_axis) * gro
 
 void ChannelReader::for_each(
     const std::function<void(int64_t row, int64_t channel, size_t element)>& visit) const {
-  const Shape strides = strides_of(weight->shape());
-  const int64_t rows = weight->dim(row_axis), each = std::max<int64_t>(1, rows / groups);
-  for (int64_t i = 0; i < weight->size(); ++i) {
-    const auto at = [&](int64_t axis) {
-      return i / strides[static_cast<size_t>(axis)] % weight->dim(axis);
-    };
-    const int64_t row = at(row_axis);
-    visit(row, row / each * weight->dim(channel_axis) + at(channel_axis), static_cast<size_t>(i));
+  // [outer][first of both axes][middle][second][inner]
+  const int64_t first = std::min(row_axis, channel_axis), second = std::max(row_axis, channel_axis);
+  int64_t outer = 1, middle = 1, inner = 1;
+  for (int64_t d = 0; d < weight->rank(); ++d) {
+    if (d == first || d == second) continue;
+    (d < first ? outer : d < second ? middle : inner) *= weight->dim(d);
+  }
+  const int64_t each = std::max<int64_t>(1, weight->dim(row_axis) / groups);
+  size_t element = 0;
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t a = 0; a < weight->dim(first); ++a) {
+      for (int64_t m = 0; m < middle; ++m) {
+        for (int64_t b = 0; b < weight->dim(second); ++b) {
+          const int64_t row = first == row_axis ? a : b;
+          const int64_t channel =
+              row / each * weight->dim(channel_axis) + (first == row_axis ? b : a);
+          for (int64_t i = 0; i < inner; ++i) visit(row, channel, element++);
+        }
+      }
+    }
   }
 }
 
