@@ -63,8 +63,7 @@ class Finder {
       } else if (passes_on(n)) {
         for (ValueId v : node(n).outputs) {
           if (v == ValueId::kNone || !wanted[index(v)]) continue;
-          wanted[index(node(n).inputs[0])] = true;
-          for (const ValueId in : moved_by(n)) wanted[index(in)] = true;
+          for (const ValueId in : passed_on(n)) wanted[index(in)] = true;
         }
       }
     }
@@ -107,11 +106,12 @@ class Finder {
     return v != ValueId::kNone && regions_.quantized.contains(v);
   }
 
-  // Of a movement: what it moves.
-  std::vector<ValueId> moved_by(size_t n) const {
-    std::vector<ValueId> moved;
-    for (const size_t i : parts_[n].reads) moved.push_back(node(n).inputs[i]);
-    return moved;
+  // What a function or a movement reads; a function has no slots with codes of their own.
+  std::vector<ValueId> passed_on(size_t n) const {
+    if (part(n) == Part::kFunction) return {node(n).inputs[0]};
+    std::vector<ValueId> values;
+    for (const size_t i : parts_[n].reads) values.push_back(node(n).inputs[i]);
+    return values;
   }
 
   // All outputs of a movement are codes, or none.
@@ -130,7 +130,7 @@ class Finder {
   void carry_backward() {
     for (size_t n = parts_.size(); n-- > 0;) {
       if (part(n) != Part::kMovement || !on_codes_[n] || !moves_codes(n)) continue;
-      for (const ValueId in : moved_by(n)) {
+      for (const ValueId in : passed_on(n)) {
         if (is_quantized(in) || uses_.is_output[index(in)] || makes_output(n)) continue;
         const auto& readers = uses_.consumers[index(in)];
         const bool all = std::all_of(readers.begin(), readers.end(), [&](int32_t r) {
@@ -148,7 +148,7 @@ class Finder {
       if (part(n) != Part::kMovement || !on_codes_[n]) continue;
       const ValueId in = node(n).inputs[0];
       std::string why;
-      for (const ValueId v : moved_by(n))
+      for (const ValueId v : passed_on(n))
         if (!is_quantized(v)) why = "its input is not quantized";
       if (makes_output(n)) why = "its result is a graph output";
       const auto& outputs = node(n).outputs;
@@ -208,11 +208,12 @@ class Finder {
   Regions regions_;
 };
 
-// Whether all that `n` joins is moved from one value, and nobody else reads it on its way.
+// Whether all that `n` joins is moved from one value by nodes that make nothing else, and nobody else reads it on its
+// way: then either all of it is codes of one quantizer, or none.
 bool joins_one_value(const Graph& g, const Uses& uses, const std::vector<NodePart>& parts,
                      size_t n) {
-  std::set<int32_t> nodes = {static_cast<int32_t>(n)};
-  std::set<ValueId> between;
+  std::set<int32_t> nodes = {static_cast<int32_t>(n)};  // that move and join
+  std::set<ValueId> made = {g.nodes[n].outputs[0]}, read;
   ValueId source = ValueId::kNone;
   for (const size_t i : parts[n].reads) {
     ValueId v = g.nodes[n].inputs[i];
@@ -222,18 +223,25 @@ bool joins_one_value(const Graph& g, const Uses& uses, const std::vector<NodePar
           !parts[static_cast<size_t>(p)].reason.empty())
         break;
       nodes.insert(p);
-      between.insert(v);
+      read.insert(v);
       v = g.nodes[static_cast<size_t>(p)].inputs[0];
     }
     if (source != ValueId::kNone && v != source) return false;
     source = v;
   }
-  between.insert(source);
-  return std::ranges::all_of(between, [&](ValueId v) {
+  made.insert(read.begin(), read.end());
+  read.insert(source);
+  const auto makes_only_these = [&](int32_t node) {
+    return std::ranges::all_of(g.nodes[static_cast<size_t>(node)].outputs, [&](ValueId v) {
+      return v == ValueId::kNone || (made.contains(v) && !uses.is_output[index(v)]);
+    });
+  };
+  const auto is_read_here = [&](ValueId v) {
     return !uses.is_output[index(v)] &&
            std::ranges::all_of(uses.consumers[index(v)],
-                               [&](int32_t r) { return nodes.contains(r); });
-  });
+                               [&](int32_t node) { return nodes.contains(node); });
+  };
+  return std::ranges::all_of(nodes, makes_only_these) && std::ranges::all_of(read, is_read_here);
 }
 
 }  // namespace

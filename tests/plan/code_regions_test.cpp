@@ -96,6 +96,18 @@ g (float[n, 3, 2] x) => (float[n, 3, 1] y, float[n, 3, 2] e)
   EXPECT_EQ(read.activation("e"), nullptr);
 }
 
+// Operands whose ranges differ: one has no say in what the other's codes mean.
+TEST(CodeRegions, JoiningSomePartsOfASplitIsNoMovement) {
+  const Sites sites = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[n, 3, 6] x) => (float[n, 3, 1] y, float[n, 3, 2] z)
+<float[4, 1] w = {1.0, 2.0, 3.0, 4.0}, int64[3] parts = {2, 2, 2}>
+{ e = Erf(x)  p, q, r = Split <axis = 2> (e, parts)  z = Softmax(q)  [join] c = Concat <axis = 2> (p, r)
+  y = MatMul(c, w) })");
+  EXPECT_EQ(reason_of(sites, "join"), "one of its operands is computed in float");
+  EXPECT_EQ(sites.activation("c")->shares_with, "");
+  EXPECT_EQ(sites.activation("p"), nullptr);
+}
+
 TEST(CodeRegions, SumsBetweenConvolutionsRunOnCodes) {
   const Sites sites = sites_of(R"(<ir_version: 8, opset_import: ["": 17]>
 g (float[n, 2, 4, 4] x) => (float[n, 2, 4, 4] y, float[n, 2, 4, 4] z)
