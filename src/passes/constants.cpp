@@ -12,6 +12,11 @@ int32_t sole_consumer(const Uses& uses, ValueId value) {
   return consumers.size() == 1 && !uses.is_output[index(value)] ? consumers[0] : -1;
 }
 
+const Tensor* own_constant(const Graph& graph, const Uses& uses, ValueId id) {
+  const Tensor* t = constant(graph, id);
+  return t && t->dtype() == DType::kFloat && sole_consumer(uses, id) >= 0 ? t : nullptr;
+}
+
 void drop_initializer_inputs(Model& model) {
   Graph& g = model.graph;
   std::erase_if(g.inputs, [&](ValueId v) { return g.initializers.contains(v); });

@@ -9,15 +9,14 @@
 namespace qtool {
 namespace {
 
-using passes::constant;
+using passes::constant, passes::own_constant, passes::sole_consumer;
 
 bool reads(const Graph& g, const Uses& uses, const Node& node, ValueId value) {
   const bool dense = is(node, "MatMul") || (is(node, "Gemm") && !attr_int(node, "transA", 0) &&
                                             attr_float(node, "alpha", 1) == 1);
   if (!dense || node.inputs[0] != value || node.inputs[1] == value) return false;
-  const Tensor* weight = constant(g, node.inputs[1]);
-  return weight && weight->dtype() == DType::kFloat && weight->rank() == 2 &&
-         uses.consumers[index(node.inputs[1])].size() == 1;
+  const Tensor* weight = own_constant(g, uses, node.inputs[1]);
+  return weight && weight->rank() == 2;
 }
 
 std::vector<int32_t> layers_of(const Graph& g, const Uses& uses, ValueId value) {
@@ -51,9 +50,8 @@ Node* normalization(Graph& g, const Uses& uses, ValueId value, size_t layers) {
     return nullptr;
   for (size_t slot = 1; slot < node.inputs.size(); ++slot) {
     if (node.inputs[slot] == ValueId::kNone) continue;
-    const Tensor* t = constant(g, node.inputs[slot]);
-    if (!t || t->size() != shape->back() || uses.consumers[index(node.inputs[slot])].size() != 1)
-      return nullptr;
+    const Tensor* t = own_constant(g, uses, node.inputs[slot]);
+    if (!t || t->size() != shape->back()) return nullptr;
   }
   return &node;
 }
@@ -154,9 +152,8 @@ std::pair<Tensor, std::vector<float>> made_up(const ChannelReader& reader,
 // The layer's outputs get so much more: in a bias that is there, else behind the layer.
 void add_to_outputs(Graph& g, const Uses& uses, int32_t layer, const std::vector<float>& more) {
   const auto own = [&](ValueId v) {
-    const Tensor* t = constant(g, v);
-    return t && t->dtype() == DType::kFloat && t->rank() == 1 &&
-           t->size() == static_cast<int64_t>(more.size()) && uses.consumers[index(v)].size() == 1;
+    const Tensor* t = own_constant(g, uses, v);
+    return t && t->rank() == 1 && t->size() == static_cast<int64_t>(more.size());
   };
   const auto add = [&](ValueId v) {
     auto bias = g.initializers.at(v).data.mutable_data<float>();
@@ -167,9 +164,8 @@ void add_to_outputs(Graph& g, const Uses& uses, int32_t layer, const std::vector
       own(node.inputs[2]))
     return add(node.inputs[2]);
   const ValueId made = node.outputs[0];
-  const auto& readers = uses.consumers[index(made)];
-  if (readers.size() == 1 && !uses.is_output[index(made)]) {
-    const Node& sum = g.nodes[static_cast<size_t>(readers[0])];
+  if (const int32_t reader = sole_consumer(uses, made); reader >= 0) {
+    const Node& sum = g.nodes[static_cast<size_t>(reader)];
     if (is(sum, "Add")) {
       for (const ValueId v : sum.inputs)
         if (own(v)) return add(v);

@@ -49,11 +49,9 @@ bool takes_offset(const Graph& g, const Uses& uses, const Node& node, ValueId va
   if (!is(node, "Conv") || node.inputs[0] != value) return false;
   const Tensor* weight = constant(g, node.inputs[1]);
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone;
-  const Tensor* bias = biased ? constant(g, node.inputs[2]) : nullptr;
-  if (!weight || weight->dtype() != DType::kFloat || (biased && !bias)) return false;
-  if (bias && (bias->dtype() != DType::kFloat || bias->size() != weight->dim(0) ||
-               uses.consumers[index(node.inputs[2])].size() != 1))
-    return false;
+  if (!weight || weight->dtype() != DType::kFloat) return false;
+  const Tensor* bias = biased ? own_constant(g, uses, node.inputs[2]) : nullptr;
+  if (biased && (!bias || bias->size() != weight->dim(0))) return false;
   const int64_t channels = weight->dim(1) * attr_int(node, "group", 1);
   if (offset.values.size() != 1 && static_cast<int64_t>(offset.values.size()) != channels)
     return false;

@@ -75,6 +75,10 @@ bool scale_channels(Model& model, const ChannelEdit& edit);
 // In front of dense layers. Throws Error{kModel, QT-E356}. Nodes are left unsorted.
 void edit_dense_input(Model& model, const ChannelEdit& edit);
 
+// The float32 constant behind a value that nobody else reads, also not as an output of the graph, so that it may be
+// changed; nullptr: none.
+const Tensor* own_constant(const Graph& graph, const Uses& uses, ValueId id);
+
 // The constant behind a value, or nullptr; looks at initializers only.
 inline const Tensor* constant(const Graph& graph, ValueId id) {
   return id == ValueId::kNone ? nullptr : graph.constant(id);

@@ -8,7 +8,7 @@
 namespace qtool {
 namespace {
 
-using passes::constant;
+using passes::constant, passes::own_constant;
 
 // f(s·x) = s·f(x) for s > 0, channel by channel.
 bool keeps_factors(const Node& node) {
@@ -27,17 +27,16 @@ int64_t row_axis(const Node& node) {
 // A layer whose weight and bias (one a channel) are constants of its own, channels of its result at axis 1.
 bool takes_factors(const Graph& g, const Uses& uses, const Node& node) {
   const auto own = [&](size_t slot) {
-    const Tensor* t = slot < node.inputs.size() ? constant(g, node.inputs[slot]) : nullptr;
-    return t && t->dtype() == DType::kFloat && uses.consumers[index(node.inputs[slot])].size() == 1;
+    return slot < node.inputs.size() ? own_constant(g, uses, node.inputs[slot]) : nullptr;
   };
   const bool gemm = is(node, "Gemm") && attr_float(node, "alpha", 1) == 1 &&
                     attr_float(node, "beta", 1) == 1 && !attr_int(node, "transA", 0);
   if (!gemm && !is(node, "Conv") && !(is(node, "ConvTranspose") && attr_int(node, "group", 1) == 1))
     return false;
-  const Tensor* bias = node.inputs.size() > 2 ? constant(g, node.inputs[2]) : nullptr;
+  const Tensor *weight = own(1), *bias = own(2);
   const bool biased = node.inputs.size() > 2 && node.inputs[2] != ValueId::kNone;
-  return own(1) && (!biased || (own(2) && bias->rank() == 1 &&
-                                bias->size() == constant(g, node.inputs[1])->dim(row_axis(node))));
+  return weight &&
+         (!biased || (bias && bias->rank() == 1 && bias->size() == weight->dim(row_axis(node))));
 }
 
 // The nodes that make a value, from it upwards; the last can take its factors.
@@ -57,10 +56,9 @@ class Finder {
       const bool matrix = is(node, "Gemm") && !attr_int(node, "transA", 0);
       const bool layer = is(node, "Conv") || is(node, "ConvTranspose") ||
                          ((matrix || is(node, "MatMul")) && shape->size() == 2);
-      const Tensor* weight = node.inputs.size() > 1 ? constant(g_, node.inputs[1]) : nullptr;
-      if (!layer || node.inputs[0] != value || !weight || weight->dtype() != DType::kFloat ||
-          weight->rank() < 2 || uses_.consumers[index(node.inputs[1])].size() != 1)
-        return {};
+      const Tensor* weight =
+          node.inputs.size() > 1 ? own_constant(g_, uses_, node.inputs[1]) : nullptr;
+      if (!layer || node.inputs[0] != value || !weight || weight->rank() < 2) return {};
       found.push_back(reader_of(node, *weight));
       if (found.back().channels() != (*shape)[1]) return {};
     }

@@ -134,6 +134,17 @@ g (float[2, 3, 6] x, float[6] s, float[6] b, float[6, 5] w1, float[6, 6] w2, flo
   }
 }
 
+// A weight or bias that is an output itself stays what it is.
+TEST(EditChannels, LeaveConstantsThatAreOutputs) {
+  const char* text = R"(<ir_version: 8, opset_import: ["": 17]>
+g (float[2, 5] x, float[6, 5] w1, float[6, 3] w2) => (float y, float[6, 3] w2)
+{ a = Gemm <transB = 1> (x, w1)  r = Relu(a)  y = MatMul(r, w2) })";
+  const Model model = with_weights(text);
+  EXPECT_TRUE(names(model).empty());
+  for (const ScalableValue& value : dense_inputs(model)) EXPECT_EQ(value.name, "x");
+  EXPECT_THROW(edit_channels(model, {scale("r", 6)}), Error);
+}
+
 TEST(DenseInputs, ShiftsReachBiasesOfMatrices) {
   for (const char* layer : {"y = Gemm <transB = 1> (r, w, c)", "y = Gemm <transB = 1> (r, w)",
                             "y = Gemm <transB = 1, beta = 0.5> (r, w, c)"}) {
