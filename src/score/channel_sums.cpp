@@ -188,4 +188,9 @@ double sum_of_squares(const Tensor& t) {
   return dot(v.data(), v.data(), t.size());
 }
 
+void add_to(std::vector<double>& to, const std::vector<double>& more, double weight) {
+  to.resize(std::max(to.size(), more.size()), 0.0);
+  for (size_t i = 0; i < more.size(); ++i) to[i] += weight * more[i];
+}
+
 }  // namespace qtool::fisher

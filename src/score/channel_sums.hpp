@@ -25,5 +25,7 @@ std::vector<double> products(const WeightView& view, const float* a,
                              std::span<const float* const> others);
 
 double sum_of_squares(const Tensor& t);
+// to += weight · more; `to` grows with zeros.
+void add_to(std::vector<double>& to, const std::vector<double>& more, double weight);
 
 }  // namespace qtool::fisher

@@ -14,11 +14,6 @@ namespace {
 // Random directions a sample; the outputs have tens to thousands of elements, and samples average too.
 constexpr int kDirections = 2;
 
-void add(std::vector<double>& to, const std::vector<double>& more, double weight) {
-  to.resize(std::max(to.size(), more.size()), 0.0);
-  for (size_t i = 0; i < more.size(); ++i) to[i] += weight * more[i];
-}
-
 struct ChunkSums {
   std::vector<RowSums> layers;
   std::vector<double> activations;
@@ -159,9 +154,9 @@ OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& gi
     auto sums = std::make_shared<ChunkSums>(work.run(batch));
     return [&, sums, n = static_cast<double>(batch.samples)] {
       for (size_t l = 0; l < layers.size(); ++l) all.layers[l].add(sums->layers[l], n);
-      add(all.activations, sums->activations, n);
+      add_to(all.activations, sums->activations, n);
       for (size_t a = 0; a < activations.size(); ++a)
-        add(all.at_run_time[a], sums->at_run_time[a], n);
+        add_to(all.at_run_time[a], sums->at_run_time[a], n);
       samples += n;
       progress.advance(1);
     };

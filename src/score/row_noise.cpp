@@ -10,11 +10,6 @@ namespace {
 // Of weight gradients held at once, so that a change is read once for all of them.
 constexpr int64_t kHeldBytes = int64_t{64} << 20;
 
-void add_to(std::vector<double>& to, const std::vector<double>& more, double weight) {
-  to.resize(std::max(to.size(), more.size()), 0.0);
-  for (size_t i = 0; i < more.size(); ++i) to[i] += weight * more[i];
-}
-
 int64_t group_of(const Node& node) { return attr_int(node, "group", 1); }
 
 // Whether groups are ranges of the weight's channels, as a convolution's are; a transposed one has every

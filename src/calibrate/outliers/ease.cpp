@@ -131,19 +131,11 @@ DenseChannels edited(const DenseChannels& plain, const ChannelEdit& edit) {
 
 // `more` behind `edit`.
 ChannelEdit both(ChannelEdit edit, const ChannelEdit& more) {
-  if (edit.shifts.empty()) {
-    edit.shifts = more.shifts;
-    for (size_t c = 0; c < edit.shifts.size() && !edit.factors.empty(); ++c)
-      edit.shifts[c] /= edit.factors[c];
-  } else {
-    for (size_t c = 0; c < more.shifts.size(); ++c)
-      edit.shifts[c] += more.shifts[c] / (edit.factors.empty() ? 1.f : edit.factors[c]);
-  }
-  if (edit.factors.empty()) {
-    edit.factors = more.factors;
-  } else {
-    for (size_t c = 0; c < more.factors.size(); ++c) edit.factors[c] *= more.factors[c];
-  }
+  if (!more.shifts.empty()) edit.shifts.resize(more.shifts.size(), 0.f);
+  for (size_t c = 0; c < more.shifts.size(); ++c)
+    edit.shifts[c] += more.shifts[c] / (edit.factors.empty() ? 1.f : edit.factors[c]);
+  if (!more.factors.empty()) edit.factors.resize(more.factors.size(), 1.f);
+  for (size_t c = 0; c < more.factors.size(); ++c) edit.factors[c] *= more.factors[c];
   edit.copies.insert(edit.copies.end(), more.copies.begin(), more.copies.end());
   return edit;
 }

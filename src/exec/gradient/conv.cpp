@@ -10,24 +10,12 @@ namespace {
 using namespace onednn;
 using BackwardData = dnnl::convolution_backward_data;
 
-BackwardData::primitive_desc data_descriptor(const ConvShape& s, const ConvDescriptors& d) {
-  const auto algorithm = dnnl::algorithm::convolution_direct;
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine(),    algorithm,    d.x,        d.w,    d.y,   s.strides,
-          s.dilations, s.pads_begin, s.pads_end, d.hint, d.attr};
-#else
-  return {BackwardData::desc(algorithm, d.x, d.w, d.y, s.strides, s.dilations, s.pads_begin,
-                             s.pads_end),
-          d.attr, engine(), d.hint};
-#endif
-}
-
 // The primitives for one input shape, and weights as they are packed for them.
 struct ConvBackward {
   explicit ConvBackward(const VjpCall& call)
       : shape(conv_shape(call.node, call.shapes[0], call.shapes[1])) {
     if (call.wanted[0]) {
-      data_pd = data_descriptor(shape, ConvDescriptors(shape, call.shapes[0]));
+      data_pd = backward_descriptor<BackwardData>(shape, ConvDescriptors(shape, call.shapes[0]));
       data = BackwardData(data_pd);
       first = call.inputs[1];
       first_packed = pack(first);

@@ -6,24 +6,6 @@ namespace qtool::gradient {
 
 using namespace onednn;
 
-namespace {
-
-using Backward = dnnl::convolution_backward_weights;
-
-Backward::primitive_desc descriptor(const ConvShape& s, const ConvDescriptors& d) {
-  const auto algorithm = dnnl::algorithm::convolution_direct;
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine(),    algorithm,    d.x,        d.w,    d.y,   s.strides,
-          s.dilations, s.pads_begin, s.pads_end, d.hint, d.attr};
-#else
-  return {
-      Backward::desc(algorithm, d.x, d.w, d.y, s.strides, s.dilations, s.pads_begin, s.pads_end),
-      d.attr, engine(), d.hint};
-#endif
-}
-
-}  // namespace
-
 ConvDescriptors::ConvDescriptors(const ConvShape& shape, const Shape& input)
     : x(any_descriptor(DType::kFloat, input)),
       w(any_descriptor(DType::kFloat, shape.weights)),
@@ -33,7 +15,8 @@ ConvDescriptors::ConvDescriptors(const ConvShape& shape, const Shape& input)
 
 ConvWeightBackward::ConvWeightBackward(const ConvShape& shape, const Shape& input)
     : weights_(shape.weights),
-      pd_(descriptor(shape, ConvDescriptors(shape, input))),
+      pd_(backward_descriptor<dnnl::convolution_backward_weights>(shape,
+                                                                  ConvDescriptors(shape, input))),
       primitive_(pd_) {}
 
 Tensor ConvWeightBackward::run(const Tensor& x, const Tensor& dy, const Shape& weight) const {

@@ -26,4 +26,19 @@ struct ConvDescriptors {
   dnnl::convolution_forward::primitive_desc hint;
 };
 
+// Of a backward pass over data or over weights.
+template <typename Primitive>
+typename Primitive::primitive_desc backward_descriptor(const onednn::ConvShape& s,
+                                                       const ConvDescriptors& d) {
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {onednn::engine(), algorithm,    d.x,        d.w,    d.y,   s.strides,
+          s.dilations,      s.pads_begin, s.pads_end, d.hint, d.attr};
+#else
+  return {typename Primitive::desc(algorithm, d.x, d.w, d.y, s.strides, s.dilations, s.pads_begin,
+                                   s.pads_end),
+          d.attr, onednn::engine(), d.hint};
+#endif
+}
+
 }  // namespace qtool::gradient
