@@ -65,6 +65,8 @@ void fuse_gelu(Model& model, const std::set<std::string>& observe);
 void fuse_pads(Model& model, const std::set<std::string>& observe);
 // x · Sigmoid(x) becomes Swish, unless the value between is to be observed.
 void fuse_swish(Model& model, const std::set<std::string>& observe);
+// Q/DQ pairs that stay in float become FakeQuantize, unless a value between is to be observed.
+void fuse_quantizers(Model& model, const std::set<std::string>& observe);
 // Of a lowered model: look-ups in a row, and sums and products of functions of one value, become one look-up.
 void fuse_lookups(Model& model);
 // Activations, the bias of a MatMul and residual Add run inside their producer.

@@ -108,6 +108,7 @@ Model prepare_for_execution(const Model& model, const ExecutionOptions& options)
     passes::fuse_gelu(m, options.observe);
     passes::fuse_swish(m, options.observe);
     passes::fuse_pads(m, options.observe);
+    passes::fuse_quantizers(m, options.observe);
     if (options.observe.empty()) passes::fuse_lookups(m);
     passes::fuse_activations(m, options.observe);
   }

@@ -1,8 +1,7 @@
 // FakeQuantize of floats.
 #include <cmath>
 
-#include "exec/floats/kernels.hpp"
-#include "exec/same_places.hpp"
+#include "exec/floats/map.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::floats {
@@ -22,21 +21,17 @@ QTOOL_FLOAT_CLONES void round_to(const float* x, float* y, int64_t count, Levels
 
 class FakeQuantizeKernel : public Kernel {
  public:
-  FakeQuantizeKernel(const InputInfo& input, float low, float high)
-      : low_(low), high_(high), places_(input, DType::kFloat) {}
+  FakeQuantizeKernel(float low, float high) : low_(low), high_(high) {}
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    const Array x = places_.source(inputs[0]);
-    const float scale = inputs[1].plain().data<float>()[0];
-    outputs[0] = places_.result(x);
-    round_to(static_cast<const float*>(x.tensor.raw()),
-             static_cast<float*>(outputs[0].tensor.mutable_raw()), element_count(x.shape),
-             {scale, low_, high_});
+    const Levels levels{inputs[1].plain().data<float>()[0], low_, high_};
+    outputs[0] =
+        mapped(std::move(inputs[0]), low_ <= 0 && high_ >= 0 ? AtZero::kZero : AtZero::kOther,
+               [&](const float* x, float* y, int64_t count) { round_to(x, y, count, levels); });
   }
   std::string name() const override { return "float:fake_quantize"; }
 
  private:
   float low_, high_;
-  SamePlaces places_;
 };
 
 }  // namespace
@@ -45,7 +40,7 @@ std::unique_ptr<Kernel> make_fake_quantize(const KernelRequest& request) {
   if (request.inputs[0].dtype != DType::kFloat || element_count(request.inputs[1].shape) != 1)
     return nullptr;
   return std::make_unique<FakeQuantizeKernel>(
-      request.inputs[0], static_cast<float>(attr_int(request.node, "low", -128)),
+      static_cast<float>(attr_int(request.node, "low", -128)),
       static_cast<float>(attr_int(request.node, "high", 127)));
 }
 

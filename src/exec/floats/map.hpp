@@ -29,10 +29,9 @@ inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t
   }
 }
 
-using Map = void (*)(const float*, float*, int64_t);
-
 // Split over the threads that the run was given: every element has the same bits in any split.
-inline void run_parallel(Map map, const float* x, float* y, int64_t count) {
+template <typename Map>
+void run_parallel(const Map& map, const float* x, float* y, int64_t count) {
   constexpr int64_t kBlock = 1 << 13;
   const int64_t blocks = (count + kBlock - 1) / kBlock;
 #pragma omp parallel for schedule(static) if (blocks > 2)
@@ -43,25 +42,32 @@ inline void run_parallel(Map map, const float* x, float* y, int64_t count) {
 // Channels padded to a block hold zeros, and shall: functions of another f(0) go plain there.
 enum class AtZero { kZero, kOther };
 
+// map(from, to, count) of all elements of an array of floats, where they lie; in its own memory if nobody else holds it.
+template <typename Map>
+Array mapped(Array x, AtZero at_zero, const Map& map) {
+  const bool padded = x.layout && x.tensor.bytes() != byte_size(x.dtype, element_count(x.shape));
+  if (padded && at_zero == AtZero::kOther) x = Array(x.plain());
+  Array y;
+  if (x.tensor.is_unique()) {
+    y = std::move(x);
+  } else {
+    y = Array(x.dtype, x.shape, Tensor::uninitialized(x.tensor.dtype(), x.tensor.shape()),
+              x.layout);
+  }
+  auto* to = static_cast<float*>(y.tensor.mutable_raw());
+  const auto* from = x.defined() ? static_cast<const float*>(x.tensor.raw()) : to;
+  run_parallel(map, from, to, y.tensor.bytes() / static_cast<int64_t>(sizeof(float)));
+  return y;
+}
+
 class MapKernel : public Kernel {
  public:
+  using Map = void (*)(const float*, float*, int64_t);
   MapKernel(Map map, std::string name, AtZero at_zero = AtZero::kZero)
       : map_(map), name_(std::move(name)), at_zero_(at_zero) {}
 
   void run(std::span<Array> inputs, std::span<Array> outputs) const override {
-    Array x = std::move(inputs[0]), y;
-    const bool padded = x.layout && x.tensor.bytes() != byte_size(x.dtype, element_count(x.shape));
-    if (padded && at_zero_ == AtZero::kOther) x = Array(x.plain());
-    if (x.tensor.is_unique()) {
-      y = std::move(x);
-    } else {
-      y = Array(x.dtype, x.shape, Tensor::uninitialized(x.tensor.dtype(), x.tensor.shape()),
-                x.layout);
-    }
-    auto* to = static_cast<float*>(y.tensor.mutable_raw());
-    const auto* from = x.defined() ? static_cast<const float*>(x.tensor.raw()) : to;
-    run_parallel(map_, from, to, y.tensor.bytes() / static_cast<int64_t>(sizeof(float)));
-    outputs[0] = std::move(y);
+    outputs[0] = mapped(std::move(inputs[0]), at_zero_, map_);
   }
   std::string name() const override { return name_; }
 
