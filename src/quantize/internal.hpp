@@ -216,9 +216,13 @@ class OutputReference {
   double distance(const Model& model, Distance kind) const;
 
  private:
+  // The outputs of every chunk.
+  std::vector<std::vector<Tensor>> run(const Model& model, int64_t count) const;
+
   const SampleSource& source_;
   int64_t first_;
   int threads_;
+  std::vector<Feed> feeds_;  // by chunk; empty: read from the source each time
   std::vector<std::vector<Tensor>> chunks_;
 };
 
