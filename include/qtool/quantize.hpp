@@ -124,8 +124,8 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
                          const CalibrationTable& table, const SampleSource* source,
                          const QuantizeOptions& options);
 
-// An activation whose quantizer alone makes at least half of the noise that all quantizers of activations
-// (but those found before) make at the outputs, where that is over −40 dB.
+// An activation whose quantizer alone makes at least a share of the noise that all quantizers of activations
+// (but those found before) make at the outputs, where that is over −40 dB (for a half, else in proportion).
 struct LoudActivation {
   std::string name;            // with it go all values that share its parameters
   double noise = 0, rest = 0;  // relative noise power: it alone, and all others without it
@@ -133,7 +133,8 @@ struct LoudActivation {
 // By halving, with real runs over `source`, weights in float: a few runs where there is none.
 std::vector<LoudActivation> loud_activations(const Model& model, const Sites& sites,
                                              const QuantPlan& plan, const CalibrationTable& table,
-                                             const SampleSource& source, int threads);
+                                             const SampleSource& source, int threads,
+                                             double share = 0.5);
 
 // Second moments of a layer's inputs over output positions, x̂ in the quantized network, x in the
 // float network; columns as the weight's rows have them, in (kernel position, input channel) order.

@@ -5,6 +5,9 @@
 namespace qtool::pipeline {
 namespace {
 
+// Most networks have none, and a few samples tell that no share of the noise comes near.
+constexpr int64_t kFew = 4, kEnough = 16;
+constexpr double kNear = 0.3, kLoud = 0.5;
 constexpr int kRunTimeBits = 8;  // of codes whose ranges are found at run time
 
 std::string decibels(double noise) {
@@ -21,9 +24,13 @@ std::string noise_text(const LoudActivation& loud) {
 void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,
                const PlanRequest& request, QuantPlan& plan) {
   const bool hybrid = request.activation_mode == "hybrid";
-  const Spread some(source, 16);
-  for (const LoudActivation& loud :
-       loud_activations(p.model, p.sites, plan, table, some, request.threads)) {
+  const auto found = [&](int64_t samples, double share) {
+    return loud_activations(p.model, p.sites, plan, table, Spread(source, samples), request.threads,
+                            share);
+  };
+  std::vector<LoudActivation> all = found(kFew, kNear);
+  if (!all.empty()) all = found(kEnough, kLoud);
+  for (const LoudActivation& loud : all) {
     std::set<std::string> values;
     for (const ActivationSite& site : p.sites.activations)
       if (site.owner() == loud.name) values.insert(site.name);

@@ -1,4 +1,4 @@
-// Activations whose quantizer alone makes half of all the noise at the outputs, found by halving: a
+// Activations whose quantizer alone makes a large share of all the noise at the outputs, found by halving: a
 // raw waveform or a spectrum, whose quiet parts matter as much as the loud ones.
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@ namespace {
 
 using namespace qdq;
 
-constexpr double kQuiet = 1e-4;  // relative noise power that needs no repair: 40 dB
+constexpr double kQuiet = 2e-4;  // times the share: relative noise power that needs no repair
 constexpr double kRuins = 0.1;   // that even the only quantizer must not leave: 10 dB
 
 class Search {
@@ -33,12 +33,12 @@ class Search {
     return float_.distance(insert_qdq(model_, sites_, chosen, {}), Distance::kNoise);
   }
 
-  // The one of `owners` that makes half of `all`; empty: none does.
-  std::string loudest(std::span<const std::string> owners, double all, double& alone) const {
+  // The one of `owners` that makes so much noise; empty: none does.
+  std::string loudest(std::span<const std::string> owners, double least, double& alone) const {
     while (owners.size() > 1) {
       const auto half = owners.size() / 2;
       const double first = noise(owners.first(half)), second = noise(owners.subspan(half));
-      if (!(std::max(first, second) >= all / 2)) return "";
+      if (!(std::max(first, second) >= least)) return "";
       owners = first > second ? owners.first(half) : owners.subspan(half);
       alone = std::max(first, second);
     }
@@ -56,7 +56,8 @@ class Search {
 
 std::vector<LoudActivation> loud_activations(const Model& model, const Sites& sites,
                                              const QuantPlan& plan, const CalibrationTable& table,
-                                             const SampleSource& source, int threads) {
+                                             const SampleSource& source, int threads,
+                                             double share) {
   const ActivationParams params = activation_params(sites, plan, table);
   std::vector<std::string> owners;
   for (const ActivationSite& site : sites.activations)
@@ -64,10 +65,10 @@ std::vector<LoudActivation> loud_activations(const Model& model, const Sites& si
   const Search search(model, sites, params, source, threads);
   std::vector<LoudActivation> loud;
   double all = owners.empty() ? 0 : search.noise(owners);
-  while (all > (owners.size() > 1 ? kQuiet : kRuins)) {
+  while (all > (owners.size() > 1 ? kQuiet * share : kRuins)) {
     LoudActivation found;
     found.noise = all;
-    found.name = search.loudest(owners, all, found.noise);
+    found.name = search.loudest(owners, all * share, found.noise);
     if (found.name.empty()) break;
     std::erase(owners, found.name);
     found.rest = all = search.noise(owners);
