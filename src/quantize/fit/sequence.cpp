@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kMemory = int64_t{512} << 20;
 // Means of channels, all that bias correction asks for, need no more samples than these; fitted weights want
 // every one.
-constexpr int64_t kSamplesForMeans = 128;
+constexpr int64_t kSamplesForMeans = 32;
 
 std::vector<const LayerSite*> in_order(const Sites& sites, const LayerResults& layers,
                                        const Model& quantized) {
