@@ -24,12 +24,13 @@ std::string noise_text(const LoudActivation& loud) {
 void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationTable& table,
                const PlanRequest& request, QuantPlan& plan) {
   const bool hybrid = request.activation_mode == "hybrid";
-  const auto found = [&](int64_t samples, double share) {
-    return loud_activations(p.model, p.sites, plan, table, Spread(source, samples), request.threads,
-                            share);
+  const auto found = [&](const Spread& samples, double share) {
+    return loud_activations(p.model, p.sites, plan, table, samples, request.threads, share);
   };
-  std::vector<LoudActivation> all = found(kFew, kNear);
-  if (!all.empty()) all = found(kEnough, kLoud);
+  const Spread few(source, kFew), enough(source, kEnough);
+  const bool fewer = few.chunk_count() < enough.chunk_count();
+  std::vector<LoudActivation> all;
+  if (!fewer || !found(few, kNear).empty()) all = found(enough, kLoud);
   for (const LoudActivation& loud : all) {
     std::set<std::string> values;
     for (const ActivationSite& site : p.sites.activations)
