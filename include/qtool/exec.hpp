@@ -39,7 +39,10 @@ struct ChannelBlocks {
   Shape shape;  // rank 3 or more where block > 1
   int64_t block = 1;
   Tensor storage{};  // keeps `data` alive; undefined: the caller does
+  bool defined() const { return data != nullptr; }
 };
+// Of a float tensor; undefined where it is.
+ChannelBlocks row_major(const Tensor& value);
 
 // Reads or replaces values as they are computed. Called for observed values only, in order of computation; inside
 // a body as often as it runs.

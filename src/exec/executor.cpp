@@ -25,6 +25,11 @@ void add_rows(float* x, int64_t rows, const float* shift, int64_t columns) {
 
 }  // namespace
 
+ChannelBlocks row_major(const Tensor& value) {
+  if (!value.defined()) return {};
+  return {value.data<float>().data(), value.shape(), 1, value};
+}
+
 State::State() : impl(std::make_unique<Impl>()) {}
 State::State(const State& other) : impl(std::make_unique<Impl>(*other.impl)) {}
 State::State(State&&) noexcept = default;

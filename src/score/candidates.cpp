@@ -202,7 +202,8 @@ class Optimized {
     moments_ = qdq::input_moments(
         reader, walk.chunks_held(),
         [&](qdq::LayerValue what, int64_t chunk) {
-          return what == qdq::LayerValue::kQuantizedInput ? walk.value(site, chunk) : Tensor();
+          return what == qdq::LayerValue::kQuantizedInput ? walk.value(site, chunk)
+                                                          : ChannelBlocks();
         },
         options);
     key_ = key;

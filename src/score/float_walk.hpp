@@ -22,8 +22,10 @@ class FloatWalk {
   int step_of(const LayerSite& site) const { return executor_->step_of(site.name); }
   const std::string& input(const LayerSite& site) const { return inputs_.at(site.name); }
   void advance_to(const LayerSite& site);
-  Tensor value(const LayerSite& site, int64_t chunk) const {
-    return executor_->get(states_[static_cast<size_t>(chunk)], input(site));
+  ChannelBlocks value(const LayerSite& site, int64_t chunk) const {
+    const State& state = states_[static_cast<size_t>(chunk)];
+    return site.dense ? row_major(executor_->get(state, input(site)))
+                      : executor_->blocks(state, input(site));
   }
 
  private:

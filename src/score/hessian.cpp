@@ -60,8 +60,8 @@ std::vector<double> squared_gradients(const Layer& layer, const Tensor& x, const
         for (int64_t p = at; p < std::min(end, at + kBlock); ++p) block.push_back(p);
         columns.resize(block.size() * k);
         errors.resize(block.size() * each);
-        layer.reader.read(x, block, g, columns.data());
-        layer.reader.read_output(gradient, block, g, errors.data());
+        layer.reader.read(row_major(x), layer.reader.patches(x.shape(), block), g, columns.data());
+        layer.reader.read_output(row_major(gradient), block, g, errors.data());
         add_product(errors.data(), static_cast<int64_t>(each), columns.data(),
                     static_cast<int64_t>(k), product.data(), static_cast<int64_t>(k),
                     static_cast<int64_t>(each), static_cast<int64_t>(k),

@@ -34,7 +34,8 @@ void expect_product(const std::string& call, const Shape& x_shape, const Shape& 
   std::vector<float> columns(static_cast<size_t>(k));
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t c = 0; c < channels; ++c) {
-      reader.read(x, std::vector<int64_t>{p}, c / each, columns.data());
+      reader.read(row_major(x), reader.patches(x.shape(), std::vector<int64_t>{p}), c / each,
+                  columns.data());
       double sum = 0;
       for (int64_t i = 0; i < k; ++i)
         sum += columns[static_cast<size_t>(i)] * rows[static_cast<size_t>(c * k + i)];

@@ -28,10 +28,10 @@ g (float[n, 4, 8, 8] x, float[6, 2, 3, 3] w, float[6] b) => (float[n, 6, 8, 8] y
   site.channels = 6;
   const ColumnReader reader(model.graph.nodes[0], site, weight);
   const auto read = [&](LayerValue what, int64_t) {
-    return what == LayerValue::kQuantizedInput ? quantized
-           : what == LayerValue::kInput        ? x
-           : what == LayerValue::kOutput       ? y
-                                               : Tensor();
+    return row_major(what == LayerValue::kQuantizedInput ? quantized
+                     : what == LayerValue::kInput        ? x
+                     : what == LayerValue::kOutput       ? y
+                                                         : Tensor());
   };
   const std::vector<float> rows = rows_of(weight, 0);
   const InputMoments columns = input_moments(reader, 1, read, {}),
@@ -63,7 +63,7 @@ g (float[n, 3] x, float[2, 3] w) => (float y) { y = Gemm <transB = 1> (x, w) })"
   for (size_t i = 0; i < data.size(); ++i)
     data[i] = 100.f + static_cast<float>(i % 3) + 0.01f * static_cast<float>(rng.normal());
   const auto read = [&](LayerValue what, int64_t) {
-    return what == LayerValue::kQuantizedInput ? x : Tensor();
+    return row_major(what == LayerValue::kQuantizedInput ? x : Tensor());
   };
   const InputMoments m = input_moments(reader, 1, read, {});
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(m.groups[0].h[4 * i], 1e-4, 2e-5);

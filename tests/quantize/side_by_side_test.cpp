@@ -35,9 +35,10 @@ g (float[n, 3, 6, 6] x, float[16, 3, 3, 3] w1, float[16] b1, float[4, 16, 3, 3] 
   std::vector<const LayerSite*> order;
 };
 
-void expect_equal(const Tensor& a, const Tensor& b) {
-  ASSERT_EQ(a.shape(), b.shape());
-  for (int64_t i = 0; i < a.size(); ++i) EXPECT_EQ(a.number(i), b.number(i));
+void expect_equal(const ChannelBlocks& a, const ChannelBlocks& b) {
+  ASSERT_EQ(a.shape, b.shape);
+  ASSERT_EQ(a.block, b.block);
+  for (int64_t i = 0; i < element_count(a.shape); ++i) EXPECT_EQ(a.data[i], b.data[i]);
 }
 
 TEST(SideBySide, LetsChunksThatFindNoRoomCatchUp) {

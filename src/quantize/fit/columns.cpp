@@ -11,6 +11,25 @@ int64_t product(std::span<const int64_t> sizes) {
   return n;
 }
 
+// Positions read together, channel by channel: those of one channel lie near each other, its channels far apart.
+constexpr int64_t kTile = 32;
+
+// Channels [first, first + count) of elements that lie at `from` in their planes (nullptr: zeros), into rows of
+// `stride` elements.
+void copy_channels(std::span<const float* const> from, int64_t block, int64_t plane, int64_t first,
+                   int64_t count, float* out, int64_t stride) {
+  for (int64_t c = 0; c < count;) {
+    const int64_t channel = first + c, run = std::min(block - channel % block, count - c),
+                  offset = channel / block * plane * block + channel % block;
+    float* to = out + c;
+    for (const float* at : from) {
+      for (int64_t k = 0; k < run; ++k) to[k] = at ? at[offset + k] : 0.f;
+      to += stride;
+    }
+    c += run;
+  }
+}
+
 }  // namespace
 
 ColumnReader::ColumnReader(const Node& node, const LayerSite& site, const Tensor& weight)
@@ -33,80 +52,95 @@ int64_t ColumnReader::positions(const Shape& input) const {
   return input[0] * product(window(input).output);
 }
 
-// One position's patch; `image` is the first channel of the group, [channels][spatial…].
-void ColumnReader::read_patch(const float* image, const Taps& taps, int64_t position,
-                              float* out) const {
-  const Window& w = taps.window;
-  const size_t rank = kernel_.size();
-  int64_t corner[3] = {}, base = 0, rest = position;
-  bool inside = true;
-  for (size_t d = rank; d-- > 0;) {
-    corner[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
-    inside = inside && corner[d] >= 0 && corner[d] + taps.reach[d] < w.input[d];
-    rest /= w.output[d];
+ColumnReader::Patches ColumnReader::patches(const Shape& input,
+                                            std::span<const int64_t> positions) const {
+  Patches patches;
+  if (dense_) {
+    for (const int64_t p : positions) patches.at_.push_back({p, 0, true});
+    return patches;
   }
-  for (size_t d = 0; d < rank; ++d) base = base * w.input[d] + corner[d];
-  for (size_t tap = 0; tap < taps.offset.size(); ++tap) {
-    bool padding = false;
-    for (size_t d = 0; d < rank && !inside; ++d) {
-      const int64_t at = corner[d] + taps.at[tap * rank + d];
-      padding = padding || at < 0 || at >= w.input[d];
-    }
-    if (padding) {
-      out = std::fill_n(out, channels_, 0.f);
-      continue;
-    }
-    const float* from = image + base + taps.offset[tap];
-    for (int64_t c = 0; c < channels_; ++c, from += taps.plane) *out++ = *from;
-  }
-}
-
-ColumnReader::Taps ColumnReader::taps(const Shape& input) const {
-  Taps taps{.window = window(input)};
-  const Window& w = taps.window;
+  const Window w = window(input);
   const size_t rank = kernel_.size();
-  taps.plane = product(w.input);
-  for (size_t d = 0; d < rank; ++d) taps.reach.push_back((kernel_[d] - 1) * w.dilations[d]);
-  for (int64_t tap = 0, count = product(kernel_); tap < count; ++tap) {
-    taps.at.resize(taps.at.size() + rank);
-    int64_t* at = taps.at.data() + static_cast<size_t>(tap) * rank;
+  const int64_t taps = product(kernel_), each = product(w.output);
+  patches.plane_ = product(w.input);
+  std::vector<int64_t> steps;  // [tap][dimension]
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    steps.resize(steps.size() + rank);
+    int64_t* step = steps.data() + static_cast<size_t>(tap) * rank;
     int64_t left = tap, offset = 0;
-    for (size_t d = rank; d-- > 0;) {
-      at[d] = left % kernel_[d] * w.dilations[d];
-      left /= kernel_[d];
+    for (size_t d = rank; d-- > 0; left /= kernel_[d]) step[d] = left % kernel_[d] * w.dilations[d];
+    for (size_t d = 0; d < rank; ++d) offset = offset * w.input[d] + step[d];
+    patches.offsets_.push_back(offset);
+  }
+  for (const int64_t p : positions) {
+    int64_t corner[3] = {}, rest = p % each;
+    Patches::Patch patch{p / each, 0, true};
+    for (size_t d = rank; d-- > 0; rest /= w.output[d]) {
+      corner[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
+      patch.inside = patch.inside && corner[d] >= 0 &&
+                     corner[d] + (kernel_[d] - 1) * w.dilations[d] < w.input[d];
     }
-    for (size_t d = 0; d < rank; ++d) offset = offset * w.input[d] + at[d];
-    taps.offset.push_back(offset);
+    for (size_t d = 0; d < rank; ++d) patch.base = patch.base * w.input[d] + corner[d];
+    patches.at_.push_back(patch);
+    if (patch.inside && patches.padding_.empty()) continue;
+    patches.padding_.resize(patches.at_.size() * static_cast<size_t>(taps));
+    for (size_t tap = 0; tap < static_cast<size_t>(taps); ++tap) {
+      bool padding = false;
+      for (size_t d = 0; d < rank; ++d) {
+        const int64_t at = corner[d] + steps[tap * rank + d];
+        padding = padding || at < 0 || at >= w.input[d];
+      }
+      patches.padding_[(patches.at_.size() - 1) * static_cast<size_t>(taps) + tap] = padding;
+    }
   }
-  return taps;
+  return patches;
 }
 
-void ColumnReader::read(const Tensor& input, std::span<const int64_t> positions, int64_t group,
+void ColumnReader::read(const ChannelBlocks& input, const Patches& patches, int64_t group,
                         float* out) const {
-  const float* x = input.data<float>().data();
   if (dense_) {
-    for (int64_t p : positions) out = std::copy_n(x + p * columns_, columns_, out);
+    for (const auto& at : patches.at_)
+      out = std::copy_n(input.data + at.sample * columns_, columns_, out);
     return;
   }
-  const Taps at = taps(input.shape());
-  const int64_t each = product(at.window.output), sample = input.dim(1) * at.plane;
-  for (int64_t p : positions) {
-    read_patch(x + p / each * sample + group * channels_ * at.plane, at, p % each, out);
-    out += columns_;
+  const int64_t sample = input.shape[1] * patches.plane_;
+  const size_t taps = patches.offsets_.size();
+  const float* from[kTile];
+  for (int64_t first = 0; first < patches.count(); first += kTile, out += kTile * columns_) {
+    const int64_t count = std::min(kTile, patches.count() - first);
+    for (size_t tap = 0; tap < taps; ++tap) {
+      for (int64_t i = 0; i < count; ++i) {
+        const auto p = static_cast<size_t>(first + i);
+        const auto& at = patches.at_[p];
+        from[i] =
+            at.inside || !patches.padding_[p * taps + tap]
+                ? input.data + at.sample * sample + (at.base + patches.offsets_[tap]) * input.block
+                : nullptr;
+      }
+      copy_channels(std::span(from, static_cast<size_t>(count)), input.block, patches.plane_,
+                    group * channels_, channels_, out + static_cast<int64_t>(tap) * channels_,
+                    columns_);
+    }
   }
 }
 
-void ColumnReader::read_output(const Tensor& output, std::span<const int64_t> positions,
+void ColumnReader::read_output(const ChannelBlocks& output, std::span<const int64_t> positions,
                                int64_t group, float* out) const {
-  const float* y = output.data<float>().data();
   if (dense_) {
-    for (int64_t p : positions) out = std::copy_n(y + p * outputs_, outputs_, out);
+    for (int64_t p : positions) out = std::copy_n(output.data + p * outputs_, outputs_, out);
     return;
   }
-  const int64_t sample = output.size() / output.dim(0), each = sample / output.dim(1);
-  for (int64_t p : positions) {
-    const float* at = y + p / each * sample + group * outputs_ * each + p % each;
-    for (int64_t c = 0; c < outputs_; ++c) *out++ = at[c * each];
+  const int64_t sample = element_count(output.shape) / output.shape[0],
+                plane = sample / output.shape[1];
+  const float* from[kTile];
+  for (size_t first = 0; first < positions.size(); first += kTile, out += kTile * outputs_) {
+    const size_t count = std::min<size_t>(kTile, positions.size() - first);
+    for (size_t i = 0; i < count; ++i) {
+      const int64_t p = positions[first + i];
+      from[i] = output.data + p / plane * sample + p % plane * output.block;
+    }
+    copy_channels(std::span(from, count), output.block, plane, group * outputs_, outputs_, out,
+                  outputs_);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "qtool/exec.hpp"
 #include "qtool/plan.hpp"
 
 namespace qtool::qdq {
@@ -18,31 +19,39 @@ class ColumnReader {
   int64_t channels_per_group() const { return outputs_; }
   // Output positions of all samples of an input of this shape.
   int64_t positions(const Shape& input) const;
-  // Columns of `group` at `positions`, as rows of out [positions.size()][columns()].
-  void read(const Tensor& input, std::span<const int64_t> positions, int64_t group,
-            float* out) const;
+  // Where the patches of some positions lie in an input of one shape, for any group of any such input.
+  class Patches;
+  Patches patches(const Shape& input, std::span<const int64_t> positions) const;
+  // Columns of `group`, as rows of out [positions][columns()].
+  void read(const ChannelBlocks& input, const Patches& patches, int64_t group, float* out) const;
   // The output's channels of `group` at `positions`, as rows of out [positions.size()][channels_per_group()].
-  void read_output(const Tensor& output, std::span<const int64_t> positions, int64_t group,
+  void read_output(const ChannelBlocks& output, std::span<const int64_t> positions, int64_t group,
                    float* out) const;
 
  private:
-  // Where the kernel's elements lie, from the first on, in an input of one shape.
-  struct Taps {
-    Window window;
-    int64_t plane = 0;
-    std::vector<int64_t> reach = {};   // from the first to the last, by dimension
-    std::vector<int64_t> at = {};      // [tap][dimension]
-    std::vector<int64_t> offset = {};  // of a tap, in elements
-  };
   Window window(const Shape& input) const;
-  Taps taps(const Shape& input) const;
-  void read_patch(const float* image, const Taps& taps, int64_t position, float* out) const;
 
   const Node* node_;
   bool dense_;
   int64_t groups_ = 1, columns_ = 0, channels_ = 0;  // channels: of one group's input
   int64_t outputs_ = 0;
   std::vector<int64_t> kernel_;
+};
+
+class ColumnReader::Patches {
+ public:
+  int64_t count() const { return std::ssize(at_); }
+
+ private:
+  friend class ColumnReader;
+  struct Patch {
+    int64_t sample, base;  // `base`: of its first element in a channel's plane
+    bool inside;           // no padding under it
+  };
+  int64_t plane_ = 0;             // elements of a channel; dense layers: 0
+  std::vector<Patch> at_;         // dense layers: `sample` is the row
+  std::vector<int64_t> offsets_;  // of a tap in a plane, from the patch's base on
+  std::vector<bool> padding_;     // [position][tap], where any patch has some; empty: none has
 };
 
 }  // namespace qtool::qdq

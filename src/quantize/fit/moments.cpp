@@ -46,6 +46,20 @@ struct Kinds {
   bool output = false;    // what the output differs by, as part of the residual
 };
 
+// Floats in memory that the next layer's take over, which need not be zeroed.
+class Matrix {
+ public:
+  Matrix() = default;
+  explicit Matrix(int64_t size)
+      : storage_(Tensor::uninitialized(DType::kFloat, {size})),
+        data_(storage_.mutable_data<float>().data()) {}
+  float* data() const { return data_; }
+
+ private:
+  Tensor storage_;
+  float* data_ = nullptr;
+};
+
 // The rows of some neighbouring groups, [group][position][column].
 class Rows {
  public:
@@ -63,17 +77,17 @@ class Rows {
       offsets_.push_back(count_);
       count_ += static_cast<int64_t>(p.size());
     }
-    const auto n = static_cast<size_t>(groups * count_);
-    quantized_.resize(n * static_cast<size_t>(reader.columns()));
-    if (kinds.shift) shift_.resize(quantized_.size());
-    residual_.resize(n * static_cast<size_t>(channels_));
+    quantized_ = Matrix(groups * count_ * reader.columns());
+    if (kinds.shift) shift_ = Matrix(groups * count_ * reader.columns());
+    residual_ = Matrix(groups * count_ * channels_);
     sums_.resize(positions.size());
   }
 
   void read(int64_t chunk, const ReadLayerValue& value) {
     const auto i = static_cast<size_t>(chunk);
-    const Tensor quantized = value(LayerValue::kQuantizedInput, chunk),
-                 input = kinds_.shift ? value(LayerValue::kInput, chunk) : Tensor();
+    const ChannelBlocks quantized = value(LayerValue::kQuantizedInput, chunk),
+                        input = kinds_.shift ? value(LayerValue::kInput, chunk) : ChannelBlocks();
+    const ColumnReader::Patches patches = reader_.patches(quantized.shape, positions_[i]);
     const Residuals residuals = residuals_of(chunk, value);
     const int64_t k = reader_.columns(), n = static_cast<int64_t>(positions_[i].size());
     Sums& sums = sums_[i];
@@ -82,13 +96,13 @@ class Rows {
     sums.residual.assign(static_cast<size_t>(groups_ * channels_), 0);
     for (int64_t g = 0; g < groups_; ++g) {
       float* q = quantized_.data() + (g * count_ + offsets_[i]) * k;
-      reader_.read(quantized, positions_[i], first_ + g, q);
+      reader_.read(quantized, patches, first_ + g, q);
       add_rows(
           q, n,
           std::span(sums.quantized).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
-      if (!shift_.empty()) {
+      if (kinds_.shift) {
         float* s = shift_.data() + (g * count_ + offsets_[i]) * k;
-        reader_.read(input, positions_[i], first_ + g, s);
+        reader_.read(input, patches, first_ + g, s);
         for (int64_t e = 0; e < n * k; ++e) s[e] -= q[e];
         add_rows(s, n,
                  std::span(sums.shift).subspan(static_cast<size_t>(g * k), static_cast<size_t>(k)));
@@ -124,7 +138,7 @@ class Rows {
   // hardly leaves its mean.
   void centre(int64_t g) {
     centre(quantized_, sums_[0].quantized, g, reader_.columns());
-    if (!shift_.empty()) centre(shift_, sums_[0].shift, g, reader_.columns());
+    if (kinds_.shift) centre(shift_, sums_[0].shift, g, reader_.columns());
     centre(residual_, sums_[0].residual, g, channels_);
   }
 
@@ -134,7 +148,7 @@ class Rows {
     const int64_t k = reader_.columns(), width = end - begin;
     const float* q = quantized_.data() + g * count_ * k;
     float* h = moments.h.data() + begin * k + begin;
-    const bool shifted = !shift_.empty();
+    const bool shifted = kinds_.shift;
     constexpr int64_t kBlock = 4096;  // positions summed in one product
     for (int64_t row = 0; row < count_; row += kBlock) {
       const int64_t n = std::min(kBlock, count_ - row);
@@ -167,7 +181,7 @@ class Rows {
 
  private:
   struct Residuals {
-    Tensor added, quantized_added, output;
+    ChannelBlocks added, quantized_added, output;
   };
   Residuals residuals_of(int64_t chunk, const ReadLayerValue& value) const {
     Residuals r;
@@ -187,6 +201,8 @@ class Rows {
       reader_.read_output(values.added, positions, group, r);
       reader_.read_output(values.quantized_added, positions, group, other.data());
       for (size_t e = 0; e < other.size(); ++e) r[e] -= other[e];
+    } else {
+      std::fill_n(r, other.size(), 0.f);
     }
     if (!kinds_.output) return;
     reader_.read_output(values.output, positions, group, other.data());
@@ -201,7 +217,7 @@ class Rows {
     return mean;
   }
 
-  void centre(std::vector<float>& rows, const std::vector<double>& sums, int64_t g, int64_t width) {
+  void centre(const Matrix& rows, const std::vector<double>& sums, int64_t g, int64_t width) {
     const std::vector<float> mean = means(sums, g, width);
     float* row = rows.data() + g * count_ * width;
     for (int64_t n = 0; n < count_; ++n) {
@@ -216,7 +232,7 @@ class Rows {
   std::span<const float> weights_;
   std::vector<int64_t> offsets_;
   int64_t count_ = 0;
-  std::vector<float> quantized_, shift_, residual_;
+  Matrix quantized_, shift_, residual_;
   std::vector<Sums> sums_;
 };
 
@@ -255,7 +271,7 @@ InputMoments input_moments(const ColumnReader& reader, int64_t chunks, const Rea
   parallel_for(options.threads, chunks, [&](int64_t c, int) {
     const int64_t share = (wanted * (c + 1)) / chunks - (wanted * c) / chunks;
     positions[static_cast<size_t>(c)] =
-        drawn(reader.positions(read(LayerValue::kQuantizedInput, c).shape()), share,
+        drawn(reader.positions(read(LayerValue::kQuantizedInput, c).shape), share,
               options.seed * 1000003 + static_cast<uint64_t>(c));
   });
   int64_t count = 0;

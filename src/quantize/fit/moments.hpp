@@ -25,7 +25,7 @@ struct MomentOptions {
 // output (asked for where rows are given).
 enum class LayerValue { kInput, kQuantizedInput, kResidual, kQuantizedResidual, kOutput };
 // One of them, of one chunk of data; called from several threads at once.
-using ReadLayerValue = std::function<Tensor(LayerValue what, int64_t chunk)>;
+using ReadLayerValue = std::function<ChannelBlocks(LayerValue what, int64_t chunk)>;
 
 // The same positions of both networks, drawn per chunk, so that chunks of equal length weigh the same.
 // Where columns are many and positions few, moments are shrunk to their diagonal.

@@ -50,8 +50,8 @@ class Readers {
     const auto moments = [&](const auto& quantized, bool shifted) {
       const auto read = [&](LayerValue what, int64_t c) {
         const Tensor& x = values[static_cast<size_t>(c)];
-        if (what == LayerValue::kQuantizedInput) return quantized(x);
-        return what == LayerValue::kInput && shifted ? x : Tensor();
+        if (what == LayerValue::kQuantizedInput) return row_major(quantized(x));
+        return row_major(what == LayerValue::kInput && shifted ? x : Tensor());
       };
       MomentOptions options;
       options.positions = kPositions;

@@ -186,25 +186,27 @@ void SideBySide::forget_passed() {
   forget(*quantized_, chunks_[0].quantized, quantized_forgotten_);
 }
 
-Tensor SideBySide::value(const LayerSite& site, LayerValue what, int64_t chunk) const {
+ChannelBlocks SideBySide::value(const LayerSite& site, LayerValue what, int64_t chunk) const {
   const Pair& pair = chunks_[static_cast<size_t>(chunk)];
   const Names& value = names(site);
+  const auto get = [&](const Executor& executor, const State& state, const std::string& name) {
+    return site.dense ? row_major(executor.get(state, name)) : executor.blocks(state, name);
+  };
   switch (what) {
     case LayerValue::kInput: {
-      const Tensor input = reference_->get(pair.before, value.reference_input);
-      const bool same =
-          input.shares_bytes_with(quantized_->get(pair.quantized, value.quantized_input));
-      return same ? Tensor() : input;
+      const ChannelBlocks input = get(*reference_, pair.before, value.reference_input);
+      const bool same = input.data == get(*quantized_, pair.quantized, value.quantized_input).data;
+      return same ? ChannelBlocks() : input;
     }
     case LayerValue::kQuantizedInput:
-      return quantized_->get(pair.quantized, value.quantized_input);
+      return get(*quantized_, pair.quantized, value.quantized_input);
     case LayerValue::kOutput:
-      return reference_->get(pair.reference, value.reference_output);
+      return get(*reference_, pair.reference, value.reference_output);
     case LayerValue::kResidual:
       if (value.reference_residual.empty()) return {};
-      return reference_->get(pair.reference, value.reference_residual);
+      return get(*reference_, pair.reference, value.reference_residual);
     case LayerValue::kQuantizedResidual:
-      return quantized_->get(pair.quantized, value.quantized_residual);
+      return get(*quantized_, pair.quantized, value.quantized_residual);
   }
   return {};
 }

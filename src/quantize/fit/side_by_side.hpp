@@ -22,7 +22,7 @@ class SideBySide {
   // Runs the quantized network up to the layer's inputs, the float network past the layer.
   void advance_to(const LayerSite& site);
   // What surrounds the layer in both, of one chunk; after advance_to.
-  Tensor value(const LayerSite& site, LayerValue what, int64_t chunk) const;
+  ChannelBlocks value(const LayerSite& site, LayerValue what, int64_t chunk) const;
   // The float network's value that is added to the layer's output right behind it; empty: none.
   const std::string& residual(const LayerSite& site) const {
     return names(site).reference_residual;
