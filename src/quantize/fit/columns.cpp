@@ -23,7 +23,10 @@ void copy_channels(std::span<const float* const> from, int64_t block, int64_t pl
                   offset = channel / block * plane * block + channel % block;
     float* to = out + c;
     for (const float* at : from) {
-      for (int64_t k = 0; k < run; ++k) to[k] = at ? at[offset + k] : 0.f;
+      if (at)
+        std::copy_n(at + offset, run, to);
+      else
+        std::fill_n(to, run, 0.f);
       to += stride;
     }
     c += run;
@@ -105,6 +108,19 @@ void ColumnReader::read(const ChannelBlocks& input, const Patches& patches, int6
   }
   const int64_t sample = input.shape[1] * patches.plane_;
   const size_t taps = patches.offsets_.size();
+  if (channels_ == 1) {
+    const float* plane =
+        input.data + group / input.block * patches.plane_ * input.block + group % input.block;
+    for (size_t p = 0; p < patches.at_.size(); ++p, out += taps) {
+      const auto& at = patches.at_[p];
+      const float* from = plane + at.sample * sample + at.base * input.block;
+      for (size_t tap = 0; tap < taps; ++tap)
+        out[tap] = at.inside || !patches.padding_[p * taps + tap]
+                       ? from[patches.offsets_[tap] * input.block]
+                       : 0.f;
+    }
+    return;
+  }
   const float* from[kTile];
   for (int64_t first = 0; first < patches.count(); first += kTile, out += kTile * columns_) {
     const int64_t count = std::min(kTile, patches.count() - first);
