@@ -58,5 +58,51 @@ TEST(Columns, AreWhatALayersRowsMultiply) {
   expect_product("MatMul(x, w)", {2, 5, 6}, {6, 3}, 1);
 }
 
+// The same elements with channels in blocks.
+ChannelBlocks blocked(const Tensor& x, int64_t block) {
+  const int64_t channels = x.dim(1), plane = x.size() / x.dim(0) / channels;
+  Tensor y(DType::kFloat, {x.size()});
+  auto to = y.mutable_data<float>();
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const int64_t n = i / (channels * plane), c = i / plane % channels, p = i % plane;
+    to[static_cast<size_t>(((n * channels / block + c / block) * plane + p) * block + c % block)] =
+        x.data<float>()[static_cast<size_t>(i)];
+  }
+  return {y.data<float>().data(), x.shape(), block, y};
+}
+
+TEST(Columns, AreReadFromChannelsInBlocks) {
+  for (const int64_t group : {1, 2, 12}) {
+    const Model model =
+        model_from_text(cat("<ir_version: 8, opset_import: [\"\": 17]>\ng (float x, float w) => "
+                            "(float y) { y = Conv<group = ",
+                            group, ", pads = [1, 0, 0, 1]>(x, w) }"));
+    const Tensor x = normal({3, 12, 7, 5}, 1), w = normal({12, 12 / group, 3, 2}, 2);
+    LayerSite site;
+    site.channels = 12;
+    const qdq::ColumnReader reader(model.graph.nodes[0], site, w);
+    std::vector<int64_t> positions;
+    for (int64_t p = 0; p < reader.positions(x.shape()); p += 2) positions.push_back(p);
+    const auto patches = reader.patches(x.shape(), positions);
+    const Tensor y = normal({3, 12, 6, 5}, 3);
+    const auto columns = [&](const ChannelBlocks& input, int64_t g) {
+      std::vector<float> out(positions.size() * static_cast<size_t>(reader.columns()));
+      reader.read(input, patches, g, out.data());
+      return out;
+    };
+    const auto outputs = [&](const ChannelBlocks& output, int64_t g) {
+      std::vector<float> out(positions.size() * static_cast<size_t>(reader.channels_per_group()));
+      reader.read_output(output, positions, g, out.data());
+      return out;
+    };
+    for (const int64_t block : {4, 12}) {
+      for (int64_t g = 0; g < group; ++g) {
+        EXPECT_EQ(columns(blocked(x, block), g), columns(row_major(x), g)) << group << " " << block;
+        EXPECT_EQ(outputs(blocked(y, block), g), outputs(row_major(y), g)) << group << " " << block;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qtool
