@@ -84,7 +84,8 @@ struct QuantRule {
   double lowest = 0, highest = 0;
   // kFunction, kActivation: inputs outside give the same result as the nearer end; nullptr: none do.
   std::pair<double, double> (*sensitive)(const Node&) = nullptr;
-  int fill_input = -1;  // kMovement: the input that holds a value which is filled in (Pad)
+  bool bounded = false;  // the same, with the ends in inputs 1 and 2 (Clip)
+  int fill_input = -1;   // kMovement: the input that holds a value which is filled in (Pad)
   std::array<StoredInput, 2> stored = {};
   int64_t stored_axis = 0;  // of the stored inputs: one scale for an index of it
   bool picks_rows = false;  // the output is rows of the stored input (Gather)

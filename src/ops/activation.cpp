@@ -26,6 +26,7 @@ constexpr QuantRule kClippedLine{
       return a > 0 ? std::pair{-b / a, (1 - b) / a} : std::pair{-kInfinity, kInfinity};
     }};
 constexpr QuantRule kFolded{.kind = QuantKind::kActivation, .reason = ""};
+constexpr QuantRule kBetweenInputs{.kind = QuantKind::kActivation, .reason = "", .bounded = true};
 constexpr QuantRule kSmooth{.kind = QuantKind::kFunction, .reason = ""};
 constexpr QuantRule kUnit{.kind = QuantKind::kFunction, .reason = "", .lowest = 0, .highest = 1};
 constexpr QuantRule kSigned{.kind = QuantKind::kFunction, .reason = "", .lowest = -1, .highest = 1};
@@ -159,6 +160,6 @@ extern const OpDef kSwish =
 extern const OpDef kGelu =
     attribute_op<[](const Call& c, auto z) { return make_gelu(c, z); }>("Gelu", kSmooth);
 extern const OpDef kShrink{.type = "Shrink", .since = 9, .eval = half_as_float<eval_shrink>};
-extern const OpDef kClip{.type = "Clip", .eval = half_as_float<eval_clip>, .quant = kFolded};
+extern const OpDef kClip{.type = "Clip", .eval = half_as_float<eval_clip>, .quant = kBetweenInputs};
 
 }  // namespace qtool

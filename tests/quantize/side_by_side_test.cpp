@@ -56,8 +56,8 @@ TEST(SideBySide, LetsChunksThatFindNoRoomCatchUp) {
         expect_equal(narrow.value(*site, what, c), wide.value(*site, what, c));
     }
     const Tensor weight = dequantized(f.layers.at(site->name).weight, site->channel_axis);
-    const std::vector<float> shift = wide.run_layer(*site, weight);
-    narrow.run_layer(*site, weight);
+    const std::vector<float> shift = wide.run_layer(*site, weight, false);
+    narrow.run_layer(*site, weight, false);
     wide.shift_output(shift);
     narrow.shift_output(shift);
   }
@@ -73,7 +73,7 @@ TEST(SideBySide, AdmitsTheSameChunksForAnyNumberOfThreads) {
     many.advance_to(*site);
     EXPECT_EQ(one.chunks(), many.chunks());
     const Tensor weight = dequantized(f.layers.at(site->name).weight, site->channel_axis);
-    EXPECT_EQ(one.run_layer(*site, weight), many.run_layer(*site, weight));
+    EXPECT_EQ(one.run_layer(*site, weight, false), many.run_layer(*site, weight, false));
   }
 }
 

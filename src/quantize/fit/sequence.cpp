@@ -73,8 +73,9 @@ class Sequence {
     }
     weight.drop_pages();
     solved_.emplace(site.weight, Solved{&site, &choice, &layer.weight});
+    const bool rounded = !find_optimizer(layer.weight.method).needs_moments;
     const std::vector<float> shift =
-        run_.run_layer(site, dequantized(layer.weight, site.channel_axis));
+        run_.run_layer(site, dequantized(layer.weight, site.channel_axis), rounded);
     if (!corrected) return;
     run_.shift_output(shift);
     layer.bias.resize(shift.size(), 0.f);

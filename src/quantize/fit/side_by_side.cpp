@@ -1,7 +1,10 @@
 #include "quantize/fit/side_by_side.hpp"
 
 #include <algorithm>
+#include <limits>
 
+#include "qtool/ops.hpp"
+#include "quantize/fit/active_shift.hpp"
 #include "quantize/fit/channel_means.hpp"
 #include "quantize/internal.hpp"
 
@@ -58,6 +61,29 @@ Operand added_behind(const Model& model, const Uses& uses, const Node& layer) {
   }
 }
 
+// Where the only reader of the layer's output follows it; nothing where it does so everywhere.
+std::optional<std::pair<double, double>> active_range(const Model& model, const Uses& uses,
+                                                      const Node& layer) {
+  const Graph& g = model.graph;
+  const ValueId v = layer.outputs[0];
+  const auto& consumers = uses.consumers[index(v)];
+  if (consumers.size() != 1 || uses.is_output[index(v)]) return {};
+  const Node& next = g.nodes[static_cast<size_t>(consumers[0])];
+  const OpDef* op = find_op(next.type, next.domain, model.opset(next.domain));
+  if (!op || next.inputs[0] != v) return {};
+  if (op->quant.sensitive) return op->quant.sensitive(next);
+  if (!op->quant.bounded) return {};
+  std::pair<double, double> range = {-std::numeric_limits<double>::infinity(),
+                                     std::numeric_limits<double>::infinity()};
+  for (size_t i = 1; i < next.inputs.size(); ++i) {
+    if (next.inputs[i] == ValueId::kNone) continue;
+    const Tensor* bound = g.constant(next.inputs[i]);
+    if (!bound || bound->size() != 1) return {};
+    (i == 1 ? range.first : range.second) = bound->number(0);
+  }
+  return range;
+}
+
 // The same operand in the quantized network; empty when it is not there yet when the layer runs.
 std::string same_operand(const Model& quantized, const Uses& uses, const Operand& operand,
                          const Node& layer) {
@@ -66,6 +92,12 @@ std::string same_operand(const Model& quantized, const Uses& uses, const Operand
                                  [&](const Node& n) { return n.name == operand.node->name; });
   const ValueId value = node->inputs[operand.slot];
   return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
+}
+
+// A live value around a layer.
+ChannelBlocks as_it_lies(const Executor& executor, const State& state, const LayerSite& site,
+                         const std::string& name) {
+  return site.dense ? row_major(executor.get(state, name)) : executor.blocks(state, name);
 }
 
 // The most bytes that a network's values take at once from each of `steps` (increasing) on. Packed weights go
@@ -102,6 +134,7 @@ SideBySide::SideBySide(const Model& reference, const Model& quantized,
     names.quantized_input = quantized.graph.value(b.inputs[0]).name;
     names.reference_output = ordered.graph.value(a.outputs[0]).name;
     names.quantized_output = quantized.graph.value(b.outputs[0]).name;
+    names.active = active_range(ordered, uses, a);
     const Operand residual = added_behind(ordered, uses, a);
     if (residual.node) {
       names.quantized_residual = same_operand(quantized, quantized_uses, residual, b);
@@ -190,7 +223,7 @@ ChannelBlocks SideBySide::value(const LayerSite& site, LayerValue what, int64_t 
   const Pair& pair = chunks_[static_cast<size_t>(chunk)];
   const Names& value = names(site);
   const auto get = [&](const Executor& executor, const State& state, const std::string& name) {
-    return site.dense ? row_major(executor.get(state, name)) : executor.blocks(state, name);
+    return as_it_lies(executor, state, site, name);
   };
   switch (what) {
     case LayerValue::kInput: {
@@ -211,18 +244,26 @@ ChannelBlocks SideBySide::value(const LayerSite& site, LayerValue what, int64_t 
   return {};
 }
 
-std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight) {
-  const Names& value = names(site);
+std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight,
+                                         bool rounded) {
   if (chunks() == most_) decided_.clear();  // nobody follows
   decided_.push_back({&site, weight, {}});
+  parallel_for(threads_, chunks(), [&](int64_t c, int) {
+    Pair& pair = chunks_[static_cast<size_t>(c)];
+    pair.before = State();
+    quantized_->set(pair.quantized, site.weight, weight);
+    quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
+  });
+  return rounded && names(site).active ? missing_active(site) : missing_mean(site);
+}
+
+std::vector<float> SideBySide::missing_mean(const LayerSite& site) const {
+  const Names& value = names(site);
   std::vector<ChannelMeans> want(chunks_.size()), have(want), residual_want(want),
       residual_have(want);
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     const auto i = static_cast<size_t>(c);
-    Pair& pair = chunks_[i];
-    pair.before = State();
-    quantized_->set(pair.quantized, site.weight, weight);
-    quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
+    const Pair& pair = chunks_[i];
     const auto add = [&](ChannelMeans& means, const Executor& executor, const State& state,
                          const std::string& name) {
       if (site.dense)
@@ -250,6 +291,23 @@ std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& we
     shift.push_back(static_cast<float>(missing));
   }
   return shift;
+}
+
+std::vector<float> SideBySide::missing_active(const LayerSite& site) const {
+  const Names& value = names(site);
+  std::vector<ActiveShift> shifts(chunks_.size(), ActiveShift(*value.active));
+  parallel_for(threads_, chunks(), [&](int64_t c, int) {
+    const Pair& pair = chunks_[static_cast<size_t>(c)];
+    ChannelBlocks want = as_it_lies(*reference_, pair.reference, site, value.reference_output),
+                  have = as_it_lies(*quantized_, pair.quantized, site, value.quantized_output);
+    if (want.block != have.block) {
+      want = row_major(reference_->get(pair.reference, value.reference_output));
+      have = row_major(quantized_->get(pair.quantized, value.quantized_output));
+    }
+    shifts[static_cast<size_t>(c)].add(want, have, site.dense);
+  });
+  for (size_t i = 1; i < shifts.size(); ++i) shifts[0].merge(shifts[i]);
+  return shifts[0].shift();
 }
 
 void SideBySide::shift_output(State& state, const Decided& layer) const {

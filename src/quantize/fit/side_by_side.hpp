@@ -29,8 +29,9 @@ class SideBySide {
   }
   // Runs both past the layer, the quantized one with this weight; returns what has to be added to its
   // bias, per channel, so that the mean of its output (and of what is added to that) is the float
-  // network's.
-  std::vector<float> run_layer(const LayerSite& site, const Tensor& weight);
+  // network's; `rounded`: an ActiveShift where an activation with constant ends is right behind it, which counts for
+  // much where the weights are not fitted.
+  std::vector<float> run_layer(const LayerSite& site, const Tensor& weight, bool rounded);
   // Adds to the quantized network's output of the layer that ran last.
   void shift_output(const std::vector<float>& shift);
 
@@ -48,12 +49,15 @@ class SideBySide {
   struct Names {
     std::string reference_input, quantized_input, reference_output, quantized_output;
     std::string reference_residual, quantized_residual;  // empty: nothing is added to the output
+    std::optional<std::pair<double, double>> active;     // where what follows is not constant
   };
   // Drops the kernels, and with them the packed weights, of the steps behind.
   void forget_passed();
   const Names& names(const LayerSite& site) const { return names_.at(site.name); }
   void find_room(const std::vector<const LayerSite*>& layers, int64_t memory, int64_t wanted);
   void admit(int64_t count);
+  std::vector<float> missing_mean(const LayerSite& site) const;
+  std::vector<float> missing_active(const LayerSite& site) const;
   Pair caught_up(int64_t chunk) const;
   void shift_output(State& state, const Decided& layer) const;
 

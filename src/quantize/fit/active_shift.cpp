@@ -1,0 +1,93 @@
+#include "quantize/fit/active_shift.hpp"
+
+#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+
+namespace qtool::qdq {
+namespace {
+
+// Lanes by position and their order are fixed, so wider vectors and other blocks give the same bits.
+constexpr int64_t kLanes = 16;
+
+// Of neighbouring columns of want and have [count][stride].
+template <int64_t kColumns>
+inline __attribute__((always_inline)) void add_columns(const float* want, const float* have,
+                                                       int64_t count, int64_t stride, float low,
+                                                       float high, ActiveShift::Sums* sums) {
+  double all[kLanes][kColumns] = {}, active[kLanes][kColumns] = {};
+  int64_t inside[kLanes][kColumns] = {};
+  for (int64_t first = 0; first < count; first += kLanes) {
+    const int64_t lanes = count - first < kLanes ? count - first : kLanes;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      const float *w = want + (first + lane) * stride, *h = have + (first + lane) * stride;
+      for (int64_t c = 0; c < kColumns; ++c) {
+        const float above = w[c] > low ? w[c] : low, clamped = above < high ? above : high;
+        const bool in = h[c] > low && h[c] < high;
+        all[lane][c] += static_cast<double>(w[c]) - static_cast<double>(h[c]);
+        active[lane][c] += in ? static_cast<double>(clamped) - static_cast<double>(h[c]) : 0.0;
+        inside[lane][c] += in ? 1 : 0;
+      }
+    }
+  }
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    for (int64_t c = 0; c < kColumns; ++c) {
+      sums[c].all += all[lane][c];
+      sums[c].active += active[lane][c];
+      sums[c].inside += inside[lane][c];
+    }
+  }
+}
+
+QTOOL_CLONES void add_one(const float* want, const float* have, int64_t count, int64_t stride,
+                          float low, float high, ActiveShift::Sums* sums) {
+  add_columns<1>(want, have, count, stride, low, high, sums);
+}
+QTOOL_CLONES void add_eight(const float* want, const float* have, int64_t count, int64_t stride,
+                            float low, float high, ActiveShift::Sums* sums) {
+  add_columns<8>(want, have, count, stride, low, high, sums);
+}
+
+}  // namespace
+
+void ActiveShift::add(const ChannelBlocks& want, const ChannelBlocks& have, bool rows) {
+  const int64_t size = element_count(want.shape);
+  const int64_t channels = rows ? want.shape.back() : want.shape[1],
+                samples = rows ? 1 : want.shape[0], block = rows ? channels : want.block;
+  if (size == 0) return;
+  const int64_t positions = size / channels / samples;
+  channels_.resize(static_cast<size_t>(channels));
+  const float *w = want.data, *h = have.data;
+  for (int64_t n = 0; n < samples; ++n) {
+    for (int64_t first = 0; first < channels; first += block) {
+      Sums* sums = channels_.data() + first;
+      int64_t c = 0;
+      for (; c + 8 <= block; c += 8)
+        add_eight(w + c, h + c, positions, block, low_, high_, sums + c);
+      for (; c < block; ++c) add_one(w + c, h + c, positions, block, low_, high_, sums + c);
+      w += positions * block;
+      h += positions * block;
+    }
+    per_channel_ += positions;
+  }
+}
+
+void ActiveShift::merge(const ActiveShift& other) {
+  channels_.resize(std::max(channels_.size(), other.channels_.size()));
+  for (size_t c = 0; c < other.channels_.size(); ++c) {
+    channels_[c].all += other.channels_[c].all;
+    channels_[c].active += other.channels_[c].active;
+    channels_[c].inside += other.channels_[c].inside;
+  }
+  per_channel_ += other.per_channel_;
+}
+
+std::vector<float> ActiveShift::shift() const {
+  std::vector<float> shift;
+  for (const Sums& sums : channels_) {
+    const double mean = sums.inside > 0 ? sums.active / static_cast<double>(sums.inside)
+                                        : sums.all / static_cast<double>(per_channel_);
+    shift.push_back(static_cast<float>(mean));
+  }
+  return shift;
+}
+
+}  // namespace qtool::qdq
