@@ -201,9 +201,9 @@ struct Described {
 Described describe_float(const Model& model, const Sites& sites,
                          const ActivationParams& activations, const LayerResults& layers);
 
-// How far apart float outputs are, summed over outputs: relative noise power, or KL of the class
-// distributions where outputs are class scores.
-enum class Distance { kNoise, kDivergence };
+// How far apart float outputs are, summed over outputs: relative noise power; kAnswers: of class scores the geometric
+// mean of that and the KL of their distributions, which a few samples near a decision make.
+enum class Distance { kNoise, kAnswers };
 
 // Sum over outputs of noise power relative to the output's power.
 double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have);

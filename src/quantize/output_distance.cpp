@@ -24,7 +24,17 @@ double divergence(const float* p, const float* q, int64_t n) {
 
 // Sums over chunks of one output.
 struct Sums {
-  double distance = 0, scale = 0;
+  double noise = 0, power = 0;
+  double divergence = 0;
+  int64_t rows = 0;  // of class scores; 0: the output has none
+
+  double relative_noise() const { return noise / std::max(power, 1e-30); }
+  void add(const Sums& other) {
+    noise += other.noise;
+    power += other.power;
+    divergence += other.divergence;
+    rows += other.rows;
+  }
 };
 
 Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
@@ -32,22 +42,20 @@ Sums compare(const Tensor& want, const Tensor& have, Distance kind) {
   if (want.dtype() != DType::kFloat) return sums;
   const float* p = want.data<float>().data();
   if (want.size() != have.size()) {  // as many boxes as the network found: all of it is wrong
-    for (int64_t k = 0; k < want.size(); ++k) sums.scale += static_cast<double>(p[k]) * p[k];
-    sums.distance = sums.scale;
+    for (int64_t k = 0; k < want.size(); ++k) sums.power += static_cast<double>(p[k]) * p[k];
+    sums.noise = sums.power;
     return sums;
   }
   const float* q = have.data<float>().data();
-  if (kind == Distance::kDivergence && want.rank() == 2 && want.dim(1) > 1) {
-    for (int64_t r = 0; r < want.dim(0); ++r)
-      sums.distance += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
-    sums.scale = static_cast<double>(want.dim(0));
-    return sums;
-  }
   for (int64_t k = 0; k < want.size(); ++k) {
     const double off = static_cast<double>(p[k]) - q[k];
-    sums.distance += off * off;
-    sums.scale += static_cast<double>(p[k]) * p[k];
+    sums.noise += off * off;
+    sums.power += static_cast<double>(p[k]) * p[k];
   }
+  if (kind != Distance::kAnswers || want.rank() != 2 || want.dim(1) < 2) return sums;
+  sums.rows = want.dim(0);
+  for (int64_t r = 0; r < sums.rows; ++r)
+    sums.divergence += divergence(p + r * want.dim(1), q + r * want.dim(1), want.dim(1));
   return sums;
 }
 
@@ -96,8 +104,7 @@ std::vector<std::vector<Tensor>> run_chunks(const Model& model, int64_t count,
 double relative_noise(const std::vector<Tensor>& want, const std::vector<Tensor>& have) {
   double noise = 0;
   for (size_t o = 0; o < want.size(); ++o) {
-    const Sums sums = compare(want[o], have[o], Distance::kNoise);
-    noise += sums.distance / std::max(sums.scale, 1e-30);
+    noise += compare(want[o], have[o], Distance::kNoise).relative_noise();
   }
   return noise;
 }
@@ -134,11 +141,12 @@ double OutputReference::distance(const Model& model, Distance kind) const {
   double distance = 0;
   for (size_t o = 0; !chunks.empty() && o < chunks[0].size(); ++o) {
     Sums all;
-    for (const auto& chunk : chunks) {
-      all.distance += chunk[o].distance;
-      all.scale += chunk[o].scale;
-    }
-    distance += all.distance / std::max(all.scale, 1e-30);
+    for (const auto& chunk : chunks) all.add(chunk[o]);
+    const double noise = all.relative_noise();
+    distance +=
+        all.rows > 0
+            ? std::sqrt(noise * std::max(all.divergence, 0.0) / static_cast<double>(all.rows))
+            : noise;
   }
   return distance;
 }

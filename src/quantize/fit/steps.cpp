@@ -83,7 +83,7 @@ FitState FitSteps::begin() {
   // Biases alone may add noise and yet bring answers back; for fitted weights the answers to a few easy
   // samples say less than the noise.
   state.fitted = is_fitted(optimized);
-  const Distance kind = state.fitted ? Distance::kNoise : Distance::kDivergence;
+  const Distance kind = state.fitted ? Distance::kNoise : Distance::kAnswers;
   const auto distance = [&](const Candidate& candidate) { return c_.distance(candidate, kind); };
   state.noise = distance(state.best);
   FitStep step{.name = sequences_[0].name, .before = state.noise};
