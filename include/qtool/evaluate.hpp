@@ -81,6 +81,8 @@ struct Evaluation {
   std::optional<double> expected_drop = {};
   double expected_drop_error = 0;  // its standard error over the samples
   double sqnr_db = 0;  // of the first output; +inf when equal, −inf when it is not a number
+  // Σ (have − want)² of the first output, one a sample where its first axis is theirs, else one a chunk.
+  std::vector<double> noise_by_sample = {};
   std::vector<OutputMetrics> outputs;
   std::vector<LayerStatus> layers;  // integer or why not; of integer kernels only
   int64_t integer_layers = 0;

@@ -37,6 +37,7 @@ struct Tally {
   bool classifier = true;
   Hits model, reference;
   std::vector<Difference> differences;  // by output
+  std::vector<double> noise_by_sample;  // of the first output
   metrics::IntegerTally integers;
   double busy_seconds = 0;  // inside `model`
 
@@ -49,6 +50,8 @@ struct Tally {
     reference.add(other.reference);
     integers.add(other.integers);
     busy_seconds += other.busy_seconds;
+    noise_by_sample.insert(noise_by_sample.end(), other.noise_by_sample.begin(),
+                           other.noise_by_sample.end());
     differences.resize(std::max(differences.size(), other.differences.size()));
     for (size_t i = 0; i < other.differences.size(); ++i) differences[i].add(other.differences[i]);
   }
@@ -116,9 +119,12 @@ void tally_differences(Tally& tally, const std::vector<Value>& outputs,
                   cat("output '", printable(outputs[i].name), "' is ", shape_text(have[i].shape()),
                       " in the model and ", shape_text(want[i].shape()), " in the reference"));
     }
-    if (metrics::is_numeric(have[i].dtype()) && metrics::is_numeric(want[i].dtype()))
-      tally.differences[i] = resized ? metrics::nothing_in_common(want[i], tally.samples)
-                                     : metrics::difference(have[i], want[i]);
+    if (!metrics::is_numeric(have[i].dtype()) || !metrics::is_numeric(want[i].dtype())) continue;
+    tally.differences[i] = resized ? metrics::nothing_in_common(want[i], tally.samples)
+                                   : metrics::difference(have[i], want[i]);
+    if (i > 0) continue;
+    tally.noise_by_sample = resized ? std::vector<double>{tally.differences[0].noise}
+                                    : metrics::noise_by_sample(have[0], want[0], tally.samples);
   }
 }
 
@@ -187,6 +193,7 @@ void fill_quality(Evaluation& e, const Tally& t, const std::vector<std::string>&
     e.outputs.push_back({names[i], d.sqnr_db(), d.cosine(), d.max_error, d.resized});
   }
   if (!e.outputs.empty()) e.sqnr_db = e.outputs[0].sqnr_db;
+  e.noise_by_sample = t.noise_by_sample;
 }
 
 // The model as the asked kernels run it; says which layers they are.

@@ -63,6 +63,18 @@ Difference difference(const Tensor& have, const Tensor& want) {
   return d;
 }
 
+std::vector<double> noise_by_sample(const Tensor& have, const Tensor& want, int64_t samples) {
+  const bool batched = samples > 0 && want.rank() > 0 && want.dim(0) == samples;
+  const std::vector<double> a = doubles(have), b = doubles(want);
+  std::vector<double> noise(batched ? static_cast<size_t>(samples) : 1, 0.0);
+  const size_t each = std::max<size_t>(a.size() / noise.size(), 1);
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double error = a[i] == b[i] ? 0 : a[i] - b[i];
+    noise[i / each] += error * error;
+  }
+  return noise;
+}
+
 Difference nothing_in_common(const Tensor& want, int64_t samples) {
   Difference d = difference(Tensor(want.dtype(), want.shape()), want);
   d.resized = samples;

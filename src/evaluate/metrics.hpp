@@ -21,6 +21,8 @@ struct Difference {
 };
 // Any numeric types; shapes are equal.
 Difference difference(const Tensor& have, const Tensor& want);
+// Σ (have − want)² of each sample; of all where the first axis is not the samples'.
+std::vector<double> noise_by_sample(const Tensor& have, const Tensor& want, int64_t samples);
 // Of outputs of other dimensions than the reference's, for so many samples.
 Difference nothing_in_common(const Tensor& want, int64_t samples);
 bool is_numeric(DType type);

@@ -9,8 +9,9 @@ namespace {
 
 constexpr double kExponents[] = {1, 0.8, 1.25};
 constexpr double kLeastNoise = 1e-30;
-// Standard errors that a plan has to be better by than one of less predicted loss.
-constexpr double kBeyondChance = 2;
+// Standard errors that a plan has to be better by than one of less predicted loss. Gains on fitted layers say little of
+// quantized networks; gains of these are what is wanted.
+constexpr double kGainWhenFitted = 2, kGainWhenQuantized = 1;
 
 bool same_widths(const QuantPlan& a, const QuantPlan& b) {
   if (a.activation_bits != b.activation_bits) return false;
@@ -41,11 +42,17 @@ QuantPlan without_choices(QuantPlan plan, const Sites& sites, const ScoreTable& 
 Evaluation evaluation_of(const PlanProbe::Result& result) {
   Evaluation e;
   e.samples = result.samples;
+  e.noise_by_sample = result.by_sample;
   e.sqnr_db = result.noise > 0 ? -10 * std::log10(result.noise) : 200;
   e.agreement = result.agreement;
   e.agreement_ci =
       wilson(std::llround(result.agreement * static_cast<double>(result.samples)), result.samples);
   return e;
+}
+
+// Of one measured plan over another, in standard errors.
+double gain_over(const Evaluation& plan, const Evaluation& better) {
+  return paired_gain(plan.noise_by_sample, better.noise_by_sample);
 }
 
 }  // namespace
@@ -72,32 +79,17 @@ std::vector<Assignment> Contest::plans() const {
   return found;
 }
 
-Assignment Contest::by_probe(std::vector<Assignment> plans, Searched& searched) const {
-  size_t best = 0;
-  std::optional<PlanProbe::Result> least;
-  for (size_t i = 0; i < plans.size(); ++i) {
-    const PlanProbe::Result result = probe.measure(plans[i].plan);
-    const double gain = least ? paired_gain(least->by_sample, result.by_sample) : 0;
-    log(LogLevel::kDebug,
-        cat("plan ", i + 1, ": predicted ", plans[i].loss, ", measured ", result.noise,
-            ", agreement ", result.agreement, ", gain in standard errors ", gain));
-    if (least && !(gain > kBeyondChance)) continue;
-    least = result;
-    best = i;
-  }
-  searched.measured = evaluation_of(*least);
-  searched.measured_how = "each layer fitted in the float network";
-  return std::move(plans[best]);
-}
-
-Assignment Contest::for_real(std::vector<Assignment> plans, Searched& searched) const {
+Assignment Contest::best_of(std::vector<Assignment> plans, const Measure& measure,
+                            double least_gain, Searched& searched) const {
   size_t best = 0;
   for (size_t i = 0; i < plans.size(); ++i) {
-    const Evaluation now = real.measure(plans[i].plan);
-    log(LogLevel::kInfo, cat("plan ", i + 1, " of ", plans.size(), ": predicted ", plans[i].loss,
-                             ", measured SQNR ", fixed(now.sqnr_db, 2), " dB"));
-    if (searched.measured && !(now.sqnr_db > searched.measured->sqnr_db)) continue;
-    searched.measured = now;
+    Evaluation now = measure(plans[i].plan);
+    const double gain = i > 0 ? gain_over(*searched.measured, now) : 0;
+    log(request.effort == "best" ? LogLevel::kInfo : LogLevel::kDebug,
+        cat("plan ", i + 1, " of ", plans.size(), ": predicted ", plans[i].loss, ", measured SQNR ",
+            fixed(now.sqnr_db, 2), " dB, gain in standard errors ", fixed(gain, 1)));
+    if (i > 0 && !(gain > least_gain)) continue;
+    searched.measured = std::move(now);
     best = i;
   }
   return std::move(plans[best]);
@@ -107,8 +99,15 @@ Assignment Contest::winner(Searched& searched) const {
   std::vector<Assignment> found = plans();
   searched.plans_tried = static_cast<int64_t>(found.size());
   if (request.effort == "fast") return std::move(found[0]);
-  if (request.effort == "balanced") return by_probe(std::move(found), searched);
-  return rescored(for_real(std::move(found), searched), searched);
+  if (request.effort == "best") {
+    const Measure quantized = [this](const QuantPlan& plan) { return real.measure(plan); };
+    return rescored(best_of(std::move(found), quantized, kGainWhenQuantized, searched), searched);
+  }
+  const Measure fitted = [this](const QuantPlan& plan) {
+    return evaluation_of(probe.measure(plan));
+  };
+  searched.measured_how = "each layer fitted in the float network";
+  return best_of(std::move(found), fitted, kGainWhenFitted, searched);
 }
 
 std::optional<Assignment> Contest::near(const ScoreTable& around) const {
@@ -141,9 +140,11 @@ Assignment Contest::rescored(Assignment best, Searched& searched) const {
     ++r.rounds;
     ++searched.plans_tried;
     const Evaluation now = real.measure(next.plan);
-    log(LogLevel::kInfo, cat("priced again around the plan: measured SQNR ", fixed(now.sqnr_db, 2),
-                             " dB, before ", fixed(searched.measured->sqnr_db, 2), " dB"));
-    if (!(now.sqnr_db > searched.measured->sqnr_db)) break;
+    const double gain = gain_over(*searched.measured, now);
+    log(LogLevel::kInfo,
+        cat("priced again around the plan: measured SQNR ", fixed(now.sqnr_db, 2), " dB, before ",
+            fixed(searched.measured->sqnr_db, 2), " dB, gain in standard errors ", fixed(gain, 1)));
+    if (!(gain > kGainWhenQuantized)) break;
     ++r.kept;
     searched.measured = now;
     next.loss = predicted_loss(next.plan, prepared.sites, scores);

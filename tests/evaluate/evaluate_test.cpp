@@ -78,6 +78,12 @@ TEST(Evaluate, AnotherModelDiffers) {
   EXPECT_EQ(e.agreement, 0);
   EXPECT_NEAR(e.sqnr_db, -20 * std::log10(2.0), 1e-9);
   EXPECT_NEAR(e.outputs[0].cosine, -1, 1e-12);
+  ASSERT_EQ(e.noise_by_sample.size(), 20u);
+  const Tensor first = Samples(true).chunk(0).feed.at("x");
+  const auto x = first.data<float>();
+  double squares = 0;
+  for (size_t i = 0; i < 4; ++i) squares += double{x[i]} * x[i];
+  EXPECT_NEAR(e.noise_by_sample[0], 4 * squares, 1e-9);
 }
 
 TEST(Evaluate, DoesNotDependOnThreads) {

@@ -60,6 +60,13 @@ TEST(Metrics, DifferenceOfIntegers) {
   EXPECT_EQ(d.max_error, 1);
 }
 
+TEST(Metrics, NoiseIsToldApartBySampleWhereTheFirstAxisIsTheirs) {
+  const Tensor want = Tensor::of<float>({2, 2}, {1, 2, 3, 4}),
+               have = Tensor::of<float>({2, 2}, {1, 3, 5, 3});
+  EXPECT_EQ(metrics::noise_by_sample(have, want, 2), (std::vector<double>{1, 5}));
+  EXPECT_EQ(metrics::noise_by_sample(have, want, 3), std::vector<double>{6});
+}
+
 TEST(Metrics, ScoresAreMatricesButForOnes) {
   const auto classes = [](Shape shape, int64_t samples) {
     return metrics::scores_of(Tensor(DType::kFloat, std::move(shape)), samples).classes;
