@@ -101,6 +101,7 @@ class Program {
   Captured captured(const Run& run, const Body& body) const;
   void run_step(Run& run, int step, Tap* tap) const;
   void run_node(Run& run, int step, Tap* tap) const;
+  std::vector<Shape> input_shapes(const Run& run, const Node& node) const;
   void count_macs(int step, std::span<const Shape> inputs, std::span<const Array> outputs) const;
   void store(Run& run, int step, Tap* tap) const;
   static void show(Tap& tap, const std::string& name, Array& array);

@@ -16,13 +16,20 @@ void Program::run_step(Run& run, int step, Tap* tap) const {
   if (deferred_.makes(static_cast<size_t>(step))) return;
   const Node& node = graph().nodes[static_cast<size_t>(step)];
   const Step& s = steps_[static_cast<size_t>(step)];
-  const double begin = timing_ ? now_seconds() : 0;
+  // What is counted is not what the step takes.
+  const std::vector<Shape> shapes = timing_ ? input_shapes(run, node) : std::vector<Shape>();
+  double begin = timing_ ? now_seconds() : 0;
   run.outputs.resize(node.outputs.size());
   try {
     run_node(run, step, tap);
   } catch (Error& error) {
     error.context(cat("while running ", node_text(node)));
     throw;
+  }
+  if (timing_) {
+    const double counting = now_seconds();
+    count_macs(step, shapes, run.outputs);
+    begin += now_seconds() - counting;
   }
   store(run, step, tap);
   run.inputs.clear();
@@ -61,14 +68,20 @@ void Program::run_node(Run& run, int step, Tap* tap) const {
     for (size_t i = 0; i < inputs.size(); ++i)
       if (constants[i]) inputs[i] = Array(constant_value(node.inputs[i]));
   }
-  std::vector<Shape> shapes;  // a kernel may take its inputs
-  for (size_t i = 0; timing_ && i < inputs.size(); ++i)
-    shapes.push_back(constants[i] ? constant_shape(node.inputs[i]) : inputs[i].shape);
   if (kernel)
     kernel->run(inputs, outputs);
   else
     outputs = run_bodies(step, inputs, around, tap);
-  if (!shapes.empty()) count_macs(step, shapes, outputs);
+}
+
+std::vector<Shape> Program::input_shapes(const Run& run, const Node& node) const {
+  std::vector<Shape> shapes;
+  for (ValueId v : node.inputs) {
+    shapes.emplace_back();
+    if (v == ValueId::kNone) continue;
+    shapes.back() = constant(run, v) ? constant_shape(v) : run.arrays[slots_[index(v)]].shape;
+  }
+  return shapes;
 }
 
 void Program::count_macs(int step, std::span<const Shape> inputs,

@@ -11,18 +11,19 @@ namespace {
 
 using namespace pipeline;
 
-constexpr int kWarmups = 3, kLeastRuns = 5;
-// Measured runs of a network's turn, behind one that brings its weights back into the caches.
-constexpr int kTurn = 4;
+constexpr int kWarmups = 3, kLeastTurns = 3;
+// A network's turn: runs until its weights and values are where they stay in the caches, which takes several where others
+// have driven them out, then measured runs; no more of either than fit into the time.
+constexpr int kSettling = 8, kTurn = 16;
+constexpr double kSettlingSeconds = 0.1, kTurnSeconds = 0.2;
 
 struct Times {
   std::map<std::string, double> steps;  // milliseconds a sample, by node
   double whole = 0;
 };
 
-// Other processes only make runs longer: the lower quartile is what they change least.
-double quartile(std::vector<double> values) {
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 4);
+double median(std::vector<double> values) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), at, values.end());
   return *at;
 }
@@ -40,33 +41,39 @@ class Measured {
   }
 
   void take_turn() {
-    (void)plain_.run(batch_.feed);
-    for (int i = 0; i < kTurn; ++i) {
+    settle(plain_);
+    repeat(kTurn, kTurnSeconds, [&] {
       const double start = now_seconds();
       (void)plain_.run(batch_.feed);
       whole_.push_back(1e3 * (now_seconds() - start));
-    }
-    (void)timed_.run(batch_.feed);
+    });
+    settle(timed_);
     std::map<std::string, double> before = step_totals();
-    for (int i = 0; i < kTurn; ++i) {
+    repeat(kTurn, kTurnSeconds, [&] {
       (void)timed_.run(batch_.feed);
       const std::map<std::string, double> after = step_totals();
       for (const auto& [name, total] : after) steps_[name].push_back(total - before[name]);
       before = after;
-    }
+    });
   }
-
-  int64_t runs() const { return static_cast<int64_t>(whole_.size()); }
 
   Times times() const {
     const auto samples = static_cast<double>(std::max<int64_t>(batch_.samples, 1));
     Times times;
-    times.whole = quartile(whole_) / samples;
-    for (const auto& [name, values] : steps_) times.steps[name] = quartile(values) / samples;
+    times.whole = median(whole_) / samples;
+    for (const auto& [name, values] : steps_) times.steps[name] = median(values) / samples;
     return times;
   }
 
  private:
+  template <typename Run>
+  static void repeat(int most, double seconds, Run run) {
+    const double begin = now_seconds();
+    for (int i = 0; i < most && (i == 0 || now_seconds() - begin < seconds); ++i) run();
+  }
+  void settle(const Executor& executor) const {
+    repeat(kSettling, kSettlingSeconds, [&] { (void)executor.run(batch_.feed); });
+  }
   std::map<std::string, double> step_totals() const {
     std::map<std::string, double> totals;
     for (const StepInfo& step : timed_.steps()) totals[step.name] += step.milliseconds;
@@ -88,7 +95,7 @@ std::vector<Times> measure(const std::vector<Model>& models, const Batch& batch,
   for (const Model& model : models)
     networks.push_back(std::make_unique<Measured>(model, batch, options));
   const double begin = now_seconds(), wanted = request.seconds * static_cast<double>(models.size());
-  while (networks.back()->runs() < kLeastRuns || now_seconds() - begin < wanted) {
+  for (int turns = 0; turns < kLeastTurns || now_seconds() - begin < wanted; ++turns) {
     check_interrupted();
     for (const auto& network : networks) network->take_turn();
   }

@@ -15,7 +15,7 @@ struct Options {
         ->type_name("FILE");
     app.add_option("--target", target,
                    "runtime whose graphs are measured (see `qtool list targets`)");
-    app.add_option("--seconds", seconds, "how long to measure each of the two networks")
+    app.add_option("--seconds", seconds, "how long to measure each of the three networks")
         ->check(CLI::Range(0.01, 3600.0));
   }
 };
