@@ -42,9 +42,9 @@ class Gradient {
   // reaches are absent.
   std::map<std::string, Tensor> backward(const Tape& tape, const std::vector<Tensor>& seeds) const;
   // The same for several seeds at once: `visit` gets each name's gradients, one a seed (undefined: none),
-  // as soon as they are complete; they die behind it.
+  // as soon as they are complete; they die behind it. So do the tape's values that lie behind the name.
   using Visit = std::function<void(const std::string& name, const std::vector<Tensor>& gradients)>;
-  void backward(const Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
+  void backward(Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
                 const Visit& visit) const;
 
  private:

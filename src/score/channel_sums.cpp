@@ -66,7 +66,7 @@ inline double total(const Float8& v) {
          ((double{v[4]} + v[5]) + (double{v[6]} + v[7]));
 }
 
-// Σ a · others[j], added to sums[j · stride].
+// Σ a · others[j] from `at` on, added to sums[j · stride].
 QTOOL_CLONES void add_products(const float* a, std::span<const float* const> others, int64_t at,
                                int64_t n, double* sums, int64_t stride) {
   for (size_t j = 0; j < others.size(); ++j) {
@@ -156,29 +156,38 @@ std::vector<double> ChannelView::sum(const float* a) const {
       [&](int64_t at) { return total(a + at, positions); });
 }
 
-std::vector<double> products(const WeightView& v, const float* a,
-                             std::span<const float* const> others) {
+std::vector<std::vector<double>> products(const WeightView& v,
+                                          std::span<const WeightChange> changes,
+                                          std::span<const float* const> others) {
   const int64_t each = v.parts * v.channels;
-  std::vector<double> sums(others.size() * static_cast<size_t>(each), 0.0);
-  if (v.inner > 1 || v.outer == 1) {
-    int64_t at = 0;
-    for (int64_t o = 0; o < v.parts * v.outer; ++o)
-      for (int64_t c = 0; c < v.channels; ++c, at += v.inner)
-        add_products(a + at, others, at, v.inner,
-                     &sums[static_cast<size_t>(o / v.outer * v.channels + c)], each);
-    return sums;
-  }
+  std::vector<std::vector<double>> sums(changes.size());
+  for (size_t k = 0; k < changes.size(); ++k)
+    if (changes[k].defined()) sums[k].assign(others.size() * static_cast<size_t>(each), 0.0);
+  const bool in_runs = v.inner > 1 || v.outer == 1;
   constexpr int64_t kRows = 64;
-  for (int64_t p = 0; p < v.parts; ++p) {
-    for (int64_t o = 0; o < v.outer; o += kRows) {
-      const int64_t rows = std::min(kRows, v.outer - o);
-      for (int64_t c = 0; c < v.channels; c += kTile) {
-        const int64_t at = (p * v.outer + o) * v.channels + c;
-        for (size_t j = 0; j < others.size(); ++j)
-          add_tile(a + at, others[j] + at, rows, v.channels, std::min(kTile, v.channels - c),
-                   &sums[j * static_cast<size_t>(each) + static_cast<size_t>(p * v.channels + c)]);
-      }
+  std::vector<float> buffer(static_cast<size_t>(in_runs ? v.inner : kRows * v.channels));
+  for (int64_t o = 0; in_runs && o < v.parts * v.outer; ++o) {
+    for (int64_t c = 0; c < v.channels; ++c) {
+      const int64_t at = (o * v.channels + c) * v.inner;
+      for (size_t k = 0; k < changes.size(); ++k)
+        if (changes[k].defined())
+          add_products(changes[k].read(at, v.inner, buffer.data()), others, at, v.inner,
+                       &sums[k][static_cast<size_t>(o / v.outer * v.channels + c)], each);
     }
+  }
+  for (int64_t o = 0; !in_runs && o < v.parts * v.outer;) {
+    const int64_t part = o / v.outer, rows = std::min(kRows, (part + 1) * v.outer - o);
+    for (size_t k = 0; k < changes.size(); ++k) {
+      if (!changes[k].defined()) continue;
+      const float* a = changes[k].read(o * v.channels, rows * v.channels, buffer.data());
+      for (int64_t c = 0; c < v.channels; c += kTile)
+        for (size_t j = 0; j < others.size(); ++j)
+          add_tile(
+              a + c, others[j] + o * v.channels + c, rows, v.channels,
+              std::min(kTile, v.channels - c),
+              &sums[k][j * static_cast<size_t>(each) + static_cast<size_t>(part * v.channels + c)]);
+    }
+    o += rows;
   }
   return sums;
 }

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "qtool/tensor.hpp"
+#include "score/weight_change.hpp"
 
 namespace qtool::fisher {
 
@@ -20,9 +20,11 @@ struct ChannelView {
 struct WeightView {
   int64_t parts = 1, outer = 1, channels = 1, inner = 1;
 };
-// [other][part][channel]: Σ a · other. Short runs are summed in float32.
-std::vector<double> products(const WeightView& view, const float* a,
-                             std::span<const float* const> others);
+// [change][other][part][channel]: Σ change · other, empty for changes that are none. Short runs are summed in float32.
+// Every run of `others` is read once.
+std::vector<std::vector<double>> products(const WeightView& view,
+                                          std::span<const WeightChange> changes,
+                                          std::span<const float* const> others);
 
 double sum_of_squares(const Tensor& t);
 // to += weight · more; `to` grows with zeros.

@@ -91,16 +91,17 @@ void share_by_error(const Model& model, const LayerSite& site, const Calibration
   }
 }
 
-// Quantized − float weight; undefined where the width is float.
-Tensor change_of(const Model& model, const LayerSite& site, const WeightCandidates& candidates,
-                 size_t width) {
-  const WeightCodes& codes = candidates.layers.at(site.name).codes[width];
-  if (!codes.codes.defined()) return {};
-  Tensor change = dequantized(codes, site.channel_axis);
-  const auto wanted = model.graph.constant(model.graph.find(site.weight))->data<float>();
-  auto values = change.mutable_data<float>();
-  for (size_t i = 0; i < values.size(); ++i) values[i] -= wanted[i];
-  return change;
+// Of every width; none where it is float.
+std::vector<fisher::WeightChange> changes_of(const Model& model, const LayerSite& site,
+                                             const WeightCandidates& candidates) {
+  const Tensor& weight = *model.graph.constant(model.graph.find(site.weight));
+  std::vector<fisher::WeightChange> changes;
+  for (const WeightCodes& codes : candidates.layers.at(site.name).codes) {
+    changes.emplace_back();
+    if (codes.codes.defined())
+      changes.back() = fisher::WeightChange(codes, weight, site.channel_axis);
+  }
+  return changes;
 }
 
 ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& table,
@@ -119,11 +120,8 @@ ScoreTable run(const Model& model, const Sites& sites, const CalibrationTable& t
   fisher::require_gradients(model, layers, activations);
   const auto [chunks, samples] = scored_chunks(source, options.samples);
   std::vector<fisher::LayerChanges> priced;
-  for (const LayerSite* site : layers) {
-    priced.push_back({site, options.weights.size(), [&model, &options, site](size_t width) {
-                        return change_of(model, *site, *options.candidates, width);
-                      }});
-  }
+  for (const LayerSite* site : layers)
+    priced.push_back({site, changes_of(model, *site, *options.candidates)});
   std::vector<ActivationMode> modes;
   for (const Width& width : options.activations)
     if (width.mode != ActivationMode::kStatic) modes.push_back(width.mode);

@@ -36,12 +36,12 @@ class Chunks {
   }
 
   ChunkSums run(const Batch& batch) const {
-    const Gradient::Tape tape = gradient_->forward(batch.feed);
+    Gradient::Tape tape = gradient_->forward(batch.feed);
     std::vector<std::vector<Tensor>> seeds;
     for (int direction = 0; direction < kDirections; ++direction)
       seeds.push_back(random_seeds(tape.outputs, batch, direction));
     ChunkSums sums;
-    for (const LayerChanges& layer : layers_) sums.layers.emplace_back(layer.count);
+    for (const LayerChanges& layer : layers_) sums.layers.emplace_back(layer.changes.size());
     sums.activations.resize(activations_.size(), 0.0);
     sums.at_run_time.resize(activations_.size(), std::vector<double>(modes_.size(), 0.0));
     gradient_->backward(
@@ -86,22 +86,6 @@ class Chunks {
   std::optional<Gradient> gradient_;
 };
 
-// The same changes, made once where all of them together are no burden.
-std::vector<LayerChanges> held(std::vector<LayerChanges> layers, int threads) {
-  constexpr int64_t kMostBytes = int64_t{256} << 20;
-  int64_t bytes = 0;
-  for (const LayerChanges& layer : layers)
-    bytes += layer.site->weights * static_cast<int64_t>(layer.count * sizeof(float));
-  if (bytes > kMostBytes) return layers;
-  parallel_for(threads, static_cast<int64_t>(layers.size()), [&](int64_t l, int) {
-    LayerChanges& layer = layers[static_cast<size_t>(l)];
-    std::vector<Tensor> changes;
-    for (size_t c = 0; c < layer.count; ++c) changes.push_back(layer.change(c));
-    layer.change = [changes](size_t c) { return changes[c]; };
-  });
-  return layers;
-}
-
 }  // namespace
 
 std::vector<Tensor> random_seeds(const std::vector<Tensor>& outputs, const Batch& batch,
@@ -137,14 +121,13 @@ void require_gradients(const Model& model, const std::vector<const LayerSite*>& 
   (void)Chunks(model, none, activations, modes);
 }
 
-OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& given,
+OutputNoise output_noise(const Model& model, const std::vector<LayerChanges>& layers,
                          const std::vector<std::string>& activations,
                          const std::vector<ActivationMode>& modes, const SampleSource& source,
                          int64_t chunks, int threads) {
-  const std::vector<LayerChanges> layers = held(given, threads);
   const Chunks work(model, layers, activations, modes);
   ChunkSums all;
-  for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.count);
+  for (const LayerChanges& layer : layers) all.layers.emplace_back(layer.changes.size());
   all.activations.resize(activations.size(), 0.0);
   all.at_run_time.resize(activations.size());
   double samples = 0;

@@ -7,7 +7,7 @@
 namespace qtool::fisher {
 namespace {
 
-// Of weight gradients held at once, so that a change is read once for all of them.
+// Of weight gradients held at once, so that changes are made once for all of them.
 constexpr int64_t kHeldBytes = int64_t{64} << 20;
 
 int64_t group_of(const Node& node) { return attr_int(node, "group", 1); }
@@ -97,7 +97,7 @@ RowSums RowNoise::sums(const LayerChanges& layer, const Tensor& input,
   const int64_t axis = site_.dense ? along[0].rank() - 1 : 1, parts = cuts(x, along[0], samples);
   const ChannelView outputs(along[0], parts, site_.dense);
   const int64_t channels = view_.parts * view_.channels;
-  RowSums sums(layer.count);
+  RowSums sums(layer.changes.size());
   if (site_.takes_bias) {
     const Tensor mean =
         narrow_.of(x, ones(along[0].shape(), axis, channels / view_.channels * groups_));
@@ -107,7 +107,7 @@ RowSums RowNoise::sums(const LayerChanges& layer, const Tensor& input,
   }
   const auto each = static_cast<size_t>(channels);
   sums.bb.resize(each, 0.0);
-  for (size_t c = 0; c < layer.count; ++c) {
+  for (size_t c = 0; c < layer.changes.size(); ++c) {
     sums.aa[c].resize(each, 0.0);
     sums.ab[c].resize(each, 0.0);
   }
@@ -127,10 +127,9 @@ RowSums RowNoise::sums(const LayerChanges& layer, const Tensor& input,
                                   cut(along[static_cast<size_t>(i / parts)], i % parts, parts)));
       at.push_back(weights.back().data<float>().data());
     }
-    for (size_t c = 0; c < layer.count; ++c) {
-      const Tensor change = layer.change(c);
-      if (!change.defined()) continue;
-      const std::vector<double> a = products(view_, change.data<float>().data(), at);
+    const std::vector<std::vector<double>> all_products = products(view_, layer.changes, at);
+    for (size_t c = 0; c < layer.changes.size(); ++c) {
+      const std::vector<double>& a = all_products[c];
       for (size_t i = 0; i < a.size(); ++i) {
         sums.aa[c][i % each] += a[i] * a[i];
         sums.ab[c][i % each] += a[i] * b[static_cast<size_t>(first) * each + i];
@@ -140,10 +139,12 @@ RowSums RowNoise::sums(const LayerChanges& layer, const Tensor& input,
   return sums;
 }
 
-std::vector<double> RowNoise::mean_shift(const Tensor& change, const RowSums& sums) const {
+std::vector<double> RowNoise::mean_shift(const WeightChange& change, const RowSums& sums) const {
   std::vector<double> shift(static_cast<size_t>(view_.parts * view_.channels), 0.0);
-  const float* w = change.data<float>().data();
+  std::vector<float> buffer(static_cast<size_t>(view_.channels * view_.inner));
   for (int64_t o = 0; o < view_.parts * view_.outer; ++o) {
+    const int64_t count = std::ssize(buffer);
+    const float* w = change.read(o * count, count, buffer.data());
     double* to = shift.data() + o / view_.outer * view_.channels;
     for (int64_t c = 0; c < view_.channels; ++c) {
       const double* x =
@@ -158,12 +159,11 @@ std::vector<double> RowNoise::mean_shift(const Tensor& change, const RowSums& su
 std::vector<std::vector<double>> RowNoise::by_row(const LayerChanges& layer, const RowSums& sums,
                                                   double count) const {
   const auto rows = static_cast<size_t>(site_.channels);
-  std::vector<std::vector<double>> noise(rows, std::vector<double>(layer.count, 0));
-  for (size_t c = 0; c < layer.count; ++c) {
-    const Tensor change = layer.change(c);
-    if (!change.defined() || sums.aa[c].empty()) continue;
+  std::vector<std::vector<double>> noise(rows, std::vector<double>(layer.changes.size(), 0));
+  for (size_t c = 0; c < layer.changes.size(); ++c) {
+    if (!layer.changes[c].defined() || sums.aa[c].empty()) continue;
     std::vector<double> mean(sums.aa[c].size(), 0.0);
-    if (site_.takes_bias) mean = mean_shift(change, sums);
+    if (site_.takes_bias) mean = mean_shift(layer.changes[c], sums);
     for (size_t i = 0; i < mean.size(); ++i) {
       const double power =
           sums.aa[c][i] - 2 * mean[i] * sums.ab[c][i] + mean[i] * mean[i] * sums.bb[i];

@@ -5,19 +5,16 @@
 // sample and direction prices every change.
 #pragma once
 
-#include <functional>
-
 #include "qtool/gradient.hpp"
 #include "qtool/plan.hpp"
 #include "score/channel_sums.hpp"
 
 namespace qtool::fisher {
 
-// A layer and the weights that it would have instead.
+// A layer and what its weight would change by.
 struct LayerChanges {
   const LayerSite* site = nullptr;
-  size_t count = 0;
-  std::function<Tensor(size_t)> change = {};  // new − old weight; undefined: none
+  std::vector<WeightChange> changes = {};
 };
 
 // Sums over samples and directions, by output channel, which several groups' channels may share a row of
@@ -52,7 +49,7 @@ class RowNoise {
  private:
   // Samples that `x` and `y` can be cut into along their first axis.
   int64_t cuts(const Tensor& x, const Tensor& y, int64_t samples) const;
-  std::vector<double> mean_shift(const Tensor& change, const RowSums& sums) const;
+  std::vector<double> mean_shift(const WeightChange& change, const RowSums& sums) const;
 
   const LayerSite& site_;
   std::string input_, output_;

@@ -305,14 +305,18 @@ TEST(Gradient, SumsOverTheBranchesOfAValue) {
 }
 
 TEST(Gradient, ShowsEverySeedsGradientsWhenTheyAreComplete) {
-  const Gradient gradient(branches(), {"s", "x"});
-  const auto tape = gradient.forward({{"x", Tensor::of<float>({1, 2}, {1.f, 1.f})}});
+  const Gradient gradient(branches(), {"s", "x"}, {"s"});
+  auto tape = gradient.forward({{"x", Tensor::of<float>({1, 2}, {1.f, 1.f})}});
   std::map<std::string, std::vector<Tensor>> found;
   gradient.backward(tape,
                     {{Tensor::of<float>({1, 2}, {1.f, 10.f}), Tensor()}, {Tensor(), Tensor()}},
                     [&](const std::string& name, const std::vector<Tensor>& gradients) {
                       EXPECT_TRUE(found.emplace(name, gradients).second) << name;
+                      if (name == "s") {
+                        EXPECT_EQ(gradient.value(tape, "s").size(), 2);
+                      }
                     });
+  EXPECT_THROW((void)gradient.value(tape, "s"), Error);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found.at("s")[0].number(1), 10);
   EXPECT_EQ(found.at("x")[0].number(0), 4);

@@ -29,7 +29,7 @@ void expect_products_of_outputs(const std::string& text, const Shape& x_shape, c
   const std::vector<Tensor> gradients = {normal(y.shape(), 3, 1), Tensor(),
                                          normal(y.shape(), 4, 1)};
   const RowNoise noise(model, site);
-  const fisher::LayerChanges layer{&site, 2, [&](size_t c) { return c == 0 ? change : Tensor(); }};
+  const fisher::LayerChanges layer{&site, {fisher::WeightChange(change), {}}};
   const int64_t samples = x.dim(0), channels = y.dim(channel_axis_of_output);
   const RowSums sums = noise.sums(layer, x, gradients, samples);
 

@@ -219,7 +219,7 @@ Tensor Gradient::value(const Tape& tape, const std::string& name) const {
   return found;
 }
 
-void Gradient::backward(const Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
+void Gradient::backward(Tape& tape, const std::vector<std::vector<Tensor>>& seeds,
                         const Visit& visit) const {
   // oneDNN reads the calling thread's OpenMP setting.
   if (omp_get_max_threads() != 1) omp_set_num_threads(1);
@@ -242,6 +242,8 @@ void Gradient::backward(const Tape& tape, const std::vector<std::vector<Tensor>>
       if (v != ValueId::kNone) left[index(v)] = true;
     }
     for (auto& direction : gradients) impl_->run_step(*step, tape, direction);
+    for (ValueId v : step->node->outputs)
+      if (v != ValueId::kNone) tape.values[index(v)] = Tensor();
   }
   for (const std::string& name : impl_->wanted)
     if (!left[index(g.find(name))]) leave(g.find(name));
@@ -250,7 +252,8 @@ void Gradient::backward(const Tape& tape, const std::vector<std::vector<Tensor>>
 std::map<std::string, Tensor> Gradient::backward(const Tape& tape,
                                                  const std::vector<Tensor>& seeds) const {
   std::map<std::string, Tensor> found;
-  backward(tape, {seeds}, [&](const std::string& name, const std::vector<Tensor>& gradients) {
+  Tape copy = tape;
+  backward(copy, {seeds}, [&](const std::string& name, const std::vector<Tensor>& gradients) {
     found[name] = gradients[0];
   });
   return found;
