@@ -1,11 +1,10 @@
 #include "quantize/fit/side_by_side.hpp"
 
 #include <algorithm>
-#include <limits>
 
-#include "qtool/ops.hpp"
 #include "quantize/fit/active_shift.hpp"
 #include "quantize/fit/channel_means.hpp"
+#include "quantize/fit/layer_surroundings.hpp"
 #include "quantize/internal.hpp"
 
 namespace qtool::qdq {
@@ -29,69 +28,6 @@ Model in_order_of(Model model, const Model& other) {
       model.graph.nodes.begin(), model.graph.nodes.end(),
       [&](const Node& a, const Node& b) { return place.at(a.name) < place.at(b.name); });
   return model;
-}
-
-// An operand of a node.
-struct Operand {
-  const Node* node = nullptr;
-  size_t slot = 0;
-  ValueId value() const { return node ? node->inputs[slot] : ValueId::kNone; }
-};
-
-// What an Add right behind the layer adds to its output, in a model whose nodes are in order; none when
-// it is not there yet when the layer runs.
-Operand added_behind(const Model& model, const Uses& uses, const Node& layer) {
-  const Graph& g = model.graph;
-  const auto at = [&](const Node& node) { return &node - g.nodes.data(); };
-  for (ValueId v = layer.outputs[0];;) {
-    const auto& consumers = uses.consumers[index(v)];
-    if (consumers.size() != 1 || uses.is_output[index(v)]) return {};
-    const Node& next = g.nodes[static_cast<size_t>(consumers[0])];
-    const OpDef* op = find_op(next.type, next.domain, model.opset(next.domain));
-    if (!op || !op->quant.sum) return {};
-    const Operand other{&next, next.inputs[0] == v ? 1u : 0u};
-    if (g.constant(other.value())) {  // a bias: the sum is still the layer's
-      v = next.outputs[0];
-      continue;
-    }
-    const auto &mine = g.value(v).shape, &its = g.value(other.value()).shape;
-    if (other.value() == v || !mine || !its || *mine != *its) return {};
-    const int32_t producer = uses.producer[index(other.value())];
-    return producer < at(layer) ? other : Operand{};
-  }
-}
-
-// Where the only reader of the layer's output follows it; nothing where it does so everywhere.
-std::optional<std::pair<double, double>> active_range(const Model& model, const Uses& uses,
-                                                      const Node& layer) {
-  const Graph& g = model.graph;
-  const ValueId v = layer.outputs[0];
-  const auto& consumers = uses.consumers[index(v)];
-  if (consumers.size() != 1 || uses.is_output[index(v)]) return {};
-  const Node& next = g.nodes[static_cast<size_t>(consumers[0])];
-  const OpDef* op = find_op(next.type, next.domain, model.opset(next.domain));
-  if (!op || next.inputs[0] != v) return {};
-  if (op->quant.sensitive) return op->quant.sensitive(next);
-  if (!op->quant.bounded) return {};
-  std::pair<double, double> range = {-std::numeric_limits<double>::infinity(),
-                                     std::numeric_limits<double>::infinity()};
-  for (size_t i = 1; i < next.inputs.size(); ++i) {
-    if (next.inputs[i] == ValueId::kNone) continue;
-    const Tensor* bound = g.constant(next.inputs[i]);
-    if (!bound || bound->size() != 1) return {};
-    (i == 1 ? range.first : range.second) = bound->number(0);
-  }
-  return range;
-}
-
-// The same operand in the quantized network; empty when it is not there yet when the layer runs.
-std::string same_operand(const Model& quantized, const Uses& uses, const Operand& operand,
-                         const Node& layer) {
-  const Graph& g = quantized.graph;
-  const auto node = std::find_if(g.nodes.begin(), g.nodes.end(),
-                                 [&](const Node& n) { return n.name == operand.node->name; });
-  const ValueId value = node->inputs[operand.slot];
-  return uses.producer[index(value)] < &layer - g.nodes.data() ? g.value(value).name : "";
 }
 
 // A live value around a layer.
