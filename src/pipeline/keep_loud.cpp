@@ -28,7 +28,8 @@ void keep_loud(const Prepared& p, const SampleSource& source, const CalibrationT
     return loud_activations(p.model, p.sites, plan, table, samples, request.threads, share);
   };
   const Spread few(source, kFew), enough(source, kEnough);
-  const bool fewer = few.chunk_count() < enough.chunk_count();
+  // A second look is no great loss where the first costs a third.
+  const bool fewer = 3 * few.chunk_count() <= enough.chunk_count();
   std::vector<LoudActivation> all;
   if (!fewer || !found(few, kNear).empty()) all = found(enough, kLoud);
   for (const LoudActivation& loud : all) {
