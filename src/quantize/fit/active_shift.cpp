@@ -1,5 +1,7 @@
 #include "quantize/fit/active_shift.hpp"
 
+#include <algorithm>
+
 #define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 namespace qtool::qdq {

@@ -9,7 +9,7 @@ namespace qtool::qdq {
 
 // The step of Gauss and Newton towards the shift of each channel that leaves the least square error behind the
 // activation: the mean of clamp(want) − have over the positions where `have` lies inside `range`, outside of which the
-// activation is constant. The plain mean of want − have in channels that are never inside.
+// activation is constant; exact where its slope is 1 inside (Relu, Clip), near it for HardSwish. The plain mean of want − have in channels that are never inside.
 class ActiveShift {
  public:
   explicit ActiveShift(std::pair<double, double> range)

@@ -113,10 +113,10 @@ void ColumnReader::read(const ChannelBlocks& input, const Patches& patches, int6
         input.data + group / input.block * patches.plane_ * input.block + group % input.block;
     for (size_t p = 0; p < patches.at_.size(); ++p, out += taps) {
       const auto& at = patches.at_[p];
-      const float* from = plane + at.sample * sample + at.base * input.block;
+      const int64_t from = at.sample * sample + at.base * input.block;
       for (size_t tap = 0; tap < taps; ++tap)
         out[tap] = at.inside || !patches.padding_[p * taps + tap]
-                       ? from[patches.offsets_[tap] * input.block]
+                       ? plane[from + patches.offsets_[tap] * input.block]
                        : 0.f;
     }
     return;
