@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,12 @@ constexpr size_t kRecycledBytes = size_t{32} << 10;
 #endif
 constexpr size_t kMaxIdleBytes = size_t{256} << 20;
 constexpr size_t kMaxIdleBlocks = 256;
+constexpr size_t kIdleToSplit = kMaxIdleBytes / 4;
+
+size_t page_size() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
 
 struct Block {
   void* address;
@@ -30,20 +37,27 @@ struct Block {
 };
 
 // Executors ask for the same large sizes run after run; fresh pages would have to be zeroed by the
-// system each time. So freed blocks wait here, within limits, for the next request of their size.
+// system each time. So freed blocks wait here, within limits, for the next request of their size. Where many bytes
+// wait, a network's sizes have moved on, and larger blocks are cut; while few do, cut ones would only be missed in
+// the next run.
 class Recycler {
  public:
   // nullptr when there is none.
   void* take(size_t capacity) {
     const std::lock_guard lock(mutex_);
-    for (size_t i = idle_.size(); i-- > 0;) {
-      if (idle_[i].capacity != capacity) continue;
-      void* const address = idle_[i].address;
-      idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
-      idle_bytes_ -= capacity;
-      return address;
-    }
-    return nullptr;
+    size_t best = idle_.size();  // the smallest that is large enough, of these the one freed last
+    for (size_t i = idle_.size(); i-- > 0;)
+      if (idle_[i].capacity >= capacity &&
+          (best == idle_.size() || idle_[i].capacity < idle_[best].capacity))
+        best = i;
+    if (best == idle_.size()) return nullptr;
+    Block& block = idle_[best];
+    if (block.capacity > capacity && idle_bytes_ < kIdleToSplit) return nullptr;
+    void* const address = block.address;
+    idle_bytes_ -= capacity;
+    block = {static_cast<std::byte*>(address) + capacity, block.capacity - capacity};
+    if (block.capacity == 0) idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(best));
+    return address;
   }
 
   void give(Block block) {
@@ -77,9 +91,9 @@ Recycler& recycler() {
   return *the_recycler;
 }
 
-// Eight sizes an octave: blocks of nearly the same size are interchangeable, an eighth is lost.
+// Eight sizes an octave, whole pages: blocks of nearly the same size are interchangeable, an eighth is lost.
 size_t capacity_of(size_t bytes) {
-  const size_t step = std::bit_floor(bytes) / 8;
+  const size_t step = std::max(std::bit_floor(bytes) / 8, page_size());
   return (bytes + step - 1) / step * step;
 }
 
@@ -124,8 +138,7 @@ std::shared_ptr<void> allocate_bytes(int64_t bytes, Fill fill) {
 }
 
 void drop_mapped_pages(const void* address, size_t bytes) {
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(address) / page * page;
+  const auto begin = reinterpret_cast<uintptr_t>(address) / page_size() * page_size();
   const auto end = reinterpret_cast<uintptr_t>(address) + bytes;
   // Only advice: where the system refuses, the pages stay.
   if (bytes >= kRecycledBytes) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);

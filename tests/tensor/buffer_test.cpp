@@ -20,6 +20,17 @@ TEST(Buffers, LargeBlocksAreUsedAgain) {
   EXPECT_LT(recyclable_bytes(), idle);
 }
 
+TEST(Buffers, LargerBlocksAreCutWhereManyBytesWait) {
+  constexpr int64_t kLarge = 80 << 20, kPiece = 3 << 20;
+  allocate_bytes(kLarge, Fill::kNone).reset();
+  const int64_t idle = recyclable_bytes();
+  ASSERT_GE(idle, kLarge);
+  const auto first = allocate_bytes(kPiece, Fill::kZero),
+             second = allocate_bytes(kPiece, Fill::kZero);
+  EXPECT_EQ(recyclable_bytes(), idle - 2 * kPiece);
+  EXPECT_NE(first.get(), second.get());
+}
+
 TEST(Buffers, IdleMemoryIsBounded) {
   std::vector<std::shared_ptr<void>> held;
   for (int i = 0; i < 40; ++i) held.push_back(allocate_bytes(16 << 20, Fill::kNone));
