@@ -7,36 +7,54 @@
 namespace qtool::qdq {
 namespace {
 
-// Lanes by position and their order are fixed, so wider vectors and other blocks give the same bits.
-constexpr int64_t kLanes = 16;
+// Sums have a lane for each position modulo kLanes: wider vectors and other blocks give the same bits.
+constexpr int64_t kLanes = 4;
+
+template <int64_t kColumns>
+struct Lanes {
+  double all[kLanes][kColumns] = {}, active[kLanes][kColumns] = {}, inside[kLanes][kColumns] = {};
+
+  // One row of kColumns in `lane`.
+  inline __attribute__((always_inline)) void add(int64_t lane, const float* want, const float* have,
+                                                 float low, float high) {
+    // Loops of one type each, and differences taken whether they count or not: only those become vectors.
+    float missing[kColumns], behind[kColumns], in[kColumns];
+    for (int64_t c = 0; c < kColumns; ++c) {
+      const float above = want[c] > low ? want[c] : low, clamped = above < high ? above : high;
+      const float difference = clamped - have[c];
+      missing[c] = want[c] - have[c];
+      const float above_low = have[c] > low ? 1.0F : 0.0F;
+      in[c] = have[c] < high ? above_low : 0.0F;
+      behind[c] = in[c] > 0.0F ? difference : 0.0F;
+    }
+    for (int64_t c = 0; c < kColumns; ++c) all[lane][c] += static_cast<double>(missing[c]);
+    for (int64_t c = 0; c < kColumns; ++c) active[lane][c] += static_cast<double>(behind[c]);
+    for (int64_t c = 0; c < kColumns; ++c) inside[lane][c] += static_cast<double>(in[c]);
+  }
+
+  void move_to(ActiveShift::Sums* sums) const {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      for (int64_t c = 0; c < kColumns; ++c) {
+        sums[c].all += all[lane][c];
+        sums[c].active += active[lane][c];
+        sums[c].inside += static_cast<int64_t>(inside[lane][c]);
+      }
+    }
+  }
+};
 
 // Of neighbouring columns of want and have [count][stride].
 template <int64_t kColumns>
 inline __attribute__((always_inline)) void add_columns(const float* want, const float* have,
                                                        int64_t count, int64_t stride, float low,
                                                        float high, ActiveShift::Sums* sums) {
-  double all[kLanes][kColumns] = {}, active[kLanes][kColumns] = {};
-  int64_t inside[kLanes][kColumns] = {};
-  for (int64_t first = 0; first < count; first += kLanes) {
-    const int64_t lanes = count - first < kLanes ? count - first : kLanes;
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      const float *w = want + (first + lane) * stride, *h = have + (first + lane) * stride;
-      for (int64_t c = 0; c < kColumns; ++c) {
-        const float above = w[c] > low ? w[c] : low, clamped = above < high ? above : high;
-        const bool in = h[c] > low && h[c] < high;
-        all[lane][c] += static_cast<double>(w[c]) - static_cast<double>(h[c]);
-        active[lane][c] += in ? static_cast<double>(clamped) - static_cast<double>(h[c]) : 0.0;
-        inside[lane][c] += in ? 1 : 0;
-      }
-    }
-  }
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    for (int64_t c = 0; c < kColumns; ++c) {
-      sums[c].all += all[lane][c];
-      sums[c].active += active[lane][c];
-      sums[c].inside += inside[lane][c];
-    }
-  }
+  Lanes<kColumns> lanes;
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int64_t lane = 0; lane < kLanes; ++lane)
+      lanes.add(lane, want + (i + lane) * stride, have + (i + lane) * stride, low, high);
+  for (; i < count; ++i) lanes.add(i % kLanes, want + i * stride, have + i * stride, low, high);
+  lanes.move_to(sums);
 }
 
 QTOOL_CLONES void add_one(const float* want, const float* have, int64_t count, int64_t stride,
