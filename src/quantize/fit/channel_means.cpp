@@ -87,4 +87,21 @@ double ChannelMeans::mean(size_t channel) const {
   return sums_[channel] / static_cast<double>(std::max<int64_t>(per_channel_, 1));
 }
 
+void MissingMeans::merge(const MissingMeans& other) {
+  want.merge(other.want);
+  have.merge(other.have);
+  residual_want.merge(other.residual_want);
+  residual_have.merge(other.residual_have);
+}
+
+std::vector<float> MissingMeans::shift() const {
+  std::vector<float> shift;
+  for (size_t c = 0; c < want.channels(); ++c) {
+    double missing = want.mean(c) - have.mean(c);
+    if (residual_want.channels() > c) missing += residual_want.mean(c) - residual_have.mean(c);
+    shift.push_back(static_cast<float>(missing));
+  }
+  return shift;
+}
+
 }  // namespace qtool::qdq

@@ -22,4 +22,14 @@ class ChannelMeans {
   int64_t per_channel_ = 0;
 };
 
+// What the mean of a layer's output, and of what is added to it right behind, lacks in one network (`have`) of the
+// other's (`want`).
+struct MissingMeans {
+  ChannelMeans want, have, residual_want = {},
+                           residual_have = {};  // residuals empty: nothing is added
+
+  void merge(const MissingMeans& other);
+  std::vector<float> shift() const;
+};
+
 }  // namespace qtool::qdq

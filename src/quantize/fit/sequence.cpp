@@ -50,7 +50,6 @@ class Sequence {
       layer.note =
           cat(optimizer.needs_moments ? optimizer.name : "rounded", ": ", wanted.name,
               " is too much work for ", rows.rows, " rows of ", rows.columns(), " columns");
-    run_.advance_to(site);
     const auto solved = solved_.find(site.weight);
     if (solved != solved_.end() && solved->second.site->channel_axis == site.channel_axis &&
         same_codes(*solved->second.choice, choice)) {
@@ -58,6 +57,7 @@ class Sequence {
     } else if (optimizer.needs_moments && !site.column_product) {
       layer.note = cat("rounded: ", optimizer.name, " does not know this kind of product");
     } else if (optimizer.needs_moments) {
+      run_.advance_to(site);
       const InputMoments& moments = moments_of(site, node, weight, corrected);
       layer.weight = optimize_rows(optimizer, {.weight = weight,
                                                .channel_axis = site.channel_axis,

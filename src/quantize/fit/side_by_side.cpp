@@ -1,9 +1,8 @@
 #include "quantize/fit/side_by_side.hpp"
 
 #include <algorithm>
+#include <utility>
 
-#include "quantize/fit/active_shift.hpp"
-#include "quantize/fit/channel_means.hpp"
 #include "quantize/fit/layer_surroundings.hpp"
 #include "quantize/internal.hpp"
 
@@ -52,6 +51,12 @@ std::vector<int64_t> peaks_from(const Executor& executor, const std::vector<int>
   }
   for (size_t i = peaks.size(); i-- > 1;) peaks[i - 1] = std::max(peaks[i - 1], peaks[i]);
   return peaks;
+}
+
+template <typename Sums>
+std::vector<float> merged_shift(std::vector<Sums>& of_chunks) {
+  for (size_t i = 1; i < of_chunks.size(); ++i) of_chunks[0].merge(of_chunks[i]);
+  return of_chunks[0].shift();
 }
 
 }  // namespace
@@ -132,11 +137,22 @@ SideBySide::Pair SideBySide::caught_up(int64_t chunk) const {
   return pair;
 }
 
-void SideBySide::advance_to(const LayerSite& site) {
+void SideBySide::arrive_at(const LayerSite& site) {
   admit(room_.at(site.name));
   forget_passed();
+}
+
+void SideBySide::sweep(const std::function<void(Pair&, size_t)>& visit) {
   parallel_for(threads_, chunks(), [&](int64_t c, int) {
     Pair& pair = chunks_[static_cast<size_t>(c)];
+    if (std::exchange(pair.shift_due, false)) shift_output(pair.quantized, decided_.back());
+    visit(pair, static_cast<size_t>(c));
+  });
+}
+
+void SideBySide::advance_to(const LayerSite& site) {
+  arrive_at(site);
+  sweep([&](Pair& pair, size_t) {
     reference_->advance(pair.reference, reference_->step_of(site.name));
     pair.before = pair.reference;
     reference_->advance(pair.reference, reference_->step_of(site.name) + 1);
@@ -182,68 +198,54 @@ ChannelBlocks SideBySide::value(const LayerSite& site, LayerValue what, int64_t 
 
 std::vector<float> SideBySide::run_layer(const LayerSite& site, const Tensor& weight,
                                          bool rounded) {
-  if (chunks() == most_) decided_.clear();  // nobody follows
-  decided_.push_back({&site, weight, {}});
-  parallel_for(threads_, chunks(), [&](int64_t c, int) {
-    Pair& pair = chunks_[static_cast<size_t>(c)];
+  arrive_at(site);
+  const Names& value = names(site);
+  const bool behind_activation = rounded && value.active;
+  std::vector<MissingMeans> means(chunks_.size());
+  std::vector<ActiveShift> shifts;
+  if (behind_activation) shifts.assign(chunks_.size(), ActiveShift(*value.active));
+  sweep([&](Pair& pair, size_t chunk) {
     pair.before = State();
+    reference_->advance(pair.reference, reference_->step_of(site.name) + 1);
     quantized_->set(pair.quantized, site.weight, weight);
     quantized_->advance(pair.quantized, quantized_->step_of(site.name) + 1);
+    // While the outputs are in the caches.
+    if (behind_activation)
+      add_missing(shifts[chunk], pair, site);
+    else
+      add_missing(means[chunk], pair, site);
   });
-  return rounded && names(site).active ? missing_active(site) : missing_mean(site);
+  // Chunks that follow later run all of them; the others' shift may be due.
+  if (chunks() == most_) decided_.clear();
+  decided_.push_back({&site, weight, {}});
+  return behind_activation ? merged_shift(shifts) : merged_shift(means);
 }
 
-std::vector<float> SideBySide::missing_mean(const LayerSite& site) const {
+void SideBySide::add_missing(MissingMeans& means, const Pair& pair, const LayerSite& site) const {
+  const auto add = [&](ChannelMeans& sums, const Executor& executor, const State& state,
+                       const std::string& name) {
+    if (site.dense)
+      sums.add_rows(executor.get(state, name));
+    else
+      sums.add(executor.blocks(state, name));
+  };
   const Names& value = names(site);
-  std::vector<ChannelMeans> want(chunks_.size()), have(want), residual_want(want),
-      residual_have(want);
-  parallel_for(threads_, chunks(), [&](int64_t c, int) {
-    const auto i = static_cast<size_t>(c);
-    const Pair& pair = chunks_[i];
-    const auto add = [&](ChannelMeans& means, const Executor& executor, const State& state,
-                         const std::string& name) {
-      if (site.dense)
-        means.add_rows(executor.get(state, name));
-      else
-        means.add(executor.blocks(state, name));
-    };
-    add(want[i], *reference_, pair.reference, value.reference_output);
-    add(have[i], *quantized_, pair.quantized, value.quantized_output);
-    if (value.reference_residual.empty()) return;
-    add(residual_want[i], *reference_, pair.reference, value.reference_residual);
-    add(residual_have[i], *quantized_, pair.quantized, value.quantized_residual);
-  });
-  for (size_t i = 1; i < want.size(); ++i) {
-    want[0].merge(want[i]);
-    have[0].merge(have[i]);
-    residual_want[0].merge(residual_want[i]);
-    residual_have[0].merge(residual_have[i]);
-  }
-  std::vector<float> shift;
-  for (size_t c = 0; c < want[0].channels(); ++c) {
-    double missing = want[0].mean(c) - have[0].mean(c);
-    if (residual_want[0].channels() > c)
-      missing += residual_want[0].mean(c) - residual_have[0].mean(c);
-    shift.push_back(static_cast<float>(missing));
-  }
-  return shift;
+  add(means.want, *reference_, pair.reference, value.reference_output);
+  add(means.have, *quantized_, pair.quantized, value.quantized_output);
+  if (value.reference_residual.empty()) return;
+  add(means.residual_want, *reference_, pair.reference, value.reference_residual);
+  add(means.residual_have, *quantized_, pair.quantized, value.quantized_residual);
 }
 
-std::vector<float> SideBySide::missing_active(const LayerSite& site) const {
+void SideBySide::add_missing(ActiveShift& shift, const Pair& pair, const LayerSite& site) const {
   const Names& value = names(site);
-  std::vector<ActiveShift> shifts(chunks_.size(), ActiveShift(*value.active));
-  parallel_for(threads_, chunks(), [&](int64_t c, int) {
-    const Pair& pair = chunks_[static_cast<size_t>(c)];
-    ChannelBlocks want = as_it_lies(*reference_, pair.reference, site, value.reference_output),
-                  have = as_it_lies(*quantized_, pair.quantized, site, value.quantized_output);
-    if (want.block != have.block) {
-      want = row_major(reference_->get(pair.reference, value.reference_output));
-      have = row_major(quantized_->get(pair.quantized, value.quantized_output));
-    }
-    shifts[static_cast<size_t>(c)].add(want, have, site.dense);
-  });
-  for (size_t i = 1; i < shifts.size(); ++i) shifts[0].merge(shifts[i]);
-  return shifts[0].shift();
+  ChannelBlocks want = as_it_lies(*reference_, pair.reference, site, value.reference_output),
+                have = as_it_lies(*quantized_, pair.quantized, site, value.quantized_output);
+  if (want.block != have.block) {
+    want = row_major(reference_->get(pair.reference, value.reference_output));
+    have = row_major(quantized_->get(pair.quantized, value.quantized_output));
+  }
+  shift.add(want, have, site.dense);
 }
 
 void SideBySide::shift_output(State& state, const Decided& layer) const {
@@ -254,9 +256,7 @@ void SideBySide::shift_output(State& state, const Decided& layer) const {
 
 void SideBySide::shift_output(const std::vector<float>& shift) {
   decided_.back().shift = shift;
-  parallel_for(threads_, chunks(), [&](int64_t c, int) {
-    shift_output(chunks_[static_cast<size_t>(c)].quantized, decided_.back());
-  });
+  for (Pair& pair : chunks_) pair.shift_due = true;
 }
 
 }  // namespace qtool::qdq

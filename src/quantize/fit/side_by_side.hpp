@@ -3,6 +3,8 @@
 #pragma once
 
 #include "qtool/exec.hpp"
+#include "quantize/fit/active_shift.hpp"
+#include "quantize/fit/channel_means.hpp"
 #include "quantize/fit/moments.hpp"
 
 namespace qtool::qdq {
@@ -19,7 +21,8 @@ class SideBySide {
 
   // Chunks that take part by now.
   int64_t chunks() const { return static_cast<int64_t>(chunks_.size()); }
-  // Runs the quantized network up to the layer's inputs, the float network past the layer.
+  // Runs the quantized network up to the layer's inputs, the float network past the layer, for value(); run_layer
+  // alone takes both from wherever they are.
   void advance_to(const LayerSite& site);
   // What surrounds the layer in both, of one chunk; after advance_to.
   ChannelBlocks value(const LayerSite& site, LayerValue what, int64_t chunk) const;
@@ -32,13 +35,14 @@ class SideBySide {
   // network's; `rounded`: an ActiveShift where an activation with constant ends is right behind it, which counts for
   // much where the weights are not fitted.
   std::vector<float> run_layer(const LayerSite& site, const Tensor& weight, bool rounded);
-  // Adds to the quantized network's output of the layer that ran last.
+  // Adds to the quantized network's output of the layer that ran last, when the chunks run on.
   void shift_output(const std::vector<float>& shift);
 
  private:
   struct Pair {
     State reference, quantized;
-    State before = {};  // of the float network, in front of the layer that it has just passed
+    State before = {};       // of the float network, in front of the layer that it has just passed
+    bool shift_due = false;  // to the output of the layer that ran last
   };
   // What became of a layer that ran, for chunks that follow later.
   struct Decided {
@@ -56,8 +60,12 @@ class SideBySide {
   const Names& names(const LayerSite& site) const { return names_.at(site.name); }
   void find_room(const std::vector<const LayerSite*>& layers, int64_t memory, int64_t wanted);
   void admit(int64_t count);
-  std::vector<float> missing_mean(const LayerSite& site) const;
-  std::vector<float> missing_active(const LayerSite& site) const;
+  void arrive_at(const LayerSite& site);
+  // Every chunk and its number, in parallel.
+  void sweep(const std::function<void(Pair&, size_t)>& visit);
+  // Sums over the layer's outputs, which have just been computed.
+  void add_missing(MissingMeans& means, const Pair& pair, const LayerSite& site) const;
+  void add_missing(ActiveShift& shift, const Pair& pair, const LayerSite& site) const;
   Pair caught_up(int64_t chunk) const;
   void shift_output(State& state, const Decided& layer) const;
 
@@ -69,7 +77,7 @@ class SideBySide {
   int64_t most_ = 1;                     // of them
   std::optional<Executor> reference_, quantized_;
   std::vector<Pair> chunks_;
-  std::vector<Decided> decided_;  // for chunks that are still to come
+  std::vector<Decided> decided_;  // the last layer, and all of them while chunks are still to come
   int reference_forgotten_ = 0, quantized_forgotten_ = 0;
 };
 
