@@ -63,33 +63,46 @@ QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int
 }
 
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
-                                   const CalibrationTable& table, KnownQuantizers* known) {
-  ActivationParams params;
+                                   const CalibrationTable& table, int threads,
+                                   KnownQuantizers* known) {
   const std::set<std::string> branched = branched_values(sites);
   KnownQuantizers own;
-  const auto quantizer = [&](const ActivationSite& site, int bits) {
-    const auto [it, fresh] = (known ? *known : own).try_emplace({site.name, bits});
-    if (fresh) it->second = activation_quantizer(sites, site, bits, plan.style, table);
+  KnownQuantizers& quantizers = known ? *known : own;
+  const auto assemble = [&](const std::function<QParams(const ActivationSite&, int)>& quantizer) {
+    ActivationParams params;
+    const auto branch_of = [&](const std::string& owner) {
+      return quantizer(*sites.activation(owner), kBranchBits);
+    };
+    for (const ActivationSite& site : sites.activations) {
+      const int bits = plan.activation_bits.at(site.name);
+      if (bits == kFloatBits) continue;
+      const std::string& owner = site.owner();
+      const int owner_bits = plan.activation_bits.at(owner);
+      const bool branch = branched.contains(site.name);
+      if (owner != site.name && owner_bits == bits)
+        params[site.name] = params.at(owner);
+      else if (branch && bits == kBranchBits && owner_bits < kBranchBits)
+        params[site.name] = branch_of(owner);
+      else
+        params[site.name] = quantizer(site, bits);
+      if (branch && bits < kBranchBits) params[site.name].branch = branch_of(owner);
+    }
+    return params;
+  };
+  // Ranges are searched for side by side, once it is known which.
+  std::vector<std::pair<const ActivationSite*, KnownQuantizers::iterator>> unknown;
+  assemble([&](const ActivationSite& site, int bits) {
+    const auto [it, fresh] = quantizers.try_emplace({site.name, bits});
+    if (fresh) unknown.emplace_back(&site, it);
     return it->second;
-  };
-  const auto branch_of = [&](const std::string& owner) {
-    return quantizer(*sites.activation(owner), kBranchBits);
-  };
-  for (const ActivationSite& site : sites.activations) {
-    const int bits = plan.activation_bits.at(site.name);
-    if (bits == kFloatBits) continue;
-    const std::string& owner = site.owner();
-    const int owner_bits = plan.activation_bits.at(owner);
-    const bool branch = branched.contains(site.name);
-    if (owner != site.name && owner_bits == bits)
-      params[site.name] = params.at(owner);
-    else if (branch && bits == kBranchBits && owner_bits < kBranchBits)
-      params[site.name] = branch_of(owner);
-    else
-      params[site.name] = quantizer(site, bits);
-    if (branch && bits < kBranchBits) params[site.name].branch = branch_of(owner);
-  }
-  return params;
+  });
+  parallel_for(threads, std::ssize(unknown), [&](int64_t i, int) {
+    const auto& [site, it] = unknown[static_cast<size_t>(i)];
+    it->second = activation_quantizer(sites, *site, it->first.second, plan.style, table);
+  });
+  return assemble([&](const ActivationSite& site, int bits) {
+    return quantizers.at({site.name, bits});
+  });
 }
 
 std::set<std::string> branch_values(const Sites& sites, const ActivationParams& activations) {

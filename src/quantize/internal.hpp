@@ -22,7 +22,8 @@ using ActivationParams = std::map<std::string, ActivationCodes>;
 // `known`: quantizers of the same sites, style and statistics by owner and width, which are added to; nullptr: none.
 using KnownQuantizers = std::map<std::pair<std::string, int>, QParams>;
 ActivationParams activation_params(const Sites& sites, const QuantPlan& plan,
-                                   const CalibrationTable& table, KnownQuantizers* known = nullptr);
+                                   const CalibrationTable& table, int threads = 1,
+                                   KnownQuantizers* known = nullptr);
 // Of an activation that owns its parameters.
 QParams activation_quantizer(const Sites& sites, const ActivationSite& site, int bits,
                              const ActivationStyle& style, const CalibrationTable& table);

@@ -58,7 +58,7 @@ std::vector<LoudActivation> loud_activations(const Model& model, const Sites& si
                                              const QuantPlan& plan, const CalibrationTable& table,
                                              const SampleSource& source, int threads,
                                              double share) {
-  const ActivationParams params = activation_params(sites, plan, table);
+  const ActivationParams params = activation_params(sites, plan, table, threads);
   std::vector<std::string> owners;
   for (const ActivationSite& site : sites.activations)
     if (site.shares_with.empty() && params.contains(site.name)) owners.push_back(site.name);

@@ -109,7 +109,7 @@ Quantized quantize_model(const Model& model, const Sites& sites, const QuantPlan
   (void)find_target(options.target);
   const ExportStyle& style = find_export_style(options.export_style);
   check_dynamic(model, sites, plan);
-  ActivationParams activations = activation_params(sites, plan, table);
+  ActivationParams activations = activation_params(sites, plan, table, options.threads);
   const LayerResults stored = quantize_stored(model, sites, plan, table, options);
   const auto fit = [&](const QuantPlan& step, const QuantizeOptions& how,
                        ActivationParams& params) {

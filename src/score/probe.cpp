@@ -35,11 +35,11 @@ int64_t bytes_of(const Batch& batch) {
 
 // Ranges are searched for once: the plans of a search differ in widths alone.
 struct PlanProbe::Known {
-  qdq::ActivationParams of(const Sites& sites, const QuantPlan& plan,
-                           const CalibrationTable& table) {
+  qdq::ActivationParams of(const Sites& sites, const QuantPlan& plan, const CalibrationTable& table,
+                           int threads) {
     if (!(style == plan.style)) quantizers.clear();
     style = plan.style;
-    return qdq::activation_params(sites, plan, table, &quantizers);
+    return qdq::activation_params(sites, plan, table, threads, &quantizers);
   }
   ActivationStyle style;
   qdq::KnownQuantizers quantizers;
@@ -76,7 +76,7 @@ Batch PlanProbe::batch(int64_t chunk) const {
 }
 
 PlanProbe::Result PlanProbe::measure(const QuantPlan& plan, int64_t samples) const {
-  const qdq::ActivationParams activations = known_->of(sites_, plan, table_);
+  const qdq::ActivationParams activations = known_->of(sites_, plan, table_, threads_);
   qdq::LayerResults layers = chosen_layers(model_, sites_, candidates_, plan);
   for (auto& [name, layer] : layers) {
     const LayerSite& site = *sites_.layer(name);
