@@ -5,7 +5,14 @@
 
 namespace qtool::pipeline {
 
-PlanRequest settled(PlanRequest request) {
+PlanRequest checked(PlanRequest request) {
+  if (request.uniform && !request.budgets.empty())
+    throw Error(ErrorKind::kUsage, "QT-E127", "--uniform and --budget exclude each other");
+  if (!request.uniform && request.budgets.empty())
+    throw Error(ErrorKind::kUsage, "QT-E127", "no budget given")
+        .hint("for example --budget 4.5bits");
+  (void)find_optimizer(request.optimizer);
+  (void)find_range(request.range);
   if (request.profile.empty()) return request;
   const DeviceProfile profile = load_profile(request.profile);
   request.signed_activations |= profile.symmetric_activations;

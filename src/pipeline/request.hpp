@@ -5,9 +5,9 @@
 
 namespace qtool::pipeline {
 
-// With what its device asks for, which goes before what nobody asked for. Throws Error{kUsage, QT-E127} where the two
-// contradict each other.
-PlanRequest settled(PlanRequest request);
+// With what its device asks for, which goes before what nobody asked for. Throws Error{kUsage, QT-E127} where options
+// contradict each other, and for names that nothing has.
+PlanRequest checked(PlanRequest request);
 
 std::vector<Keep> keeps_of(const PlanRequest& request);
 // Of layers that no rule gives another; hybrid plans start static.

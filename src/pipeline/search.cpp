@@ -2,9 +2,8 @@
 #include "qtool/branches.hpp"
 
 namespace qtool {
+namespace pipeline {
 namespace {
-
-using namespace pipeline;
 
 // Layers that a rule keeps are somebody's wish.
 void check_allowed(const QuantPlan& plan, const Sites& sites, const DeviceProfile& device) {
@@ -50,17 +49,7 @@ Searched uniform(const Prepared& p, const Workspace& w, const PlanRequest& reque
 
 }  // namespace
 
-Searched run_search(const Workspace& w, const PlanRequest& given) {
-  const double begin = now_seconds();
-  const PlanRequest request = settled(given);
-  if (request.uniform && !request.budgets.empty())
-    throw Error(ErrorKind::kUsage, "QT-E127", "--uniform and --budget exclude each other");
-  if (!request.uniform && request.budgets.empty())
-    throw Error(ErrorKind::kUsage, "QT-E127", "no budget given")
-        .hint("for example --budget 4.5bits");
-  (void)find_optimizer(request.optimizer);
-  (void)find_range(request.range);
-  Prepared p = load_prepared(w, request.target);
+Searched choose_plan(const Workspace& w, const PlanRequest& request, Prepared p) {
   share_parameters(p.sites, p.model, request.equal_around);
   if (request.narrow_branches) join_branches(p.sites);
   Searched s = request.uniform ? uniform(p, w, request) : search_budget(p, w, request);
@@ -74,6 +63,15 @@ Searched run_search(const Workspace& w, const PlanRequest& given) {
   s.assignment.plan.export_style = request.export_style;
   s.assignment.plan.most_bytes = most_bytes(request, p.model);
   save_plan(s.assignment.plan, w.file(kPlan));
+  return s;
+}
+
+}  // namespace pipeline
+
+Searched run_search(const Workspace& w, const PlanRequest& given) {
+  const double begin = now_seconds();
+  const PlanRequest request = pipeline::checked(given);
+  Searched s = pipeline::choose_plan(w, request, load_prepared(w, request.target));
   s.seconds = now_seconds() - begin;
   return s;
 }

@@ -1,4 +1,4 @@
-#include "pipeline/stages.hpp"
+#include "pipeline/request.hpp"
 
 #include <algorithm>
 
@@ -194,8 +194,10 @@ QuantizeReport run_quantize(const Workspace& workspace, const QuantizeRequest& r
   wanted.threads = request.threads;
   // Without a plan the safest width: everything in 8 bits.
   if (!request.plan && !fs::exists(w.file(kPlan))) wanted.uniform = "w8a8";
-  if (wanted.uniform || !wanted.budgets.empty()) run_search(w, wanted);
+  std::optional<PlanRequest> planned;
+  if (wanted.uniform || !wanted.budgets.empty()) planned = checked(wanted);
   Prepared p = load_prepared(w, wanted.target);
+  if (planned) choose_plan(w, *planned, p);
   const CalibrationTable table = load_table(w);
   QuantizeReport report;
   report.plan = load_plan(w.file(kPlan), p.sites, w.fingerprint);

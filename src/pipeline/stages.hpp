@@ -31,6 +31,9 @@ std::unique_ptr<SampleSource> open_fed(const std::vector<std::filesystem::path>&
                                        DataOptions& options);
 CalibrationTable load_table(const Workspace& workspace);
 
+// Chooses widths and writes the workspace's plan. `request`: checked(); `prepared`: for its target.
+Searched choose_plan(const Workspace& workspace, const PlanRequest& request, Prepared prepared);
+
 // "a,b,c".
 std::string joined(const std::vector<std::string>& parts);
 
