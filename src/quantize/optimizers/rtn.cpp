@@ -80,26 +80,51 @@ double round_row(const Row& row, float scale, double least, std::span<int8_t> co
 
 float quantize_row(const Row& row, std::span<int8_t> best) {
   float largest = 0;
-  for (float w : row.weights) largest = std::max(largest, std::fabs(w));
+  size_t at = 0;  // of the largest
+  for (size_t i = 0; i < row.weights.size(); ++i) {
+    if (!(std::fabs(row.weights[i]) > largest)) continue;
+    largest = std::fabs(row.weights[i]);
+    at = i;
+  }
   const int hi = (1 << (row.bits - 1)) - 1;
   const float full = std::max(largest / static_cast<float>(hi), 1e-20f);
   std::vector<int8_t> codes(best.size());
   float scale = full;
   constexpr double kNone = std::numeric_limits<double>::infinity();
   double least = kNone;
+  // Whether pair sums still fit as far as was looked.
   const auto consider = [&](float candidate) {
     const double error = round_row(row, candidate, least, codes);
-    if (error >= least || (row.exact_pairs && row.bits == 8 && !pairs_fit(row, codes))) return;
+    if (error >= least) return true;
+    if (row.exact_pairs && row.bits == 8 && !pairs_fit(row, codes)) return false;
     least = error;
     scale = candidate;
     std::copy(codes.begin(), codes.end(), best.begin());
+    return true;
+  };
+  // What cutting off the largest weight alone costs, which grows as the scale shrinks.
+  const double importance = row.importance.empty() ? 1.0 : row.importance[at];
+  const auto cut = [&](float candidate) {
+    const double off = std::max(0.0, largest - (hi + 1.0) * candidate);
+    return importance * off * off;
   };
   const int steps = row.bits < 4 ? 0 : 40;
-  for (int step = 0; step <= steps; ++step)
-    consider(full * (1.f - 0.01f * static_cast<float>(step)));
-  // Wider scales until every pair sum fits: at twice the full scale no code exceeds 64.
-  for (int step = 1; least == kNone; ++step)
-    consider(full * (1.f + 0.01f * static_cast<float>(step)));
+  for (int step = 0; step <= steps; ++step) {
+    const float candidate = full * (1.f - 0.01f * static_cast<float>(step));
+    // Codes, and with them pair sums, only grow.
+    if (cut(candidate) > least || !consider(candidate)) break;
+  }
+  // The least of wider scales at which every pair sum fits: at twice the full one no code exceeds 64.
+  if (least == kNone) {
+    const auto wider = [&](int step) { return full * (1.f + 0.01f * static_cast<float>(step)); };
+    int tight = 0, wide = 100;
+    while (wide - tight > 1) {
+      const int middle = (tight + wide) / 2;
+      (consider(wider(middle)) ? wide : tight) = middle;
+      least = kNone;
+    }
+    consider(wider(wide));
+  }
   return scale;
 }
 
