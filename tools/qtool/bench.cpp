@@ -172,22 +172,20 @@ qtool::ExecOptions with_threads(int intra_threads) {
 // How many threads inside a run make it fastest, all or one: on a busy machine, or with layers too small, threads
 // wait for each other longer than they compute.
 int useful_threads(const qtool::Model& model, const Work& work, const GlobalOptions& global) {
-  constexpr int kRounds = 3;
+  constexpr int kMajority = 3;
   constexpr double kSeconds = 0.05;
   const int all = global.thread_count();
   if (all < 2) return 1;
   const Executor one(model, with_threads(1)), many(model, with_threads(all));
-  double alone = 0, together = 0;  // seconds a run
-  for (int round = 0; round < kRounds; ++round) {
-    const auto mean = [&](const Executor& executor) {
-      const Times times = measure(executor, work, kSeconds);
-      return std::accumulate(times.wall.begin(), times.wall.end(), 0.0) /
-             static_cast<double>(times.wall.size());
-    };
-    alone += mean(one);
-    together += mean(many);
-  }
-  return alone < together ? 1 : all;
+  const auto mean = [&](const Executor& executor) {  // seconds a run
+    const Times times = measure(executor, work, kSeconds);
+    return std::accumulate(times.wall.begin(), times.wall.end(), 0.0) /
+           static_cast<double>(times.wall.size());
+  };
+  // By majority: one pause of the machine decides nothing.
+  int alone = 0, together = 0;
+  while (alone < kMajority && together < kMajority) ++(mean(one) < mean(many) ? alone : together);
+  return alone == kMajority ? 1 : all;
 }
 
 std::vector<qtool::StepInfo> layer_times(const qtool::Model& model, const Work& work,
