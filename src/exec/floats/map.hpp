@@ -9,10 +9,13 @@
 namespace qtool::floats {
 
 typedef float Lanes __attribute__((vector_size(64)));
+typedef int32_t IntLanes __attribute__((vector_size(64)));
 
-// y[i] = function(x[i]), sixteen at a time; to be called from a function with clones.
-template <void (*function)(Lanes&)>
-inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t count) {
+// function(v) of sixteen values at a time, in place; to be called from a function with clones, and `function` always
+// inline, as what it is made of.
+template <typename Function>
+inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t count,
+                                               const Function& function) {
   constexpr int64_t kLanes = 16;
   for (int64_t i = 0; i < count; i += kLanes) {
     const auto bytes = static_cast<size_t>(std::min(kLanes, count - i)) * sizeof(float);
@@ -27,6 +30,12 @@ inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t
       std::memcpy(y + i, &v, bytes);
     }
   }
+}
+
+template <void (*function)(Lanes&)>
+inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t count) {
+  map(
+      x, y, count, [](Lanes & v) __attribute__((always_inline)) { function(v); });
 }
 
 // Split over the threads that the run was given: every element has the same bits in any split.

@@ -1,34 +1,8 @@
 // Softplus and Mish of floats in any layout, exact in their tails, where oneDNN's are not.
-#include "exec/floats/map.hpp"
+#include "exec/floats/exp.hpp"
 
 namespace qtool::floats {
 namespace {
-
-typedef int32_t IntLanes __attribute__((vector_size(64)));
-
-// eˣ = 2ⁿ · P(r), |r| ≤ ln 2 / 2, for x in [−87, 87]; coefficients fitted for the least relative error, 2e-9.
-inline __attribute__((always_inline)) void to_exp(Lanes& x) {
-  constexpr float kRound = 12582912.f;  // 1.5 · 2²³: adding it leaves a whole number
-  const Lanes n = (x * 1.44269504f + kRound) - kRound;
-  const Lanes r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  Lanes p = Lanes{} + 0.00138368353f;
-  p = p * r + 0.00837482419f;
-  p = p * r + 0.0416682251f;
-  p = p * r + 0.166664198f;
-  p = p * r + 0.499999911f;
-  p = p * r + 1.f;
-  p = p * r + 1.f;
-  const IntLanes power = (__builtin_convertvector(n, IntLanes) + 127) << 23;
-  Lanes scale;
-  std::memcpy(&scale, &power, sizeof scale);
-  x = p * scale;
-}
-
-// NaN stays NaN.
-inline __attribute__((always_inline)) void limit(Lanes& x, float low, float high) {
-  x = x < low ? Lanes{} + low : x;
-  x = x > high ? Lanes{} + high : x;
-}
 
 // max(x, 0) + ln(1 + t), t = e^−|x|; ln(1 + t) = t · P(t) / Q(t), fitted to 9e-10.
 inline __attribute__((always_inline)) void softplus(Lanes& x) {
