@@ -11,51 +11,86 @@ namespace {
 
 using Complex = std::complex<double>;
 
-// Transforms of one length, by the Cooley-Tukey recursion over the prime factors of the length.
+// Without the look at infinities that the operator takes.
+Complex product(const Complex& a, const Complex& b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
+// Transforms of one length, by the Cooley-Tukey recursion over fours and the prime factors of the length.
 class Fourier {
  public:
   // sign −1: forward, +1: inverse (not scaled).
-  Fourier(int64_t length, int sign) : length_(length) {
+  Fourier(int64_t length, int sign) : length_(length), quarter_(0, sign) {
     for (int64_t k = 0; k < length; ++k) {
       const double angle =
           2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(length);
       roots_.emplace_back(std::cos(angle), sign * std::sin(angle));
     }
+    terms_.resize(static_cast<size_t>(length));
   }
 
-  std::vector<Complex> operator()(const std::vector<Complex>& in) const {
-    std::vector<Complex> out(in.size());
-    transform(in.data(), 1, length_, out.data());
-    return out;
-  }
+  // out[k] = Σ in[j] e^(sign 2πi jk / length); `out` is another place.
+  void operator()(const Complex* in, Complex* out) { transform(in, 1, length_, out); }
 
  private:
-  // out[k] = Σ in[j * stride] e^(sign 2πi jk / n) for n elements.
-  void transform(const Complex* in, int64_t stride, int64_t n, Complex* out) const {
-    if (n <= 1) {
-      if (n == 1) out[0] = in[0];
+  // The same of n elements that lie `stride` = length / n apart.
+  void transform(const Complex* in, int64_t stride, int64_t n, Complex* out) {
+    constexpr int64_t kLarge = 1 << 12;
+    if (n == 1) {
+      *out = *in;
       return;
     }
+    if (n >= kLarge) check_interrupted();
+    const int64_t factor = first_factor(n), part = n / factor;
+    for (int64_t r = 0; r < factor; ++r)
+      transform(in + r * stride, stride * factor, part, out + r * part);
+    if (factor == 4)
+      join_four(stride, part, out);
+    else
+      join(factor, stride, part, out);
+  }
+
+  static int64_t first_factor(int64_t n) {
+    if (n % 4 == 0) return 4;
     int64_t factor = 2;
     while (n % factor != 0) factor = factor * factor > n ? n : factor + 1;
-    const int64_t part = n / factor;
-    std::vector<Complex> parts(static_cast<size_t>(n));
-    for (int64_t r = 0; r < factor; ++r) {
-      transform(in + r * stride, stride * factor, part, parts.data() + r * part);
-    }
-    check_interrupted();
-    for (int64_t k = 0; k < n; ++k) {
-      Complex sum = 0;
-      for (int64_t r = 0; r < factor; ++r) {
-        sum += parts[static_cast<size_t>(r * part + k % part)] *
-               roots_[static_cast<size_t>(r * k % n * stride)];
+    return factor;
+  }
+
+  const Complex& root(int64_t k) const { return roots_[static_cast<size_t>(k)]; }
+
+  // Joins `factor` transforms of `part` elements each, in place: column k is transformed by itself.
+  void join(int64_t factor, int64_t stride, int64_t part, Complex* out) {
+    for (int64_t k = 0; k < part; ++k) {
+      for (int64_t r = 0; r < factor; ++r)
+        terms_[static_cast<size_t>(r)] = product(out[r * part + k], root(r * k * stride));
+      for (int64_t q = 0; q < factor; ++q) {
+        Complex sum = terms_[0];
+        for (int64_t r = 1; r < factor; ++r)
+          sum += product(terms_[static_cast<size_t>(r)], root(r * q % factor * part * stride));
+        out[q * part + k] = sum;
       }
-      out[k] = sum;
+    }
+  }
+
+  void join_four(int64_t stride, int64_t part, Complex* out) const {
+    Complex *a = out, *b = a + part, *c = b + part, *d = c + part;
+    for (int64_t k = 0; k < part; ++k) {
+      const Complex second = product(b[k], root(k * stride)),
+                    third = product(c[k], root(2 * k * stride)),
+                    fourth = product(d[k], root(3 * k * stride));
+      const Complex even = a[k] + third, off = a[k] - third, odd = second + fourth,
+                    turned = product(second - fourth, quarter_);
+      a[k] = even + odd;
+      b[k] = off + turned;
+      c[k] = even - odd;
+      d[k] = off - turned;
     }
   }
 
   int64_t length_;
-  std::vector<Complex> roots_;
+  Complex quarter_;  // the root of a fourth of a turn
+  std::vector<Complex> roots_, terms_;
 };
 
 // How one signal is read and its transform written.
@@ -66,33 +101,47 @@ struct Signal {
   bool inverse, half;  // half: of the spectrum only the first half is written, or was given
 };
 
-// One transform, from `in` to `out`; `weights` may be null.
-template <typename T>
-void transform_signal(const Fourier& fourier, const Signal& s, const T* in, const T* weights,
-                      T* out) {
-  std::vector<Complex> x(static_cast<size_t>(s.length));
-  for (int64_t i = 0; i < s.present; ++i) {
-    const T* p = in + i * s.in_step;
-    const double w = weights ? static_cast<double>(weights[i]) : 1;
-    x[static_cast<size_t>(i)] = Complex(p[0], s.in_parts == 2 ? p[1] : T{}) * w;
-  }
-  if (s.inverse && s.half) {  // the other half is the mirrored conjugate
-    for (int64_t i = s.length / 2 + 1; i < s.length; ++i) {
-      x[static_cast<size_t>(i)] = std::conj(x[static_cast<size_t>(s.length - i)]);
+// One signal after another.
+class SignalTransform {
+ public:
+  explicit SignalTransform(const Signal& signal)
+      : signal_(signal),
+        fourier_(signal.length, signal.inverse ? 1 : -1),
+        x_(static_cast<size_t>(signal.length)),
+        y_(x_.size()) {}
+
+  // From `in` to `out`; `weights` may be null.
+  template <typename T>
+  void operator()(const T* in, const T* weights, T* out) {
+    const Signal& s = signal_;
+    for (int64_t i = 0; i < s.present; ++i) {
+      const T* p = in + i * s.in_step;
+      const double w = weights ? static_cast<double>(weights[i]) : 1;
+      x_[static_cast<size_t>(i)] = Complex(p[0], s.in_parts == 2 ? p[1] : T{}) * w;
     }
-    // A real signal has real values at both ends of its spectrum.
-    x[0] = x[0].real();
-    if (s.length % 2 == 0)
-      x[static_cast<size_t>(s.length / 2)] = x[static_cast<size_t>(s.length / 2)].real();
+    if (s.inverse && s.half) mirror();
+    fourier_(x_.data(), y_.data());
+    const double scale = s.inverse ? 1 / static_cast<double>(s.length) : 1;
+    for (int64_t k = 0; k < s.out_count; ++k) {
+      T* p = out + k * s.out_step;
+      p[0] = static_cast<T>(y_[static_cast<size_t>(k)].real() * scale);
+      if (s.out_parts == 2) p[1] = static_cast<T>(y_[static_cast<size_t>(k)].imag() * scale);
+    }
   }
-  const std::vector<Complex> y = fourier(x);
-  const double scale = s.inverse ? 1 / static_cast<double>(s.length) : 1;
-  for (int64_t k = 0; k < s.out_count; ++k) {
-    T* p = out + k * s.out_step;
-    p[0] = static_cast<T>(y[static_cast<size_t>(k)].real() * scale);
-    if (s.out_parts == 2) p[1] = static_cast<T>(y[static_cast<size_t>(k)].imag() * scale);
+
+ private:
+  // The other half of a real signal's spectrum is the conjugate, and both ends are real.
+  void mirror() {
+    const auto length = x_.size();
+    for (size_t i = length / 2 + 1; i < length; ++i) x_[i] = std::conj(x_[length - i]);
+    x_[0] = x_[0].real();
+    if (length % 2 == 0) x_[length / 2] = x_[length / 2].real();
   }
-}
+
+  Signal signal_;
+  Fourier fourier_;
+  std::vector<Complex> x_, y_;
+};
 
 int64_t transform_axis(const Call& call, int64_t rank) {
   int64_t axis =
@@ -128,13 +177,13 @@ std::vector<Tensor> eval_dft(const Call& call) {
                    shape.back(), to.length,
                    to.inner,     inverse,
                    half};
-    const Fourier fourier(length, inverse ? 1 : -1);
+    SignalTransform transform(s);
     const T* in = x.data<T>().data();
     T* y = out.mutable_data<T>().data();
     for (int64_t o = 0; o < from.outer; ++o) {
       for (int64_t i = 0; i < from.inner / parts; ++i) {
-        transform_signal<T>(fourier, s, in + o * size * from.inner + i * parts, nullptr,
-                            y + o * to.length * to.inner + i * shape.back());
+        transform(in + o * size * from.inner + i * parts, static_cast<const T*>(nullptr),
+                  y + o * to.length * to.inner + i * shape.back());
       }
     }
     return out;
@@ -165,12 +214,12 @@ std::vector<Tensor> eval_stft(const Call& call) {
     const T* window = call.has(2) ? input_data<T>(call, 2).data() : nullptr;
     Tensor out(x.dtype(), {batch, frames, bins, 2});
     const Signal s{length, length, parts, parts, 2, bins, 2, false, half};
-    const Fourier fourier(length, -1);
+    SignalTransform transform(s);
     const T* in = x.data<T>().data();
     T* y = out.mutable_data<T>().data();
     for (int64_t b = 0; b < batch; ++b) {
       for (int64_t f = 0; f < frames; ++f, y += bins * 2) {
-        transform_signal<T>(fourier, s, in + (b * samples + f * step) * parts, window, y);
+        transform(in + (b * samples + f * step) * parts, window, y);
       }
     }
     return out;

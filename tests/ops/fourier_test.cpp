@@ -25,7 +25,7 @@ Tensor plain_dft(const std::vector<float>& x) {
 }
 
 TEST(Ops, DftIsItsDefinitionForEveryLength) {
-  for (int64_t n : {1, 2, 3, 4, 6, 7, 12, 15, 16}) {
+  for (int64_t n : {1, 2, 3, 4, 6, 7, 12, 15, 16, 20, 48, 64, 97, 100}) {
     std::vector<float> x;
     for (int64_t i = 0; i < n; ++i) x.push_back(static_cast<float>((i * 7 + 3) % 5));
     const Tensor in = Tensor::of({1, n, 1}, x);
