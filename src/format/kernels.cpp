@@ -2,13 +2,7 @@
 
 #include <cmath>
 
-// The same source for wider vectors, chosen at run time. Every operation is one IEEE operation an
-// element, so the results are the same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define QTOOL_WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define QTOOL_WIDE
-#endif
+#include "base/clones.hpp"
 
 namespace qtool {
 namespace {
@@ -25,20 +19,21 @@ inline float real_of(float offset, float scale) { return offset * scale + 0.0f; 
 
 }  // namespace
 
-QTOOL_WIDE void snap_run(float* values, int64_t count, const Grid& grid) {
+QTOOL_AVX2_CLONES void snap_run(float* values, int64_t count, const Grid& grid) {
   const float scale = grid.scale, low = grid.low, high = grid.high;
   for (int64_t i = 0; i < count; ++i) {
     values[i] = real_of(offset_of(values[i], scale, low, high), scale);
   }
 }
 
-QTOOL_WIDE void snap_run(float* values, int64_t count, const Grids& g) {
+QTOOL_AVX2_CLONES void snap_run(float* values, int64_t count, const Grids& g) {
   for (int64_t i = 0; i < count; ++i) {
     values[i] = real_of(offset_of(values[i], g.scale[i], g.low[i], g.high[i]), g.scale[i]);
   }
 }
 
-QTOOL_WIDE void encode_run(const float* values, int32_t* codes, int64_t count, const Grid& grid) {
+QTOOL_AVX2_CLONES void encode_run(const float* values, int32_t* codes, int64_t count,
+                                  const Grid& grid) {
   const float scale = grid.scale, low = grid.low, high = grid.high;
   const int32_t zero_point = grid.zero_point;
   for (int64_t i = 0; i < count; ++i) {
@@ -46,14 +41,16 @@ QTOOL_WIDE void encode_run(const float* values, int32_t* codes, int64_t count, c
   }
 }
 
-QTOOL_WIDE void encode_run(const float* values, int32_t* codes, int64_t count, const Grids& g) {
+QTOOL_AVX2_CLONES void encode_run(const float* values, int32_t* codes, int64_t count,
+                                  const Grids& g) {
   for (int64_t i = 0; i < count; ++i) {
     const float offset = offset_of(values[i], g.scale[i], g.low[i], g.high[i]);
     codes[i] = static_cast<int32_t>(offset) + g.zero_point[i];
   }
 }
 
-QTOOL_WIDE void decode_run(const int32_t* codes, float* values, int64_t count, const Grid& grid) {
+QTOOL_AVX2_CLONES void decode_run(const int32_t* codes, float* values, int64_t count,
+                                  const Grid& grid) {
   const float scale = grid.scale;
   const int32_t zero_point = grid.zero_point;
   for (int64_t i = 0; i < count; ++i) {
@@ -61,13 +58,14 @@ QTOOL_WIDE void decode_run(const int32_t* codes, float* values, int64_t count, c
   }
 }
 
-QTOOL_WIDE void decode_run(const int32_t* codes, float* values, int64_t count, const Grids& g) {
+QTOOL_AVX2_CLONES void decode_run(const int32_t* codes, float* values, int64_t count,
+                                  const Grids& g) {
   for (int64_t i = 0; i < count; ++i) {
     values[i] = static_cast<float>(codes[i] - g.zero_point[i]) * g.scale[i];
   }
 }
 
-QTOOL_WIDE bool has_nan(const float* values, int64_t count) {
+QTOOL_AVX2_CLONES bool has_nan(const float* values, int64_t count) {
   int found = 0;
   for (int64_t i = 0; i < count; ++i) found |= values[i] != values[i];
   return found != 0;

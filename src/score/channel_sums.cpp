@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-// Both compilations give the same bits: partial sums are lanes.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#include "base/clones.hpp"
 
 namespace qtool::fisher {
 namespace {
@@ -18,7 +17,7 @@ inline void load(const float* x, Double4& out) {
   out = __builtin_convertvector(v, Double4);
 }
 
-QTOOL_CLONES double total(const float* a, int64_t n) {
+QTOOL_AVX2_CLONES double total(const float* a, int64_t n) {
   Double4 part = {}, other = {};
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -33,7 +32,7 @@ QTOOL_CLONES double total(const float* a, int64_t n) {
   return part[0] + part[1] + (part[2] + part[3]);
 }
 
-QTOOL_CLONES double dot(const float* a, const float* b, int64_t n) {
+QTOOL_AVX2_CLONES double dot(const float* a, const float* b, int64_t n) {
   Double4 part = {}, other = {};
   int64_t i = 0;
   for (; i + 8 <= n; i += 8) {
@@ -50,7 +49,7 @@ QTOOL_CLONES double dot(const float* a, const float* b, int64_t n) {
   return part[0] + part[1] + (part[2] + part[3]);
 }
 
-QTOOL_CLONES void add_row(const float* a, int64_t n, double* to) {
+QTOOL_AVX2_CLONES void add_row(const float* a, int64_t n, double* to) {
   for (int64_t i = 0; i < n; ++i) to[i] += a[i];
 }
 
@@ -67,8 +66,8 @@ inline double total(const Float8& v) {
 }
 
 // Σ a · others[j] from `at` on, added to sums[j · stride].
-QTOOL_CLONES void add_products(const float* a, std::span<const float* const> others, int64_t at,
-                               int64_t n, double* sums, int64_t stride) {
+QTOOL_AVX2_CLONES void add_products(const float* a, std::span<const float* const> others,
+                                    int64_t at, int64_t n, double* sums, int64_t stride) {
   for (size_t j = 0; j < others.size(); ++j) {
     const float* b = others[j] + at;
     double sum = 0;
@@ -99,8 +98,8 @@ QTOOL_CLONES void add_products(const float* a, std::span<const float* const> oth
 
 // Σ over `rows` of a[row][channel] · b[row][channel] for all channels of a tile, added to sums[channel].
 constexpr int64_t kTile = 16;
-QTOOL_CLONES void add_tile(const float* a, const float* b, int64_t rows, int64_t step,
-                           int64_t channels, double* sums) {
+QTOOL_AVX2_CLONES void add_tile(const float* a, const float* b, int64_t rows, int64_t step,
+                                int64_t channels, double* sums) {
   float part[kTile] = {};
   if (channels == kTile) {
     Float8 low = {}, high = {}, x, y;

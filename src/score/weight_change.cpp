@@ -2,19 +2,18 @@
 
 #include <algorithm>
 
-// Both compilations give the same bits: every element by itself.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#include "base/clones.hpp"
 
 namespace qtool::fisher {
 namespace {
 
-QTOOL_CLONES void subtract(const int8_t* codes, float scale, const float* weight, int64_t n,
-                           float* out) {
+QTOOL_AVX2_CLONES void subtract(const int8_t* codes, float scale, const float* weight, int64_t n,
+                                float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(codes[i]) * scale - weight[i];
 }
 
-QTOOL_CLONES void subtract(const int8_t* codes, const float* scales, const float* weight, int64_t n,
-                           float* out) {
+QTOOL_AVX2_CLONES void subtract(const int8_t* codes, const float* scales, const float* weight,
+                                int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(codes[i]) * scales[i] - weight[i];
 }
 

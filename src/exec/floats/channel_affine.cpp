@@ -10,8 +10,8 @@ struct Extent {
   int64_t outer, channels, inner;
 };
 
-QTOOL_FLOAT_CLONES void scale_and_shift(const float* x, const float* gain, const float* shift,
-                                        float* y, Extent e) {
+QTOOL_CLONES void scale_and_shift(const float* x, const float* gain, const float* shift, float* y,
+                                  Extent e) {
   if (e.inner == 1) {
     for (int64_t o = 0; o < e.outer; ++o, x += e.channels, y += e.channels)
       for (int64_t c = 0; c < e.channels; ++c) y[c] = x[c] * gain[c] + shift[c];

@@ -21,10 +21,8 @@ inline __attribute__((always_inline)) void gelu(Lanes& x) {
   x = x * 0.5f * (e + 1.f);
 }
 
-QTOOL_FLOAT_CLONES void map_erf(const float* x, float* y, int64_t count) { map<erf>(x, y, count); }
-QTOOL_FLOAT_CLONES void map_gelu(const float* x, float* y, int64_t count) {
-  map<gelu>(x, y, count);
-}
+QTOOL_CLONES void map_erf(const float* x, float* y, int64_t count) { map<erf>(x, y, count); }
+QTOOL_CLONES void map_gelu(const float* x, float* y, int64_t count) { map<gelu>(x, y, count); }
 
 }  // namespace
 

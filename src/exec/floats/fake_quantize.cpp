@@ -11,7 +11,7 @@ struct Levels {
   float scale, low, high;
 };
 
-QTOOL_FLOAT_CLONES void round_to(const float* x, float* y, int64_t count, Levels l) {
+QTOOL_CLONES void round_to(const float* x, float* y, int64_t count, Levels l) {
   for (int64_t i = 0; i < count; ++i) {
     float code = std::nearbyint(x[i] / l.scale);
     code = code > l.low ? code : l.low;

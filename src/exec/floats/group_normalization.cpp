@@ -12,8 +12,8 @@ struct Groups {
   double epsilon;
 };
 
-QTOOL_FLOAT_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
-                                  Groups g) {
+QTOOL_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
+                            Groups g) {
   for (int64_t row = 0; row < g.samples * g.count; ++row) {
     const auto [mean, factor] = row_statistics(x, g.channels * g.area, true, g.epsilon);
     for (int64_t c = 0; c < g.channels; ++c, x += g.area, y += g.area) {

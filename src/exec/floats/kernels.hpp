@@ -1,11 +1,8 @@
 // Kernels on floats that oneDNN has not, or not as fast; the makers that exec/list.cpp names.
 #pragma once
 
+#include "base/clones.hpp"
 #include "exec/kernel.hpp"
-
-// Compiled for the baseline, AVX2 and AVX-512. All give the same bits: no contraction, sums in lanes of their own.
-#define QTOOL_FLOAT_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 namespace qtool::floats {
 

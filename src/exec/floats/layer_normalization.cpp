@@ -12,8 +12,8 @@ struct Row {
   double epsilon;
 };
 
-QTOOL_FLOAT_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
-                                  int64_t rows, Row row) {
+QTOOL_CLONES void normalize(const float* x, const float* scale, const float* bias, float* y,
+                            int64_t rows, Row row) {
   for (int64_t r = 0; r < rows; ++r, x += row.length, y += row.length) {
     const auto [m, f] = row_statistics(x, row.length, row.centered, row.epsilon);
     if (bias) {

@@ -38,9 +38,7 @@ inline __attribute__((always_inline)) void to_log(Lanes& x) {
   x = x < kInfinity ? y : x;  // infinity and NaN stay
 }
 
-QTOOL_FLOAT_CLONES void map_log(const float* x, float* y, int64_t count) {
-  map<to_log>(x, y, count);
-}
+QTOOL_CLONES void map_log(const float* x, float* y, int64_t count) { map<to_log>(x, y, count); }
 
 }  // namespace
 

@@ -7,12 +7,8 @@ namespace {
 inline __attribute__((always_inline)) void square(Lanes& x) { x = x * x; }
 inline __attribute__((always_inline)) void cube(Lanes& x) { x = x * x * x; }
 
-QTOOL_FLOAT_CLONES void map_square(const float* x, float* y, int64_t count) {
-  map<square>(x, y, count);
-}
-QTOOL_FLOAT_CLONES void map_cube(const float* x, float* y, int64_t count) {
-  map<cube>(x, y, count);
-}
+QTOOL_CLONES void map_square(const float* x, float* y, int64_t count) { map<square>(x, y, count); }
+QTOOL_CLONES void map_cube(const float* x, float* y, int64_t count) { map<cube>(x, y, count); }
 
 }  // namespace
 

@@ -12,7 +12,7 @@ typedef float Float8 __attribute__((vector_size(32)));
 
 // y [64] += matrix [columns][64]ᵀ · x [columns].
 constexpr int64_t kBlock = 64;
-QTOOL_FLOAT_CLONES void add_block(const float* matrix, int64_t columns, const float* x, float* y) {
+QTOOL_CLONES void add_block(const float* matrix, int64_t columns, const float* x, float* y) {
   constexpr size_t kLanes = 8, kSums = kBlock / kLanes;
   Float8 sums[kSums];
   std::memcpy(sums, y, sizeof sums);
@@ -64,7 +64,7 @@ class PackedMatrix {
 };
 
 // One step of one sequence: `sums` are W·x + R·h + biases, gate after gate.
-QTOOL_FLOAT_CLONES void lstm_step(const float* sums, int64_t n, float* hidden, float* cell) {
+QTOOL_CLONES void lstm_step(const float* sums, int64_t n, float* hidden, float* cell) {
   for (int64_t k = 0; k < n; ++k) {
     const float input = sigmoid_of(sums[k]), forget = sigmoid_of(sums[2 * n + k]);
     cell[k] = forget * cell[k] + input * tanh_of(sums[3 * n + k]);
@@ -72,19 +72,19 @@ QTOOL_FLOAT_CLONES void lstm_step(const float* sums, int64_t n, float* hidden, f
   }
 }
 
-QTOOL_FLOAT_CLONES void rnn_step(const float* sums, int64_t n, float* hidden) {
+QTOOL_CLONES void rnn_step(const float* sums, int64_t n, float* hidden) {
   for (int64_t k = 0; k < n; ++k) hidden[k] = tanh_of(sums[k]);
 }
 
 // z and r in place of their sums; `gated` is what the candidate's product reads: r · h.
-QTOOL_FLOAT_CLONES void gru_gates(float* sums, int64_t n, const float* hidden, float* gated) {
+QTOOL_CLONES void gru_gates(float* sums, int64_t n, const float* hidden, float* gated) {
   for (int64_t k = 0; k < 2 * n; ++k) sums[k] = sigmoid_of(sums[k]);
   for (int64_t k = 0; k < n; ++k) gated[k] = sums[n + k] * hidden[k];
 }
 
 // `product` is R·(r · h), or r's own factor times (R·h + bias) when `after`: linear_before_reset.
-QTOOL_FLOAT_CLONES void gru_step(const float* sums, int64_t n, const float* product, bool after,
-                                 float* hidden) {
+QTOOL_CLONES void gru_step(const float* sums, int64_t n, const float* product, bool after,
+                           float* hidden) {
   const float *z = sums, *r = sums + n, *candidate = sums + 2 * n;
   for (int64_t k = 0; k < n; ++k) {
     const float h = tanh_of(candidate[k] + (after ? r[k] * product[k] : product[k]));

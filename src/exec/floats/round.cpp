@@ -25,13 +25,13 @@ inline __attribute__((always_inline)) void to_whole(Lanes& x) {
   x = size < kWhole ? y : x;
 }
 
-QTOOL_FLOAT_CLONES void map_floor(const float* x, float* y, int64_t count) {
+QTOOL_CLONES void map_floor(const float* x, float* y, int64_t count) {
   map<to_whole<Towards::kLower>>(x, y, count);
 }
-QTOOL_FLOAT_CLONES void map_ceil(const float* x, float* y, int64_t count) {
+QTOOL_CLONES void map_ceil(const float* x, float* y, int64_t count) {
   map<to_whole<Towards::kUpper>>(x, y, count);
 }
-QTOOL_FLOAT_CLONES void map_round(const float* x, float* y, int64_t count) {
+QTOOL_CLONES void map_round(const float* x, float* y, int64_t count) {
   map<to_whole<Towards::kNearest>>(x, y, count);
 }
 

@@ -8,7 +8,7 @@ struct Slopes {
   float positive, negative;
 };
 
-QTOOL_FLOAT_CLONES void map_selu(const float* x, float* y, int64_t count, Slopes slopes) {
+QTOOL_CLONES void map_selu(const float* x, float* y, int64_t count, Slopes slopes) {
   map(
       x, y, count, [&](Lanes & v) __attribute__((always_inline)) {
         Lanes below = v;

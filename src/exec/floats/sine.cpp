@@ -70,12 +70,8 @@ inline __attribute__((always_inline)) void map_sine(const float* x, float* y, in
   }
 }
 
-QTOOL_FLOAT_CLONES void map_sin(const float* x, float* y, int64_t count) {
-  map_sine<0>(x, y, count);
-}
-QTOOL_FLOAT_CLONES void map_cos(const float* x, float* y, int64_t count) {
-  map_sine<1>(x, y, count);
-}
+QTOOL_CLONES void map_sin(const float* x, float* y, int64_t count) { map_sine<0>(x, y, count); }
+QTOOL_CLONES void map_cos(const float* x, float* y, int64_t count) { map_sine<1>(x, y, count); }
 
 }  // namespace
 

@@ -25,12 +25,10 @@ inline __attribute__((always_inline)) void mish(Lanes& x) {
   x = x * (s / (s + 2.f));
 }
 
-QTOOL_FLOAT_CLONES void map_softplus(const float* x, float* y, int64_t count) {
+QTOOL_CLONES void map_softplus(const float* x, float* y, int64_t count) {
   map<softplus>(x, y, count);
 }
-QTOOL_FLOAT_CLONES void map_mish(const float* x, float* y, int64_t count) {
-  map<mish>(x, y, count);
-}
+QTOOL_CLONES void map_mish(const float* x, float* y, int64_t count) { map<mish>(x, y, count); }
 
 }  // namespace
 

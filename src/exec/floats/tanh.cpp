@@ -6,7 +6,7 @@
 namespace qtool::floats {
 namespace {
 
-QTOOL_FLOAT_CLONES void map_tanh(const float* x, float* y, int64_t count) {
+QTOOL_CLONES void map_tanh(const float* x, float* y, int64_t count) {
   map<to_tanh<Lanes>>(x, y, count);
 }
 

@@ -11,8 +11,7 @@ constexpr int64_t kLanes = 8;
 struct Sums {
   double product = 0, plain = 0;
 };
-QTOOL_FLOAT_CLONES Sums walk(const float* dy, const float* x, float gain, float* dx,
-                             int64_t count) {
+QTOOL_CLONES Sums walk(const float* dy, const float* x, float gain, float* dx, int64_t count) {
   double products[kLanes] = {}, plain[kLanes] = {};
   const int64_t whole = count / kLanes * kLanes;
   for (int64_t i = 0; i < whole; i += kLanes) {
@@ -36,8 +35,8 @@ QTOOL_FLOAT_CLONES Sums walk(const float* dy, const float* x, float gain, float*
 }
 
 // Channels innermost.
-QTOOL_FLOAT_CLONES void walk_row(const float* dy, const float* x, const float* gain, float* dx,
-                                 double* products, double* plain, int64_t channels) {
+QTOOL_CLONES void walk_row(const float* dy, const float* x, const float* gain, float* dx,
+                           double* products, double* plain, int64_t channels) {
   for (int64_t c = 0; c < channels; ++c) {
     products[c] += static_cast<double>(dy[c]) * static_cast<double>(x[c]);
     plain[c] += static_cast<double>(dy[c]);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/clones.hpp"
+
 namespace qtool::gradient {
 namespace {
 
@@ -11,8 +13,7 @@ typedef float Float8 __attribute__((vector_size(32)));
 
 // Σ a · b; sums of so many products a lane are float32, all else is double.
 constexpr int64_t kRun = 512;
-__attribute__((target_clones("arch=x86-64-v3", "default"))) double dot(const float* a,
-                                                                       const float* b, int64_t n) {
+QTOOL_AVX2_CLONES double dot(const float* a, const float* b, int64_t n) {
   double sum = 0;
   for (int64_t begin = 0; begin < n; begin += kRun) {
     const int64_t end = std::min(n, begin + kRun);

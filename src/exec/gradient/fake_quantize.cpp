@@ -15,8 +15,7 @@ struct Levels {
 };
 
 // dx, and Σ dy · ∂y/∂scale.
-QTOOL_FLOAT_CLONES double walk(const float* dy, const float* x, float* dx, int64_t count,
-                               Levels l) {
+QTOOL_CLONES double walk(const float* dy, const float* x, float* dx, int64_t count, Levels l) {
   double sums[kLanes] = {};
   const auto one = [&](int64_t i, int64_t k) {
     const float at = x[i] / l.scale;

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#include "base/clones.hpp"
 
 namespace qtool::integer {
 namespace {
@@ -75,31 +75,32 @@ inline __attribute__((always_inline)) void rescale_codes(const Code* x, Code* y,
   }
 }
 
-QTOOL_CLONES void multiply_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n,
-                              ProductScale p, CodeRange r) {
+QTOOL_AVX2_CLONES void multiply_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n,
+                                   ProductScale p, CodeRange r) {
   multiply_codes(a, b, y, n, p, r);
 }
-QTOOL_CLONES void multiply_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n,
-                              ProductScale p, CodeRange r) {
+QTOOL_AVX2_CLONES void multiply_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n,
+                                   ProductScale p, CodeRange r) {
   multiply_codes(a, b, y, n, p, r);
 }
-QTOOL_CLONES void rescale_u8(const uint8_t* x, uint8_t* y, int64_t n, float s, float o,
-                             CodeRange r) {
+QTOOL_AVX2_CLONES void rescale_u8(const uint8_t* x, uint8_t* y, int64_t n, float s, float o,
+                                  CodeRange r) {
   rescale_codes(x, y, n, s, o, r);
 }
-QTOOL_CLONES void rescale_s8(const int8_t* x, int8_t* y, int64_t n, float s, float o, CodeRange r) {
+QTOOL_AVX2_CLONES void rescale_s8(const int8_t* x, int8_t* y, int64_t n, float s, float o,
+                                  CodeRange r) {
   rescale_codes(x, y, n, s, o, r);
 }
-QTOOL_CLONES void quantize_u8(const float* x, uint8_t* y, int64_t n, float s, CodeRange r) {
+QTOOL_AVX2_CLONES void quantize_u8(const float* x, uint8_t* y, int64_t n, float s, CodeRange r) {
   quantize_codes(x, y, n, s, r);
 }
-QTOOL_CLONES void quantize_s8(const float* x, int8_t* y, int64_t n, float s, CodeRange r) {
+QTOOL_AVX2_CLONES void quantize_s8(const float* x, int8_t* y, int64_t n, float s, CodeRange r) {
   quantize_codes(x, y, n, s, r);
 }
-QTOOL_CLONES void dequantize_u8(const uint8_t* x, float* y, int64_t n, float s, int32_t z) {
+QTOOL_AVX2_CLONES void dequantize_u8(const uint8_t* x, float* y, int64_t n, float s, int32_t z) {
   dequantize_codes(x, y, n, s, z);
 }
-QTOOL_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, int32_t z) {
+QTOOL_AVX2_CLONES void dequantize_s8(const int8_t* x, float* y, int64_t n, float s, int32_t z) {
   dequantize_codes(x, y, n, s, z);
 }
 #if defined(__x86_64__)
@@ -132,12 +133,12 @@ __attribute__((target("avx2,fma"))) int64_t add_u8_avx2(const uint8_t* a, const 
 }
 #endif
 
-QTOOL_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa,
-                         float sb, float o, CodeRange r) {
+QTOOL_AVX2_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa,
+                              float sb, float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
 }
-QTOOL_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n, float sa, float sb,
-                         float o, CodeRange r) {
+QTOOL_AVX2_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n, float sa,
+                              float sb, float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
 }
 

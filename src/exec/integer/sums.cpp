@@ -1,9 +1,8 @@
 // ConvInteger and MatMulInteger with constant symmetric weights. Codes without their zero points are int16 here, so
 // that processors add pairs of products in int32, where they fit: sums are exact on every one of them.
+#include "base/clones.hpp"
 #include "exec/integer/kernels.hpp"
 #include "qtool/ops.hpp"
-
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 
 namespace qtool::integer {
 namespace {
@@ -20,8 +19,8 @@ struct Strides {
 };
 
 // y[r · row + f · filter] = Σ_k rows[r][k] · filters[f][k].
-QTOOL_CLONES void multiply(const int16_t* rows, int64_t count, const int16_t* filters,
-                           int64_t filter_count, int64_t depth, int32_t* y, Strides to) {
+QTOOL_AVX2_CLONES void multiply(const int16_t* rows, int64_t count, const int16_t* filters,
+                                int64_t filter_count, int64_t depth, int32_t* y, Strides to) {
   constexpr int64_t kTogether = 4;
   for (int64_t f = 0; f < filter_count; ++f) {
     const int16_t* const w = filters + f * depth;

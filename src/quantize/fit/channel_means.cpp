@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#include "base/clones.hpp"
 
 namespace qtool::qdq {
 namespace {

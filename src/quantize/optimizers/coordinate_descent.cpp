@@ -2,6 +2,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/clones.hpp"
 #include "qtool/exec.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
 
@@ -9,8 +10,7 @@ namespace qtool::qdq {
 namespace {
 
 // to += amount · from; for wider vectors too, which give the same bits.
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void add_scaled(
-    const float* from, float amount, float* to, size_t count) {
+QTOOL_CLONES void add_scaled(const float* from, float amount, float* to, size_t count) {
   for (size_t i = 0; i < count; ++i) to[i] += amount * from[i];
 }
 

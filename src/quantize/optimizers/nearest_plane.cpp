@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/clones.hpp"
 #include "qtool/exec.hpp"
 #include "qtool/transpose.hpp"
 #include "quantize/optimizers/gram_rows.hpp"
@@ -24,9 +25,6 @@ void for_neighbours(size_t j, int64_t channels, size_t columns, Visit visit) {
 
 // Columns decided one by one; what they leave to the columns before is carried in one product.
 constexpr size_t kBlock = 64;
-
-// All compilations give the same bits: every row is a lane of its own.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 
 // One column of all rows.
 struct Column {

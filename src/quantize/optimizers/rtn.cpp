@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/clones.hpp"
 #include "qtool/format.hpp"
 #include "qtool/passes.hpp"
 #include "quantize/internal.hpp"
@@ -29,8 +30,6 @@ bool pairs_fit(const Row& row, std::span<const int8_t> codes) {
   return true;
 }
 
-// The hot loops, for wider vectors too: lanes and their order are fixed, so all give the same bits.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 constexpr size_t kLanes = 8;
 constexpr size_t kPart = 512;  // weights between two looks at the error so far
 
