@@ -1,10 +1,12 @@
 // Resize and Upsample: every resized axis is resampled in turn, as the interpolations are
 // separable.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
+#include "ops/lanes.hpp"
 #include "ops/movable.hpp"
-#include "ops/resample.hpp"
+#include "ops/weighted_sums.hpp"
 
 namespace qtool {
 namespace {
@@ -188,39 +190,66 @@ std::vector<Taps> all_taps(const Call& call, const Resizing& r, const AxisResize
   return all;
 }
 
-// Resamples one axis of a tensor of doubles.
+// The taps of rows of `inner` elements a position as a table.
+template <typename T>
+GatherTable<T> gather_table(std::span<const Taps> positions, int64_t inner) {
+  size_t most = 0;
+  for (const Taps& taps : positions) most = std::max(most, taps.index.size());
+  GatherTable<T> table(static_cast<int64_t>(positions.size()) * inner, static_cast<int64_t>(most));
+  for (size_t t = 0, at = 0; t < most; ++t) {
+    for (const Taps& taps : positions) {
+      for (int64_t i = 0; i < inner; ++i, ++at) {
+        if (t >= taps.index.size()) continue;
+        table.index[at] = static_cast<int32_t>(taps.index[t] * inner + i);
+        table.weight[at] = static_cast<T>(taps.weight[t]);
+      }
+    }
+  }
+  return table;
+}
+
+// Resamples one axis of a tensor of floats or doubles.
+template <typename T>
 Tensor resample(const Call& call, const Resizing& r, const Tensor& x, size_t d) {
   const AxisResize& axis = r.axes[d];
   const AxisView view = view_axis(x.shape(), static_cast<int64_t>(d));
   Shape shape = x.shape();
   shape[d] = axis.output;
-  Tensor out(DType::kDouble, shape);
-  const double* in = x.data<double>().data();
-  double* y = out.mutable_data<double>().data();
+  Tensor out = Tensor::uninitialized(x.dtype(), shape);
+  if (out.size() == 0) return out;
+  const T* in = x.data<T>().data();
+  T* y = out.mutable_data<T>().data();
   const std::vector<Taps> positions = all_taps(call, r, axis);
-  for (int64_t o = 0; o < view.outer; ++o, in += axis.input * view.inner) {
-    for (const Taps& taps : positions) {
-      if (taps.index.empty()) std::fill(y, y + view.inner, r.extrapolation);
-      for (size_t t = 0; t < taps.index.size(); ++t) {
-        const double* from = in + taps.index[t] * view.inner;
-        const double weight = taps.weight[t];
-        for (int64_t i = 0; i < view.inner; ++i) y[i] += weight * from[i];
-      }
-      y += view.inner;
-    }
+  // Vectors go along the inner dimensions where these fill one.
+  const int64_t row = axis.input * view.inner, out_row = axis.output * view.inner;
+  if (view.inner < kLanes<T> && row <= std::numeric_limits<int32_t>::max())
+    sum_gathered(gather_table<T>(positions, view.inner), in, {view.outer, row, out_row}, y);
+  else
+    sum_along_axis(positions, in, view, y);
+  for (size_t p = 0; p < positions.size(); ++p) {
+    if (!positions[p].index.empty()) continue;
+    for (int64_t o = 0; o < view.outer; ++o)
+      std::fill_n(y + o * out_row + static_cast<int64_t>(p) * view.inner, view.inner,
+                  static_cast<T>(r.extrapolation));
   }
   return out;
 }
 
+template <typename T>
+Tensor resample_axes(const Call& call, const Resizing& r) {
+  Tensor moved = cast(call.in(0), dtype_of<T>());
+  for (const size_t d : changing_axes(r)) moved = resample<T>(call, r, moved, d);
+  return moved;
+}
+
 Tensor weighted(const Call& call, const Resizing& r) {
-  const Tensor& x = call.in(0);
-  if (!is_real(x.dtype()) && !is_integer(x.dtype())) unsupported_type(call, x.dtype());
-  Tensor wide = cast(x, DType::kDouble);
-  for (const size_t d : changing_axes(r)) wide = resample(call, r, wide, d);
-  if (is_real(x.dtype())) return cast(wide, x.dtype());
-  return with_integer(call, x.dtype(), [&](auto zero) {
+  const DType type = call.in(0).dtype();
+  if (type == DType::kFloat || is_half(type)) return cast(resample_axes<float>(call, r), type);
+  if (type == DType::kDouble) return resample_axes<double>(call, r);
+  return with_integer(call, type, [&](auto zero) {
     using T = decltype(zero);
-    Tensor out = Tensor::uninitialized(x.dtype(), wide.shape());
+    const Tensor wide = resample_axes<double>(call, r);
+    Tensor out = Tensor::uninitialized(type, wide.shape());
     std::ranges::transform(wide.data<double>(), out.mutable_data<T>().begin(),
                            [](double v) { return to_element<T>(std::nearbyint(v)); });
     return out;

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "ops/support.hpp"
 
 namespace qtool {
@@ -34,6 +38,62 @@ TEST(Resize, LinearFollowsItsCoordinates) {
                             {text("mode", "linear"),
                              text("coordinate_transformation_mode", "asymmetric")}))[0],
                 floats({4}, {1, 2, 3, 3}));
+}
+
+// Rows of every length around those of vectors, along the last axis and another, against the formula.
+TEST(Resize, LinearFitsAnySize) {
+  for (const int64_t inner : {1, 2, 3, 7, 15, 16, 17, 31, 33, 40}) {
+    for (const int64_t size : {1, 5, 11, 37}) {
+      const int64_t length = 11;
+      Tensor x(DType::kFloat, {2, length, inner});
+      for (int64_t i = 0; i < x.size(); ++i)
+        x.set_number(i, std::sin(static_cast<double>(i * i % 1013)));
+      Tensor want(DType::kDouble, {2, size, inner});
+      for (int64_t i = 0; i < want.size(); ++i) {
+        const int64_t o = i / (size * inner), p = i / inner % size, k = i % inner;
+        const double at = (static_cast<double>(p) + 0.5) * static_cast<double>(length) /
+                              static_cast<double>(size) -
+                          0.5;
+        const auto low = static_cast<int64_t>(std::floor(at));
+        const double part = at - static_cast<double>(low);
+        const auto value = [&](int64_t row) {
+          return x.number((o * length + std::clamp<int64_t>(row, 0, length - 1)) * inner + k);
+        };
+        want.set_number(i, (1 - part) * value(low) + part * value(low + 1));
+      }
+      for (const DType type : {DType::kFloat, DType::kDouble, DType::kFloat16}) {
+        const Tensor got =
+            run(to_size(cast(x, type), {2, size, inner}, {text("mode", "linear")}))[0];
+        EXPECT_EQ(got.dtype(), type);
+        expect_tensor(cast(got, DType::kDouble), want, type == DType::kFloat16 ? 1e-3 : 2e-6);
+      }
+    }
+  }
+}
+
+// Where an element is taken with the weight 1, its neighbours do not matter.
+TEST(Resize, InfinityStaysWhereItIs) {
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const char* mode : {"linear", "cubic"}) {
+    for (const int64_t inner : {1, 20}) {
+      Tensor x(DType::kFloat, {5, inner});
+      for (int64_t i = 0; i < inner; ++i) x.set_number(2 * inner + i, inf);
+      const Tensor y = run(to_size(
+          x, {9, inner},
+          {text("mode", mode), text("coordinate_transformation_mode", "align_corners")}))[0];
+      for (int64_t i = 0; i < inner; ++i) {
+        EXPECT_EQ(y.number(2 * inner + i), 0);
+        EXPECT_EQ(y.number(4 * inner + i), inf);
+        EXPECT_EQ(y.number(6 * inner + i), 0);
+      }
+    }
+  }
+}
+
+TEST(Resize, WholeNumbersAreRounded) {
+  const Tensor x = Tensor::of<int32_t>({2}, {0, 1 << 30});
+  expect_tensor(run(to_size(x, {4}, {text("mode", "linear")}))[0],
+                Tensor::of<int32_t>({4}, {0, 1 << 28, (1 << 30) - (1 << 28), 1 << 30}), 0);
 }
 
 TEST(Resize, CropsOutsideWithTheGivenValue) {

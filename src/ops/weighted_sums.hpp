@@ -1,0 +1,39 @@
+// Weighted sums of an array's elements, by vectors: what interpolations are made of.
+#pragma once
+
+#include <span>
+
+#include "ops/loops.hpp"
+#include "ops/resample.hpp"
+
+namespace qtool {
+
+// The terms of `sums` sums in an order that fits vectors: term t of sum j is
+// weight[t * sums + j] * x[index[t * sums + j]], and adds nothing when its weight is 0, whatever x is.
+template <typename T>
+struct GatherTable {
+  int64_t sums = 0, terms = 0;  // terms: an even number
+  std::vector<int32_t> index;
+  std::vector<T> weight;
+
+  GatherTable(int64_t sums_, int64_t terms_)
+      : sums(sums_),
+        terms(terms_ + terms_ % 2),
+        index(static_cast<size_t>(sums * terms), 0),
+        weight(index.size(), T(0)) {}
+};
+
+// Arrays that one table is applied to, in elements from one to the next.
+struct ArraySteps {
+  int64_t arrays, from, to;
+};
+
+// y[a * steps.to + j] = sum j of x + a * steps.from, terms added one after the other.
+void sum_gathered(const GatherTable<float>& table, const float* x, ArraySteps steps, float* y);
+void sum_gathered(const GatherTable<double>& table, const double* x, ArraySteps steps, double* y);
+
+// y[o, p, i] = Σ weight · x[o, index, i] over the taps of position p; y is [outer, positions, inner].
+void sum_along_axis(std::span<const Taps> positions, const float* x, AxisView view, float* y);
+void sum_along_axis(std::span<const Taps> positions, const double* x, AxisView view, double* y);
+
+}  // namespace qtool
