@@ -152,15 +152,9 @@ Tensor strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_
   return out;
 }
 
-Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
-  const AxisView view = view_axis(x.shape(), axis);
-  Shape shape = x.shape();
-  shape[static_cast<size_t>(axis)] = static_cast<int64_t>(positions.size());
-  Tensor out = Tensor::uninitialized(x.dtype(), shape);
-  if (out.size() == 0) return out;
-  const int64_t block = view.inner * width_of(x);
-  const char* from = bytes_of(x);
-  char* to = bytes_of(out);
+void take_elements(const char* from, AxisView view, int64_t width,
+                   std::span<const int64_t> positions, char* to) {
+  const int64_t block = view.inner * width;
   const auto copy = [&](auto bytes) {
     for (int64_t o = 0; o < view.outer; ++o, from += view.length * block) {
       for (const int64_t p : positions) {
@@ -174,6 +168,14 @@ Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
     with_width(block, copy);
   else
     copy(block);
+}
+
+Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
+  Shape shape = x.shape();
+  shape[static_cast<size_t>(axis)] = static_cast<int64_t>(positions.size());
+  Tensor out = Tensor::uninitialized(x.dtype(), shape);
+  if (out.size() == 0) return out;
+  take_elements(bytes_of(x), view_axis(x.shape(), axis), width_of(x), positions, bytes_of(out));
   return out;
 }
 

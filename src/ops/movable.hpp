@@ -64,6 +64,9 @@ Tensor strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_
 
 // y[…, i, …] = x[…, positions[i], …] along one axis; positions must be in range.
 Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions);
+// The same of elements of `width` bytes in memory; x is [outer, length, inner].
+void take_elements(const char* from, AxisView view, int64_t width,
+                   std::span<const int64_t> positions, char* to);
 
 // A tensor of one value, repeated.
 Tensor filled(const Tensor& value, const Shape& shape);

@@ -1,6 +1,12 @@
+// Every resized axis is resampled in turn, as the interpolations are separable.
 #include "ops/resample.hpp"
 
 #include <algorithm>
+#include <limits>
+
+#include "ops/lanes.hpp"
+#include "ops/movable.hpp"
+#include "ops/weighted_sums.hpp"
 
 namespace qtool {
 namespace {
@@ -37,8 +43,7 @@ double source_coordinate(const Call& call, const std::string& mode, const AxisRe
   return axis.output > 1 ? start + x * span / (output - 1) : start + span / 2;
 }
 
-}  // namespace
-
+// Coordinates in the input of every output element.
 std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options,
                                        const AxisResize& axis) {
   std::vector<double> x(static_cast<size_t>(axis.output));
@@ -49,6 +54,7 @@ std::vector<double> source_coordinates(const Call& call, const ResampleOptions& 
   return x;
 }
 
+// Index in the input that is nearest to a coordinate.
 int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis,
                       double x) {
   const std::string& mode = options.nearest;
@@ -89,6 +95,188 @@ Taps taps_at(const ResampleOptions& options, const AxisResize& axis, double x) {
     for (double& w : taps.weight) w /= total;
   }
   return taps;
+}
+
+bool changes(const AxisResize& axis, const ResampleOptions& options) {
+  if (axis.input != axis.output || axis.scale != 1) return true;
+  return options.coordinates == "tf_crop_and_resize" && (axis.roi_start != 0 || axis.roi_end != 1);
+}
+
+// Axes in the order that moves least: those that shrink from the first on, those that grow from the last.
+std::vector<size_t> changing_axes(const Resizing& r) {
+  std::vector<size_t> order, grow;
+  for (size_t d = 0; d < r.axes.size(); ++d) {
+    if (!changes(r.axes[d], r.options)) continue;
+    (r.axes[d].output > r.axes[d].input ? grow : order).push_back(d);
+  }
+  order.insert(order.end(), grow.rbegin(), grow.rend());
+  return order;
+}
+
+// The steps from one shape to another, an axis each. They are done for one slice of the leading dimensions
+// that stay at a time, so that what lies between them stays in the caches.
+struct Steps {
+  std::vector<size_t> axes;
+  std::vector<AxisView> views;  // of a slice before every step
+  int64_t slices = 1;
+  Shape shape;  // behind the last one
+
+  explicit Steps(const Resizing& r) : axes(changing_axes(r)) {
+    for (const AxisResize& axis : r.axes) shape.push_back(axis.input);
+    const auto leading = axes.empty() ? 0 : static_cast<int64_t>(std::ranges::min(axes));
+    slices = element_count({shape.begin(), shape.begin() + leading});
+    std::fill_n(shape.begin(), leading, 1);
+    for (const size_t d : axes) {
+      views.push_back(view_axis(shape, static_cast<int64_t>(d)));
+      shape[d] = r.axes[d].output;
+    }
+    for (size_t d = 0; d < static_cast<size_t>(leading); ++d) shape[d] = r.axes[d].input;
+  }
+
+  // step(s, from, to) for every step of every slice; T: elements or, where they have a width, bytes.
+  template <typename T, typename Step>
+  void run(const T* from, T* to, int64_t width, Step&& step) const {
+    const auto size = [&](size_t s) {
+      const AxisView& v = views[s];
+      return v.outer * v.length * v.inner * width;
+    };
+    const int64_t out = element_count(shape) / slices * width;
+    std::vector<T> between[2];
+    for (size_t s = 1; s < axes.size(); ++s)
+      between[s % 2].resize(std::max(between[s % 2].size(), static_cast<size_t>(size(s))));
+    for (int64_t i = 0; i < slices; ++i, to += out) {
+      const T* at = from + i * size(0);
+      for (size_t s = 0; s < axes.size(); ++s) {
+        T* const next = s + 1 < axes.size() ? between[(s + 1) % 2].data() : to;
+        step(s, at, next);
+        at = next;
+      }
+    }
+  }
+};
+
+Tensor nearest(const Call& call, const Resizing& r) {
+  const Steps steps(r);
+  if (steps.axes.empty()) return call.in(0);
+  std::vector<std::vector<int64_t>> positions;
+  for (const size_t d : steps.axes) {
+    std::vector<int64_t>& along = positions.emplace_back();
+    for (const double x : source_coordinates(call, r.options, r.axes[d]))
+      along.push_back(nearest_index(call, r.options, r.axes[d], x));
+  }
+  const Movable m(call, {call.in(0)});
+  Tensor out = Tensor::uninitialized(m[0].dtype(), steps.shape);
+  if (out.size() == 0) return m.restore(out);
+  const int64_t width = width_of(m[0]);
+  steps.run(bytes_of(m[0]), bytes_of(out), width, [&](size_t s, const char* from, char* to) {
+    take_elements(from, steps.views[s], width, positions[s], to);
+  });
+  return m.restore(out);
+}
+
+// Of every element along the axis; none for those outside of the input, which are extrapolated.
+std::vector<Taps> all_taps(const Call& call, const Resizing& r, const AxisResize& axis) {
+  const bool crop = r.options.coordinates == "tf_crop_and_resize";
+  std::vector<Taps> all;
+  for (const double at : source_coordinates(call, r.options, axis)) {
+    if (crop && (at < 0 || at > static_cast<double>(axis.input - 1)))
+      all.emplace_back();
+    else if (r.options.mode == Interpolation::kNearest)
+      all.push_back({{nearest_index(call, r.options, axis, at)}, {1}});
+    else
+      all.push_back(taps_at(r.options, axis, at));
+  }
+  return all;
+}
+
+// The taps of rows of `inner` elements a position as a table.
+template <typename T>
+GatherTable<T> gather_table(std::span<const Taps> positions, int64_t inner) {
+  size_t most = 0;
+  for (const Taps& taps : positions) most = std::max(most, taps.index.size());
+  GatherTable<T> table(static_cast<int64_t>(positions.size()) * inner, static_cast<int64_t>(most));
+  for (size_t t = 0, at = 0; t < most; ++t) {
+    for (const Taps& taps : positions) {
+      for (int64_t i = 0; i < inner; ++i, ++at) {
+        if (t >= taps.index.size()) continue;
+        table.index[at] = static_cast<int32_t>(taps.index[t] * inner + i);
+        table.weight[at] = static_cast<T>(taps.weight[t]);
+      }
+    }
+  }
+  return table;
+}
+
+// Weighted sums along one axis.
+template <typename T>
+class WeightedStep {
+ public:
+  WeightedStep(std::vector<Taps> positions, AxisView view, double outside)
+      : positions_(std::move(positions)), view_(view), outside_(static_cast<T>(outside)) {
+    // Vectors go along the inner dimensions where these fill one.
+    gathers_ =
+        view.inner < kLanes<T> && view.length * view.inner <= std::numeric_limits<int32_t>::max();
+    if (gathers_) table_ = gather_table<T>(positions_, view.inner);
+  }
+
+  void run(const T* x, T* y) const {
+    const auto row = static_cast<int64_t>(positions_.size()) * view_.inner;
+    if (gathers_)
+      sum_gathered(table_, x, {view_.outer, view_.length * view_.inner, row}, y);
+    else
+      sum_along_axis(positions_, x, view_, y);
+    for (size_t p = 0; p < positions_.size(); ++p) {
+      if (!positions_[p].index.empty()) continue;
+      for (int64_t o = 0; o < view_.outer; ++o)
+        std::fill_n(y + o * row + static_cast<int64_t>(p) * view_.inner, view_.inner, outside_);
+    }
+  }
+
+ private:
+  std::vector<Taps> positions_;
+  AxisView view_;
+  T outside_;
+  bool gathers_;
+  GatherTable<T> table_{0, 0};
+};
+
+template <typename T>
+Tensor resample_as(const Call& call, const Resizing& r) {
+  const Tensor x = cast(call.in(0), dtype_of<T>());
+  const Steps steps(r);
+  if (steps.axes.empty()) return x;
+  std::vector<WeightedStep<T>> weighted;
+  for (size_t s = 0; s < steps.axes.size(); ++s) {
+    weighted.emplace_back(all_taps(call, r, r.axes[steps.axes[s]]), steps.views[s],
+                          r.extrapolation);
+  }
+  Tensor out = Tensor::uninitialized(x.dtype(), steps.shape);
+  if (out.size() == 0) return out;
+  steps.run(x.data<T>().data(), out.mutable_data<T>().data(), 1,
+            [&](size_t s, const T* from, T* to) { weighted[s].run(from, to); });
+  return out;
+}
+
+Tensor weighted(const Call& call, const Resizing& r) {
+  const DType type = call.in(0).dtype();
+  if (type == DType::kFloat || is_half(type)) return cast(resample_as<float>(call, r), type);
+  if (type == DType::kDouble) return resample_as<double>(call, r);
+  return with_integer(call, type, [&](auto zero) {
+    using T = decltype(zero);
+    const Tensor wide = resample_as<double>(call, r);
+    Tensor out = Tensor::uninitialized(type, wide.shape());
+    std::ranges::transform(wide.data<double>(), out.mutable_data<T>().begin(),
+                           [](double v) { return to_element<T>(std::nearbyint(v)); });
+    return out;
+  });
+}
+
+}  // namespace
+
+Tensor resample(const Call& call, const Resizing& r) {
+  const bool moves =
+      r.options.mode == Interpolation::kNearest && r.options.coordinates != "tf_crop_and_resize";
+  return moves ? nearest(call, r) : weighted(call, r);
 }
 
 }  // namespace qtool

@@ -1,4 +1,4 @@
-// One axis of Resize: where each output element lies in the input and what it is made of.
+// What Resize does once it is known: where each output element lies in the input and what it is made of.
 #pragma once
 
 #include "ops/dispatch.hpp"
@@ -24,18 +24,13 @@ struct AxisResize {
   double roi_start = 0, roi_end = 1;
 };
 
-// Coordinates in the input of every output element; throws Error{kModel} for an unknown mode.
-std::vector<double> source_coordinates(const Call& call, const ResampleOptions& options,
-                                       const AxisResize& axis);
-// Index in the input that is nearest to a coordinate.
-int64_t nearest_index(const Call& call, const ResampleOptions& options, const AxisResize& axis,
-                      double x);
-
-// A weighted sum of input elements.
-struct Taps {
-  std::vector<int64_t> index;
-  std::vector<double> weight;
+struct Resizing {
+  ResampleOptions options;
+  std::vector<AxisResize> axes;  // one a dimension of the input
+  double extrapolation = 0;
 };
-Taps taps_at(const ResampleOptions& options, const AxisResize& axis, double x);
+
+// The call's first input resized; throws Error{kModel} for an unknown mode.
+Tensor resample(const Call& call, const Resizing& resizing);
 
 }  // namespace qtool

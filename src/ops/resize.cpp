@@ -1,21 +1,12 @@
-// Resize and Upsample: every resized axis is resampled in turn, as the interpolations are
-// separable.
+// Resize and Upsample: what is asked for; ops/resample does it.
 #include <algorithm>
-#include <limits>
 #include <numeric>
 
-#include "ops/lanes.hpp"
 #include "ops/movable.hpp"
-#include "ops/weighted_sums.hpp"
+#include "ops/resample.hpp"
 
 namespace qtool {
 namespace {
-
-struct Resizing {
-  ResampleOptions options;
-  std::vector<AxisResize> axes;  // one a dimension of the input
-  double extrapolation = 0;
-};
 
 std::vector<double> numbers(const Call& call, size_t i) {
   const Tensor& t = call.in(i);
@@ -146,124 +137,12 @@ Resizing resolve_scales(const Call& call) {
   return r;
 }
 
-bool changes(const AxisResize& axis, const ResampleOptions& options) {
-  if (axis.input != axis.output || axis.scale != 1) return true;
-  return options.coordinates == "tf_crop_and_resize" && (axis.roi_start != 0 || axis.roi_end != 1);
-}
-
-// Axes in the order that moves least: those that shrink from the first on, those that grow from the last.
-std::vector<size_t> changing_axes(const Resizing& r) {
-  std::vector<size_t> order, grow;
-  for (size_t d = 0; d < r.axes.size(); ++d) {
-    if (!changes(r.axes[d], r.options)) continue;
-    (r.axes[d].output > r.axes[d].input ? grow : order).push_back(d);
-  }
-  order.insert(order.end(), grow.rbegin(), grow.rend());
-  return order;
-}
-
-Tensor nearest(const Call& call, const Resizing& r) {
-  const Movable m(call, {call.in(0)});
-  Tensor moved = m[0];
-  for (const size_t d : changing_axes(r)) {
-    std::vector<int64_t> positions;
-    for (double x : source_coordinates(call, r.options, r.axes[d])) {
-      positions.push_back(nearest_index(call, r.options, r.axes[d], x));
-    }
-    moved = take(moved, static_cast<int64_t>(d), positions);
-  }
-  return m.restore(moved);
-}
-
-// Of every element along the axis; none for those outside of the input, which are extrapolated.
-std::vector<Taps> all_taps(const Call& call, const Resizing& r, const AxisResize& axis) {
-  const bool crop = r.options.coordinates == "tf_crop_and_resize";
-  std::vector<Taps> all;
-  for (const double at : source_coordinates(call, r.options, axis)) {
-    if (crop && (at < 0 || at > static_cast<double>(axis.input - 1)))
-      all.emplace_back();
-    else if (r.options.mode == Interpolation::kNearest)
-      all.push_back({{nearest_index(call, r.options, axis, at)}, {1}});
-    else
-      all.push_back(taps_at(r.options, axis, at));
-  }
-  return all;
-}
-
-// The taps of rows of `inner` elements a position as a table.
-template <typename T>
-GatherTable<T> gather_table(std::span<const Taps> positions, int64_t inner) {
-  size_t most = 0;
-  for (const Taps& taps : positions) most = std::max(most, taps.index.size());
-  GatherTable<T> table(static_cast<int64_t>(positions.size()) * inner, static_cast<int64_t>(most));
-  for (size_t t = 0, at = 0; t < most; ++t) {
-    for (const Taps& taps : positions) {
-      for (int64_t i = 0; i < inner; ++i, ++at) {
-        if (t >= taps.index.size()) continue;
-        table.index[at] = static_cast<int32_t>(taps.index[t] * inner + i);
-        table.weight[at] = static_cast<T>(taps.weight[t]);
-      }
-    }
-  }
-  return table;
-}
-
-// Resamples one axis of a tensor of floats or doubles.
-template <typename T>
-Tensor resample(const Call& call, const Resizing& r, const Tensor& x, size_t d) {
-  const AxisResize& axis = r.axes[d];
-  const AxisView view = view_axis(x.shape(), static_cast<int64_t>(d));
-  Shape shape = x.shape();
-  shape[d] = axis.output;
-  Tensor out = Tensor::uninitialized(x.dtype(), shape);
-  if (out.size() == 0) return out;
-  const T* in = x.data<T>().data();
-  T* y = out.mutable_data<T>().data();
-  const std::vector<Taps> positions = all_taps(call, r, axis);
-  // Vectors go along the inner dimensions where these fill one.
-  const int64_t row = axis.input * view.inner, out_row = axis.output * view.inner;
-  if (view.inner < kLanes<T> && row <= std::numeric_limits<int32_t>::max())
-    sum_gathered(gather_table<T>(positions, view.inner), in, {view.outer, row, out_row}, y);
-  else
-    sum_along_axis(positions, in, view, y);
-  for (size_t p = 0; p < positions.size(); ++p) {
-    if (!positions[p].index.empty()) continue;
-    for (int64_t o = 0; o < view.outer; ++o)
-      std::fill_n(y + o * out_row + static_cast<int64_t>(p) * view.inner, view.inner,
-                  static_cast<T>(r.extrapolation));
-  }
-  return out;
-}
-
-template <typename T>
-Tensor resample_axes(const Call& call, const Resizing& r) {
-  Tensor moved = cast(call.in(0), dtype_of<T>());
-  for (const size_t d : changing_axes(r)) moved = resample<T>(call, r, moved, d);
-  return moved;
-}
-
-Tensor weighted(const Call& call, const Resizing& r) {
-  const DType type = call.in(0).dtype();
-  if (type == DType::kFloat || is_half(type)) return cast(resample_axes<float>(call, r), type);
-  if (type == DType::kDouble) return resample_axes<double>(call, r);
-  return with_integer(call, type, [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor wide = resample_axes<double>(call, r);
-    Tensor out = Tensor::uninitialized(type, wide.shape());
-    std::ranges::transform(wide.data<double>(), out.mutable_data<T>().begin(),
-                           [](double v) { return to_element<T>(std::nearbyint(v)); });
-    return out;
-  });
-}
-
 std::vector<Tensor> eval_resize(const Call& call) {
   const bool old = call.node.type == "Upsample" || call.opset < 11;
   const Resizing r = old ? resolve_scales(call) : resolve_resize(call);
   for (const AxisResize& a : r.axes)
     require(a.input > 0 || a.output == 0, call, "an empty dimension cannot be resized");
-  const bool moves =
-      r.options.mode == Interpolation::kNearest && r.options.coordinates != "tf_crop_and_resize";
-  return {moves ? nearest(call, r) : weighted(call, r)};
+  return {resample(call, r)};
 }
 
 // Nearest only moves elements.

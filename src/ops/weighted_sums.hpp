@@ -4,9 +4,14 @@
 #include <span>
 
 #include "ops/loops.hpp"
-#include "ops/resample.hpp"
 
 namespace qtool {
+
+// One sum.
+struct Taps {
+  std::vector<int64_t> index;
+  std::vector<double> weight;
+};
 
 // The terms of `sums` sums in an order that fits vectors: term t of sum j is
 // weight[t * sums + j] * x[index[t * sums + j]], and adds nothing when its weight is 0, whatever x is.
