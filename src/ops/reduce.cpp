@@ -1,6 +1,5 @@
 // The Reduce family: every element is folded into the output element that it belongs to.
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numeric>
 
@@ -43,38 +42,12 @@ LoopNest<2> reduction_nest(const Shape& input, const Shape& kept) {
   return simplified(LoopNest<2>{input, {strides_of(input), broadcast_strides(kept, input)}});
 }
 
-// Comparisons that know no NaN, by vectors; where there is one it is looked for.
-template <typename Fold, typename T>
-T extreme_of_run(const T* x, int64_t count) {
-  typedef T Lanes __attribute__((vector_size(16)));
-  constexpr int64_t kLanes = sizeof(Lanes) / sizeof(T);
-  Lanes part[2] = {Lanes{} + Fold::template start<T>(), Lanes{} + Fold::template start<T>()};
-  Lanes tainted = {};  // zeros but for lanes that saw NaN or infinity
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-    for (int64_t k = 0; k < 2; ++k) {
-      Lanes v;
-      std::memcpy(&v, x + i + k * kLanes, sizeof v);
-      Fold::extend(part[k], v);
-      tainted += v * T(0);
-    }
-  }
-  T all = Fold::template start<T>(), sum = 0;
-  for (int64_t k = 0; k < kLanes; ++k) sum += tainted[k];
-  if (sum != sum) i = 0;
-  for (const Lanes& lanes : part)
-    for (int64_t k = 0; k < kLanes; ++k) all = Fold::join(all, lanes[k]);
-  for (; i < count; ++i) all = Fold::join(all, x[i]);
-  return all;
-}
-
-// Folds one contiguous run into `into`; eight partial results keep the processor busy, their order
-// is fixed.
+// Folds one contiguous run into `into`. Floats go by vectors; of the others eight partial results keep the
+// processor busy, their order is fixed.
 template <typename Fold, typename A, typename T>
 A fold_run(A into, const T* x, int64_t count) {
-  if constexpr (std::is_floating_point_v<T> &&
-                (std::is_same_v<Fold, MaxFold> || std::is_same_v<Fold, MinFold>))
-    return Fold::join(into, static_cast<A>(extreme_of_run<Fold>(x, count)));
+  if constexpr (std::is_same_v<T, float> && !std::is_same_v<Fold, ProductFold>)
+    return Fold::join(into, Fold::floats(x, count));
   A part[8];
   for (A& p : part) p = Fold::template start<A>();
   int64_t i = 0;

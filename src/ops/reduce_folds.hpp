@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "ops/float_runs.hpp"
+
 namespace qtool {
 
 // Floats are summed in double, whole numbers wrap in 64 bits.
@@ -14,7 +16,7 @@ using Accumulator = std::conditional_t<std::is_floating_point_v<T>, double,
                                        std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
 
 // A reduction: where it starts, what an element adds, how two partial results join, what is done
-// last.
+// last; and all of a run of floats.
 struct SumFold {
   template <typename A>
   static A start() {
@@ -31,6 +33,7 @@ struct SumFold {
   static A element(A x) {
     return x;
   }
+  static double floats(const float* x, int64_t count) { return sum_of_floats(x, count); }
   template <typename A>
   static double finish(A a, int64_t) {
     return static_cast<double>(a);
@@ -41,6 +44,7 @@ struct L1Fold : SumFold {
   static A element(A x) {
     return x < 0 ? -x : x;
   }
+  static double floats(const float* x, int64_t count) { return sum_of_magnitudes(x, count); }
 };
 struct SquareFold : SumFold {
   template <typename A>
@@ -50,6 +54,7 @@ struct SquareFold : SumFold {
     else
       return x * x;
   }
+  static double floats(const float* x, int64_t count) { return sum_of_squares(x, count); }
 };
 struct L2Fold : SquareFold {
   template <typename A>
@@ -97,13 +102,8 @@ struct ExtremeFold : SumFold {
   static A join(A a, A b) {
     return (largest ? b > a : b < a) || b != b ? b : a;
   }
-  // Of vectors, lane by lane, without NaN.
-  template <typename Lanes>
-  static void extend(Lanes& a, const Lanes& b) {
-    if constexpr (largest)
-      a = b > a ? b : a;
-    else
-      a = b < a ? b : a;
+  static double floats(const float* x, int64_t count) {
+    return largest ? largest_float(x, count) : smallest_float(x, count);
   }
 };
 using MaxFold = ExtremeFold<true>;

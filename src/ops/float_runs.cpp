@@ -1,0 +1,100 @@
+#include "ops/float_runs.hpp"
+
+#include <cstring>
+#include <limits>
+
+#include "ops/lanes.hpp"
+
+namespace qtool {
+namespace {
+
+// element(v) makes of v, a double or a vector of them, what is summed.
+template <typename Element>
+QTOOL_INLINE double sum_of_run(const float* x, int64_t count, Element element) {
+  typedef float Floats __attribute__((vector_size(32)));
+  constexpr int64_t kParts = 4, kWidth = kLanes<double>;
+  Lanes<double> part[kParts] = {};
+  const auto add = [&](const float* from, Lanes<double>& to) QTOOL_ALWAYS {
+    Floats v;
+    std::memcpy(&v, from, sizeof v);
+    Lanes<double> wide = __builtin_convertvector(v, Lanes<double>);
+    element(wide);
+    to += wide;
+  };
+  int64_t i = 0;
+  for (; i + kParts * kWidth <= count; i += kParts * kWidth)
+    for (int64_t k = 0; k < kParts; ++k) add(x + i + k * kWidth, part[k]);
+  for (; i + kWidth <= count; i += kWidth) add(x + i, part[0]);
+  double rest = 0;
+  for (; i < count; ++i) {
+    double v = x[i];
+    element(v);
+    rest += v;
+  }
+  const Lanes<double> all = (part[0] + part[1]) + (part[2] + part[3]);
+  return (((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]))) + rest;
+}
+
+QTOOL_INLINE bool any_nan(const float* x, int64_t count) {
+  bool nan = false;
+  for (int64_t i = 0; i < count; ++i) nan |= x[i] != x[i];
+  return nan;
+}
+
+// Comparisons know no NaN, but the sum of all elements does; infinities, of which it may be made, too, are told
+// apart afterwards.
+template <bool largest>
+QTOOL_INLINE float extreme_of_run(const float* x, int64_t count) {
+  using Limits = std::numeric_limits<float>;
+  constexpr int64_t kParts = 2, kWidth = kLanes<float>;
+  float extreme = largest ? -Limits::infinity() : Limits::infinity(), sum = 0;
+  const auto extend = [](auto& to, const auto& v) QTOOL_ALWAYS {
+    if constexpr (largest)
+      to = v > to ? v : to;
+    else
+      to = v < to ? v : to;
+  };
+  Lanes<float> part[kParts] = {Lanes<float>{} + extreme, Lanes<float>{} + extreme}, sums = {}, v;
+  int64_t i = 0;
+  for (; i + kParts * kWidth <= count; i += kParts * kWidth) {
+    for (int64_t k = 0; k < kParts; ++k) {
+      std::memcpy(&v, x + i + k * kWidth, sizeof v);
+      extend(part[k], v);
+      sums += v;
+    }
+  }
+  extend(part[0], part[1]);
+  for (int64_t k = 0; i > 0 && k < kWidth; ++k) {
+    extend(extreme, static_cast<const float&>(part[0][k]));
+    sum += sums[k];
+  }
+  for (; i < count; ++i) {
+    extend(extreme, x[i]);
+    sum += x[i];
+  }
+  return !(sum - sum == 0) && any_nan(x, count) ? Limits::quiet_NaN() : extreme;
+}
+
+}  // namespace
+
+QTOOL_CLONES double sum_of_floats(const float* x, int64_t count) {
+  return sum_of_run(x, count, [](auto&) QTOOL_ALWAYS {});
+}
+
+QTOOL_CLONES double sum_of_magnitudes(const float* x, int64_t count) {
+  return sum_of_run(x, count, [](auto& v) QTOOL_ALWAYS { v = v < 0 ? -v : v; });
+}
+
+QTOOL_CLONES double sum_of_squares(const float* x, int64_t count) {
+  return sum_of_run(x, count, [](auto& v) QTOOL_ALWAYS { v *= v; });
+}
+
+QTOOL_CLONES float largest_float(const float* x, int64_t count) {
+  return extreme_of_run<true>(x, count);
+}
+
+QTOOL_CLONES float smallest_float(const float* x, int64_t count) {
+  return extreme_of_run<false>(x, count);
+}
+
+}  // namespace qtool
