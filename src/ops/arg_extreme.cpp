@@ -1,16 +1,85 @@
 // ArgMax and ArgMin: index of the extreme element along one axis.
+#include <algorithm>
+
 #include "ops/dispatch.hpp"
+#include "ops/float_runs.hpp"
+#include "ops/lanes.hpp"
 #include "ops/loops.hpp"
 
 namespace qtool {
 namespace {
 
 // Whether `b` takes the place of `a`, the extreme so far. As in NumPy the first NaN is the extreme.
+template <bool largest, bool last, typename T>
+QTOOL_INLINE bool replaces(T a, T b) {
+  const bool worse = largest ? (last ? b < a : b <= a) : (last ? b > a : b >= a);
+  return (a == a) & !worse;
+}
+
+// Columns side by side: where[i] = the index of the extreme among the `length` elements x[k * count + i].
+template <bool largest, bool last, typename T>
+QTOOL_INLINE void find_in_columns(const T* x, int64_t length, int64_t count, int64_t* where) {
+  constexpr int64_t kBlock = 64;
+  // As wide as an element where that is enough, for vectors.
+  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t n = std::min(kBlock, count - begin);
+    T best[kBlock];
+    Index at[kBlock] = {};
+    std::copy_n(x + begin, n, best);
+    for (int64_t k = 1; k < length; ++k) {
+      const T* row = x + k * count + begin;
+      for (int64_t i = 0; i < n; ++i) {
+        const T v = row[i];
+        const bool better = replaces<largest, last>(best[i], v);
+        best[i] = better ? v : best[i];
+        at[i] = better ? static_cast<Index>(k) : at[i];
+      }
+    }
+    std::copy_n(at, n, where + begin);
+  }
+}
+
 template <bool largest, typename T>
-bool replaces(T a, T b, bool ties) {
-  if (a != a) return false;
-  if (b != b) return true;
-  return (largest ? b > a : b < a) || (ties && a == b);
+void find_columns(const T* x, int64_t length, int64_t count, bool last, int64_t* where) {
+  last ? find_in_columns<largest, true>(x, length, count, where)
+       : find_in_columns<largest, false>(x, length, count, where);
+}
+QTOOL_CLONES void find_largest(const float* x, int64_t length, int64_t count, bool last,
+                               int64_t* where) {
+  last ? find_in_columns<true, true>(x, length, count, where)
+       : find_in_columns<true, false>(x, length, count, where);
+}
+QTOOL_CLONES void find_smallest(const float* x, int64_t length, int64_t count, bool last,
+                                int64_t* where) {
+  last ? find_in_columns<false, true>(x, length, count, where)
+       : find_in_columns<false, false>(x, length, count, where);
+}
+
+template <bool largest>
+int64_t find_in_row(const float* x, int64_t length, bool last) {
+  const float extreme = largest ? largest_float(x, length) : smallest_float(x, length);
+  const auto matches = [extreme](float v) { return v == extreme || v != v; };
+  if (last && extreme == extreme) {
+    int64_t i = length - 1;
+    while (!matches(x[i])) --i;
+    return i;
+  }
+  return std::find_if(x, x + length, matches) - x;
+}
+
+template <bool largest, typename T>
+void find(const T* x, AxisView view, bool last, int64_t* where) {
+  for (int64_t o = 0; o < view.outer; ++o, x += view.length * view.inner, where += view.inner) {
+    if constexpr (!std::is_same_v<T, float>)
+      find_columns<largest>(x, view.length, view.inner, last, where);
+    else if (view.inner == 1)
+      *where = find_in_row<largest>(x, view.length, last);
+    else if (largest)
+      find_largest(x, view.length, view.inner, last, where);
+    else
+      find_smallest(x, view.length, view.inner, last, where);
+  }
 }
 
 template <bool largest>
@@ -27,17 +96,7 @@ std::vector<Tensor> eval_arg(const Call& call) {
   int64_t* y = out.mutable_data<int64_t>().data();
   with_number(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* in = x.data<T>().data();
-    for (int64_t o = 0; o < view.outer; ++o) {
-      for (int64_t i = 0; i < view.inner; ++i) {
-        const T* p = in + o * view.length * view.inner + i;
-        int64_t best = 0;
-        for (int64_t k = 1; k < view.length; ++k) {
-          if (replaces<largest>(p[best * view.inner], p[k * view.inner], last)) best = k;
-        }
-        y[o * view.inner + i] = best;
-      }
-    }
+    if (out.size() > 0) find<largest>(x.data<T>().data(), view, last, y);
   });
   return {out};
 }
