@@ -1,12 +1,15 @@
 // CumSum and CumProd: running sums and products along an axis.
+#include <algorithm>
+
 #include "ops/dispatch.hpp"
+#include "ops/lanes.hpp"
 #include "ops/loops.hpp"
 
 namespace qtool {
 namespace {
 
 template <bool product, typename A, typename T>
-A extend(A total, T x) {
+QTOOL_INLINE A extend(A total, T x) {
   if constexpr (std::is_integral_v<A>) {
     return product ? total * static_cast<A>(x) : total + static_cast<A>(x);
   } else {
@@ -14,28 +17,42 @@ A extend(A total, T x) {
   }
 }
 
-template <bool product, typename T>
-Tensor accumulate(const Call& call, const AxisView& view) {
-  // Whole numbers wrap, floats are accumulated in double.
+struct Direction {
+  bool exclusive, reverse;
+};
+
+// `count` of the columns that lie side by side, at most `block` of them. Whole numbers wrap, floats are
+// accumulated in double.
+template <bool product, int64_t block, typename T>
+QTOOL_INLINE void accumulate(const T* x, AxisView view, int64_t count, Direction direction, T* y) {
   using A = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
-  const bool exclusive = call.integer("exclusive", 0) != 0;
-  const bool reverse = call.integer("reverse", 0) != 0;
-  const Tensor& x = call.in(0);
-  Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
-  const T* in = x.data<T>().data();
-  T* y = out.mutable_data<T>().data();
-  for (int64_t o = 0; o < view.outer; ++o) {
-    for (int64_t i = 0; i < view.inner; ++i) {
-      A total = product ? 1 : 0;
-      for (int64_t k = 0; k < view.length; ++k) {
-        const int64_t at = (o * view.length + (reverse ? view.length - 1 - k : k)) * view.inner + i;
-        if (exclusive) y[at] = static_cast<T>(total);
-        total = extend<product>(total, in[at]);
-        if (!exclusive) y[at] = static_cast<T>(total);
-      }
+  const int64_t n = block == 1 ? 1 : count;
+  A total[block];
+  std::fill_n(total, n, A(product ? 1 : 0));
+  for (int64_t k = 0; k < view.length; ++k) {
+    const int64_t at = (direction.reverse ? view.length - 1 - k : k) * view.inner;
+    for (int64_t i = 0; i < n; ++i) {
+      const A before = total[i], after = extend<product>(before, x[at + i]);
+      y[at + i] = static_cast<T>(direction.exclusive ? before : after);
+      total[i] = after;
     }
   }
-  return out;
+}
+
+template <bool product, typename T>
+QTOOL_INLINE void accumulate_all(const T* x, AxisView view, Direction direction, T* y) {
+  constexpr int64_t kBlock = 512;
+  for (int64_t o = 0; o < view.outer; ++o) {
+    if (view.inner == 1) accumulate<product, 1>(x, view, 1, direction, y);
+    for (int64_t i = 0; view.inner > 1 && i < view.inner; i += kBlock)
+      accumulate<product, kBlock>(x + i, view, std::min(kBlock, view.inner - i), direction, y + i);
+    x += view.length * view.inner;
+    y += view.length * view.inner;
+  }
+}
+
+QTOOL_CLONES void run_sums(const float* x, AxisView view, Direction direction, float* y) {
+  accumulate_all<false>(x, view, direction, y);
 }
 
 template <bool product>
@@ -43,8 +60,18 @@ std::vector<Tensor> eval_cumulative(const Call& call) {
   const Tensor &x = call.in(0), &axis = call.in(1);
   require(axis.size() == 1 && is_integer(axis.dtype()), call, "axis must be one whole number");
   const AxisView view = view_axis(x.shape(), normalize_axis(axis.integer(0), x.rank(), call.node));
-  return {with_number(call, x.dtype(),
-                      [&](auto zero) { return accumulate<product, decltype(zero)>(call, view); })};
+  const Direction direction{call.integer("exclusive", 0) != 0, call.integer("reverse", 0) != 0};
+  Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
+  with_number(call, x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = x.data<T>().data();
+    T* to = out.mutable_data<T>().data();
+    if constexpr (std::is_same_v<T, float> && !product)
+      run_sums(from, view, direction, to);
+    else
+      accumulate_all<product>(from, view, direction, to);
+  });
+  return {out};
 }
 
 }  // namespace
