@@ -1,7 +1,6 @@
 // TopK: the k largest or smallest elements along an axis and where they are; ties go to the lower
 // index.
 #include <algorithm>
-#include <numeric>
 
 #include "ops/dispatch.hpp"
 #include "ops/loops.hpp"
@@ -21,20 +20,51 @@ int64_t requested_count(const Call& call, int64_t length) {
   return k;
 }
 
-// Orders indices of `x`: larger (or smaller) first, NaN as the largest, then the lower index.
 template <typename T>
-struct Before {
-  const T* x;
-  int64_t step;
-  bool largest;
-  bool operator()(int64_t a, int64_t b) const {
-    const T u = x[a * step], v = x[b * step];
-    const bool nan_u = u != u, nan_v = v != v;
-    if (nan_u != nan_v) return largest ? nan_u : nan_v;
-    if (!nan_u && u != v) return largest ? u > v : u < v;
-    return a < b;
+struct Candidate {
+  T value;
+  int64_t index;
+};
+
+// Larger (or smaller) first, NaN as the largest, then the lower index.
+template <bool largest>
+struct ComesFirst {
+  template <typename T>
+  bool operator()(const Candidate<T>& a, const Candidate<T>& b) const {
+    const T u = largest ? a.value : b.value, v = largest ? b.value : a.value;
+    if (u > v || (u != u && v == v)) return true;
+    return (u == v || (u != u && v != v)) && a.index < b.index;
   }
 };
+
+// The first k of the elements that lie `step` apart. Of those looked at so far at least the first k are kept; most
+// others need one comparison, with the last of these.
+template <bool largest, typename T>
+std::vector<Candidate<T>> first_of(const T* x, int64_t length, int64_t step, int64_t k) {
+  std::vector<Candidate<T>> kept;
+  if (k == 0) return kept;
+  const auto room = static_cast<size_t>(std::min(length, 2 * k + 64)),
+             wanted = static_cast<size_t>(k);
+  kept.reserve(room);
+  const auto shrink = [&] {
+    std::nth_element(kept.begin(), kept.begin() + (k - 1), kept.end(), ComesFirst<largest>{});
+    kept.resize(wanted);
+  };
+  bool full = false;
+  T last{};
+  for (int64_t i = 0; i < length; ++i) {
+    const T v = x[i * step];
+    if (full && (largest ? v <= last : v >= last)) continue;  // equal ones have a lower index
+    kept.push_back({v, i});
+    if (kept.size() < room) continue;
+    shrink();
+    full = true;
+    last = kept.back().value;
+  }
+  if (kept.size() > wanted) shrink();
+  std::sort(kept.begin(), kept.end(), ComesFirst<largest>{});
+  return kept;
+}
 
 std::vector<Tensor> eval_topk(const Call& call) {
   const Tensor& x = call.in(0);
@@ -50,17 +80,15 @@ std::vector<Tensor> eval_topk(const Call& call) {
     using T = decltype(zero);
     const T* in = x.data<T>().data();
     T* y = values.mutable_data<T>().data();
-    std::vector<int64_t> order(static_cast<size_t>(view.length));
     for (int64_t o = 0; o < view.outer; ++o) {
       for (int64_t i = 0; i < view.inner; ++i) {
         const T* p = in + o * view.length * view.inner + i;
-        std::iota(order.begin(), order.end(), 0);
-        std::partial_sort(order.begin(), order.begin() + k, order.end(),
-                          Before<T>{p, view.inner, largest});
+        const auto first = largest ? first_of<true>(p, view.length, view.inner, k)
+                                   : first_of<false>(p, view.length, view.inner, k);
         for (int64_t n = 0; n < k; ++n) {
           const int64_t at = (o * k + n) * view.inner + i;
-          where[at] = order[static_cast<size_t>(n)];
-          y[at] = p[where[at] * view.inner];
+          where[at] = first[static_cast<size_t>(n)].index;
+          y[at] = first[static_cast<size_t>(n)].value;
         }
       }
     }
