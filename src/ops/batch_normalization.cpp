@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/dispatch.hpp"
+#include "ops/lanes.hpp"
 #include "ops/loops.hpp"
 
 namespace qtool {
@@ -41,20 +42,44 @@ Statistics batch_statistics(const Tensor& x, const AxisView& view) {
   return s;
 }
 
+// y = (x − mean) · factor + bias of every channel.
+template <typename T>
+struct ChannelMap {
+  std::vector<T> mean, factor, bias;
+};
+
+template <typename T>
+QTOOL_INLINE void apply(const ChannelMap<T>& map, const T* x, AxisView view, T* y) {
+  const T *mean = map.mean.data(), *factor = map.factor.data(), *bias = map.bias.data();
+  for (int64_t o = 0; o < view.outer; ++o) {
+    if (view.inner == 1) {
+      for (int64_t c = 0; c < view.length; ++c) y[c] = (x[c] - mean[c]) * factor[c] + bias[c];
+      x += view.length;
+      y += view.length;
+      continue;
+    }
+    for (int64_t c = 0; c < view.length; ++c, x += view.inner, y += view.inner) {
+      const T m = mean[c], f = factor[c], b = bias[c];
+      for (int64_t i = 0; i < view.inner; ++i) y[i] = (x[i] - m) * f + b;
+    }
+  }
+}
+void apply_map(const ChannelMap<double>& map, const double* x, AxisView view, double* y) {
+  apply(map, x, view, y);
+}
+QTOOL_CLONES void apply_map(const ChannelMap<float>& map, const float* x, AxisView view, float* y) {
+  apply(map, x, view, y);
+}
+
 template <typename T>
 Tensor normalize(const Tensor& x, const AxisView& view, const Statistics& s,
                  const std::vector<double>& scale, const std::vector<double>& bias,
                  double epsilon) {
+  ChannelMap<T> map{{s.mean.begin(), s.mean.end()}, {}, {bias.begin(), bias.end()}};
+  for (size_t c = 0; c < scale.size(); ++c)
+    map.factor.push_back(static_cast<T>(scale[c] / std::sqrt(s.variance[c] + epsilon)));
   Tensor out = Tensor::uninitialized(x.dtype(), x.shape());
-  const T* in = x.data<T>().data();
-  T* y = out.mutable_data<T>().data();
-  for (int64_t o = 0; o < view.outer; ++o) {
-    for (size_t c = 0; c < scale.size(); ++c) {
-      const double factor = scale[c] / std::sqrt(s.variance[c] + epsilon), mean = s.mean[c],
-                   b = bias[c];
-      for (int64_t i = 0; i < view.inner; ++i) *y++ = static_cast<T>((*in++ - mean) * factor + b);
-    }
-  }
+  apply_map(map, x.data<T>().data(), view, out.mutable_data<T>().data());
   return out;
 }
 
