@@ -114,9 +114,10 @@ void convert_native(ConstElements in, int64_t begin, Elements out, int64_t count
     default:
       break;
   }
-  std::array<int64_t, kChunk> whole;  // bool
-  read_int64s(in, begin, count, whole.data());
-  convert_to(whole.data(), out.type, out.bytes, count);
+  std::array<uint8_t, kChunk> ones;  // bool
+  const auto* const bytes = static_cast<const uint8_t*>(in.bytes) + begin;
+  for (int64_t i = 0; i < count; ++i) ones[static_cast<size_t>(i)] = bytes[i] != 0;
+  convert_to(ones.data(), out.type, out.bytes, count);
 }
 
 // A run of at most kChunk elements as native ones: where they lie, or decoded into `scratch`.
