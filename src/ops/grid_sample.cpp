@@ -1,8 +1,10 @@
 // GridSample: the input read at the coordinates of a grid, one to three spatial dimensions.
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "ops/dispatch.hpp"
+#include "ops/weighted_sums.hpp"
 
 namespace qtool {
 namespace {
@@ -11,17 +13,20 @@ enum class Padding { kZeros, kBorder, kReflection };
 
 struct Sampler {
   std::string mode;  // nearest, linear, cubic
+  int taps_an_axis;  // pixels of one axis that a point is made of
   Padding padding;
   bool align_corners;
 };
 
 Sampler resolve_sampler(const Call& call) {
-  Sampler s{call.text("mode", call.opset < 20 ? "bilinear" : "linear"), Padding::kZeros,
+  Sampler s{call.text("mode", call.opset < 20 ? "bilinear" : "linear"), 2, Padding::kZeros,
             call.integer("align_corners", 0) != 0};
   if (s.mode == "bilinear") s.mode = "linear";
   if (s.mode == "bicubic") s.mode = "cubic";
   require(s.mode == "linear" || s.mode == "cubic" || s.mode == "nearest", call, "mode '",
           printable(s.mode), "' is not known");
+  if (s.mode == "nearest") s.taps_an_axis = 1;
+  if (s.mode == "cubic") s.taps_an_axis = 4;
   const std::string padding = call.text("padding_mode", "zeros");
   if (padding == "border")
     s.padding = Padding::kBorder;
@@ -49,8 +54,8 @@ float reflect(float x, Border b) {
 
 // Up to four pixels of one axis with their weights; index −1 is a zero.
 struct AxisTaps {
-  std::array<int64_t, 4> index{};
-  std::array<double, 4> weight{};
+  std::array<int64_t, 4> index;
+  std::array<double, 4> weight;
   size_t count = 0;
   void add(int64_t i, double w) { index[count] = i, weight[count++] = w; }
 };
@@ -76,66 +81,71 @@ AxisTaps taps_of(const Sampler& s, float normalized, int64_t length) {
   float x = s.align_corners ? (normalized + 1) / 2 * (n - 1) : ((normalized + 1) * n - 1) / 2;
   // Far outside and NaN are the same to every padding mode's caller; the limit keeps indices exact.
   x = x > -1e6f ? std::min(x, 1e6f) : -1e6f;
-  if (s.mode == "nearest") x = std::nearbyint(x);
+  if (s.taps_an_axis == 1) x = std::nearbyint(x);
   if (x < border.low || x > border.high) {
     if (s.padding == Padding::kBorder) x = std::clamp(x, 0.f, n - 1);
     if (s.padding == Padding::kReflection) x = reflect(x, border);
   }
   AxisTaps taps;
-  if (s.mode == "nearest") {
+  if (s.taps_an_axis == 1) {
     taps.add(pixel(s, x, length, border), 1);
     return taps;
   }
   const float base = std::floor(x);
   const double ratio = static_cast<double>(x) - base;
-  for (int k = s.mode == "cubic" ? -1 : 0; k <= (s.mode == "cubic" ? 2 : 1); ++k) {
-    const double weight = s.mode == "cubic" ? cubic(ratio - k) : 1 - std::abs(ratio - k);
+  for (int k = 1 - s.taps_an_axis / 2; k <= s.taps_an_axis / 2; ++k) {
+    const double weight = s.taps_an_axis == 4 ? cubic(ratio - k) : 1 - std::abs(ratio - k);
     taps.add(pixel(s, base + static_cast<float>(k), length, border), weight);
   }
   return taps;
 }
 
+// Every pixel that one point is made of, as terms `at`, at + points, … of a table.
 template <typename T>
-double weighted_sum(const T* plane, const std::array<AxisTaps, 3>& taps,
-                    const std::array<int64_t, 3>& size) {
-  double sum = 0;
+void add_point(const std::array<AxisTaps, 3>& taps, const std::array<int64_t, 3>& size, size_t at,
+               GatherTable<T>& table) {
   for (size_t a = 0; a < taps[0].count; ++a) {
     for (size_t b = 0; b < taps[1].count; ++b) {
-      for (size_t c = 0; c < taps[2].count; ++c) {
+      for (size_t c = 0; c < taps[2].count; ++c, at += static_cast<size_t>(table.sums)) {
         const int64_t z = taps[0].index[a], y = taps[1].index[b], x = taps[2].index[c];
         if (z < 0 || y < 0 || x < 0) continue;
-        sum += taps[0].weight[a] * taps[1].weight[b] * taps[2].weight[c] *
-               plane[(z * size[1] + y) * size[2] + x];
+        table.index[at] = static_cast<int32_t>((z * size[1] + y) * size[2] + x);
+        table.weight[at] =
+            static_cast<T>(taps[0].weight[a] * taps[1].weight[b] * taps[2].weight[c]);
       }
     }
   }
-  return sum;
 }
 
 template <typename T>
 Tensor sample(const Call& call, const Tensor& x, const Tensor& grid, const Shape& shape) {
+  constexpr int64_t kBlock = 256;  // points whose table stays in the caches for all channels
   const Sampler sampler = resolve_sampler(call);
   const size_t dims = shape.size() - 2;
   std::array<int64_t, 3> size{1, 1, 1};
   std::copy(x.shape().begin() + 2, x.shape().end(), size.begin() + static_cast<int64_t>(3 - dims));
   Tensor out = Tensor::uninitialized(x.dtype(), shape);
   if (out.size() == 0) return out;
-  const int64_t area = size[0] * size[1] * size[2];
+  const int64_t area = size[0] * size[1] * size[2], channels = x.dim(1);
   require(area > 0, call, "the input has no pixels");
-  const int64_t points = out.size() / (x.dim(0) * x.dim(1));
+  refuse(area > std::numeric_limits<int32_t>::max(), call, area, " pixels are too many");
+  const int64_t points = out.size() / (x.dim(0) * channels);
+  int64_t terms = 1;
+  for (size_t d = 0; d < dims; ++d) terms *= sampler.taps_an_axis;
   const T* in = x.data<T>().data();
   const float* at = grid.data<float>().data();
   T* y = out.mutable_data<T>().data();
-  for (int64_t n = 0; n < x.dim(0); ++n) {
-    for (int64_t p = 0; p < points; ++p, at += dims) {
-      std::array<AxisTaps, 3> taps;
-      for (AxisTaps& t : taps) t.add(0, 1);
-      // The grid names the last dimension first.
-      for (size_t d = 0; d < dims; ++d) taps[2 - d] = taps_of(sampler, at[d], size[2 - d]);
-      for (int64_t c = 0; c < x.dim(1); ++c) {
-        const int64_t plane = n * x.dim(1) + c;
-        y[plane * points + p] = static_cast<T>(weighted_sum(in + plane * area, taps, size));
+  std::array<AxisTaps, 3> taps;
+  for (AxisTaps& t : taps) t.add(0, 1);
+  for (int64_t n = 0; n < x.dim(0); ++n, in += channels * area, y += channels * points) {
+    for (int64_t begin = 0; begin < points; begin += kBlock) {
+      GatherTable<T> table(std::min(kBlock, points - begin), terms);
+      for (int64_t p = 0; p < table.sums; ++p, at += dims) {
+        // The grid names the last dimension first.
+        for (size_t d = 0; d < dims; ++d) taps[2 - d] = taps_of(sampler, at[d], size[2 - d]);
+        add_point(taps, size, static_cast<size_t>(p), table);
       }
+      sum_gathered(table, in, {channels, area, points}, y + begin);
     }
   }
   return out;

@@ -129,6 +129,42 @@ TEST(GridSample, ReadsBetweenPixels) {
   EXPECT_EQ(error_code({"GridSample", {x, floats({1, 1, 1, 3}, {0, 0, 0})}}), "QT-E331");
 }
 
+// More points than are worked out at once, some outside, in planes of every channel.
+TEST(GridSample, LinearIsAWeightedSumOfFourPixels) {
+  constexpr int64_t kHeight = 7, kWidth = 9, kRows = 17, kColumns = 19;
+  Tensor x(DType::kDouble, {2, 3, kHeight, kWidth}), grid(DType::kFloat, {2, kRows, kColumns, 2});
+  for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, std::sin(static_cast<double>(i)));
+  for (int64_t i = 0; i < grid.size(); ++i)
+    grid.set_number(i, 1.3 * std::sin(static_cast<double>(i * i)));
+  Tensor want(DType::kDouble, {2, 3, kRows, kColumns});
+  for (int64_t i = 0; i < want.size(); ++i) {
+    const int64_t plane = i / (kRows * kColumns),
+                  point = plane / 3 * kRows * kColumns + i % (kRows * kColumns);
+    const double at_x = ((grid.number(2 * point) + 1) * kWidth - 1) / 2,
+                 at_y = ((grid.number(2 * point + 1) + 1) * kHeight - 1) / 2;
+    double sum = 0;
+    for (int64_t r = 0; r < kHeight; ++r)
+      for (int64_t c = 0; c < kWidth; ++c)
+        sum += std::max(0., 1 - std::abs(at_y - double(r))) *
+               std::max(0., 1 - std::abs(at_x - double(c))) *
+               x.number((plane * kHeight + r) * kWidth + c);
+    want.set_number(i, sum);
+  }
+  for (const DType type : {DType::kFloat, DType::kDouble})
+    expect_tensor(cast(run({"GridSample", {cast(x, type), grid}})[0], DType::kDouble), want, 2e-6);
+}
+
+TEST(GridSample, PixelsWithoutWeightDoNotMatter) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const Tensor x = floats({1, 1, 1, 3}, {1, inf, 2}),
+               grid = floats({1, 1, 3, 2}, {-1, 0, 0, 0, 1, 0});
+  for (const char* mode : {"linear", "cubic"})
+    expect_tensor(run({"GridSample",
+                       {x, grid},
+                       {text("mode", mode), attribute("align_corners", int64_t{1})}})[0],
+                  floats({1, 1, 1, 3}, {1, inf, 2}));
+}
+
 // Values of onnxruntime; (2 + 0.5) / 0.7 - 0.5 lies between two pixels in float only.
 TEST(Resize, CoordinatesAreComputedInFloat) {
   const Tensor x = floats({1, 1, 7}, {0, 1, 2, 3, 4, 5, 6}), scales = floats({3}, {1, 1, 0.7f});
