@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ops/lanes.hpp"
+
 namespace qtool {
 namespace {
 
@@ -152,22 +154,57 @@ Tensor strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_
   return out;
 }
 
-void take_elements(const char* from, AxisView view, int64_t width,
-                   std::span<const int64_t> positions, char* to) {
-  const int64_t block = view.inner * width;
+Taking::Taking(std::vector<int64_t> positions, AxisView view, int64_t width)
+    : positions_(std::move(positions)), view_(view), block_(view.inner * width) {
+  if (block_ == sizeof(int32_t)) windows_ = windows(positions_, view.length);
+}
+
+std::vector<Taking::Window> Taking::windows(std::span<const int64_t> positions, int64_t length) {
+  constexpr int64_t kWords = std::tuple_size_v<decltype(Window::choice)>;
+  const auto count = static_cast<int64_t>(positions.size());
+  std::vector<Window> all;
+  if (count < kWords || length < kWords) return all;
+  for (int64_t at = 0; at < count; at += kWords) {
+    const int64_t to = std::min(at, count - kWords);  // the last may overlap the one before it
+    const auto eight = positions.subspan(static_cast<size_t>(to), kWords);
+    const auto [low, high] = std::ranges::minmax(eight);
+    Window& w = all.emplace_back(Window{to, std::min(low, length - kWords), {}});
+    if (high - w.from >= kWords) return {};
+    for (size_t k = 0; k < eight.size(); ++k) w.choice[k] = static_cast<int32_t>(eight[k] - w.from);
+  }
+  return all;
+}
+
+QTOOL_CLONES void Taking::take_windows(const Taking& taking, const char* from, char* to) {
+  typedef int32_t Words __attribute__((vector_size(32)));
+  const auto count = static_cast<int64_t>(taking.positions_.size());
+  const int64_t step = taking.view_.length * taking.block_;
+  for (int64_t o = 0; o < taking.view_.outer; ++o, from += step, to += count * taking.block_) {
+    for (const Window& w : taking.windows_) {
+      Words v, choice;
+      std::memcpy(&choice, &w.choice, sizeof choice);
+      std::memcpy(&v, from + w.from * taking.block_, sizeof v);
+      v = __builtin_shuffle(v, choice);
+      std::memcpy(to + w.to * taking.block_, &v, sizeof v);
+    }
+  }
+}
+
+void Taking::run(const char* from, char* to) const {
+  if (!windows_.empty()) return take_windows(*this, from, to);
   const auto copy = [&](auto bytes) {
-    for (int64_t o = 0; o < view.outer; ++o, from += view.length * block) {
-      for (const int64_t p : positions) {
-        std::memcpy(to, from + p * block, static_cast<size_t>(bytes));
-        to += block;
+    for (int64_t o = 0; o < view_.outer; ++o, from += view_.length * block_) {
+      for (const int64_t p : positions_) {
+        std::memcpy(to, from + p * block_, static_cast<size_t>(bytes));
+        to += block_;
       }
     }
   };
   // One element at a time is by far quicker when its width is a constant.
-  if (view.inner == 1)
-    with_width(block, copy);
+  if (view_.inner == 1)
+    with_width(block_, copy);
   else
-    copy(block);
+    copy(block_);
 }
 
 Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
@@ -175,7 +212,9 @@ Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions) {
   shape[static_cast<size_t>(axis)] = static_cast<int64_t>(positions.size());
   Tensor out = Tensor::uninitialized(x.dtype(), shape);
   if (out.size() == 0) return out;
-  take_elements(bytes_of(x), view_axis(x.shape(), axis), width_of(x), positions, bytes_of(out));
+  const Taking taking({positions.begin(), positions.end()}, view_axis(x.shape(), axis),
+                      width_of(x));
+  taking.run(bytes_of(x), bytes_of(out));
   return out;
 }
 

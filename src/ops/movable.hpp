@@ -64,9 +64,27 @@ Tensor strided(const Tensor& x, const Shape& shape, const Shape& strides, int64_
 
 // y[…, i, …] = x[…, positions[i], …] along one axis; positions must be in range.
 Tensor take(const Tensor& x, int64_t axis, std::span<const int64_t> positions);
-// The same of elements of `width` bytes in memory; x is [outer, length, inner].
-void take_elements(const char* from, AxisView view, int64_t width,
-                   std::span<const int64_t> positions, char* to);
+
+// The same in memory, for any number of arrays [outer, length, inner] of elements of `width` bytes.
+class Taking {
+ public:
+  Taking(std::vector<int64_t> positions, AxisView view, int64_t width);
+  void run(const char* from, char* to) const;
+
+ private:
+  // Eight elements of four bytes that lie among eight neighbours: which of them are taken to where.
+  struct Window {
+    int64_t to, from;
+    std::array<int32_t, 8> choice;
+  };
+  static std::vector<Window> windows(std::span<const int64_t> positions, int64_t length);
+  static void take_windows(const Taking& taking, const char* from, char* to);
+
+  std::vector<int64_t> positions_;
+  AxisView view_;
+  int64_t block_;
+  std::vector<Window> windows_;  // of one row; none if there are none for some element
+};
 
 // A tensor of one value, repeated.
 Tensor filled(const Tensor& value, const Shape& shape);

@@ -158,19 +158,20 @@ struct Steps {
 Tensor nearest(const Call& call, const Resizing& r) {
   const Steps steps(r);
   if (steps.axes.empty()) return call.in(0);
-  std::vector<std::vector<int64_t>> positions;
-  for (const size_t d : steps.axes) {
-    std::vector<int64_t>& along = positions.emplace_back();
-    for (const double x : source_coordinates(call, r.options, r.axes[d]))
-      along.push_back(nearest_index(call, r.options, r.axes[d], x));
-  }
   const Movable m(call, {call.in(0)});
-  Tensor out = Tensor::uninitialized(m[0].dtype(), steps.shape);
-  if (out.size() == 0) return m.restore(out);
   const int64_t width = width_of(m[0]);
-  steps.run(bytes_of(m[0]), bytes_of(out), width, [&](size_t s, const char* from, char* to) {
-    take_elements(from, steps.views[s], width, positions[s], to);
-  });
+  std::vector<Taking> takings;
+  for (size_t s = 0; s < steps.axes.size(); ++s) {
+    const AxisResize& axis = r.axes[steps.axes[s]];
+    std::vector<int64_t> positions;
+    for (const double x : source_coordinates(call, r.options, axis))
+      positions.push_back(nearest_index(call, r.options, axis, x));
+    takings.emplace_back(std::move(positions), steps.views[s], width);
+  }
+  Tensor out = Tensor::uninitialized(m[0].dtype(), steps.shape);
+  if (out.size() > 0)
+    steps.run(bytes_of(m[0]), bytes_of(out), width,
+              [&](size_t s, const char* from, char* to) { takings[s].run(from, to); });
   return m.restore(out);
 }
 

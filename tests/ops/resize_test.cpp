@@ -27,6 +27,26 @@ TEST(Resize, NearestMovesAnyType) {
   EXPECT_EQ(words.string_data(), (std::vector<std::string>{"a", "a", "b", "b"}));
 }
 
+TEST(Resize, NearestFitsAnySize) {
+  for (const int64_t inner : {1, 2, 5}) {
+    for (const int64_t length : {3, 8, 11, 40}) {
+      for (const int64_t size : {1, 7, 8, 9, 22, 120}) {
+        Tensor x(DType::kFloat, {3, length, inner});
+        for (int64_t i = 0; i < x.size(); ++i) x.set_number(i, static_cast<double>(i));
+        for (const DType type : {DType::kFloat, DType::kDouble, DType::kInt16}) {
+          const Tensor y = run(to_size(cast(x, type), {3, size, inner},
+                                       {text("coordinate_transformation_mode", "asymmetric"),
+                                        text("nearest_mode", "floor")}))[0];
+          for (int64_t i = 0; i < y.size(); ++i) {
+            const int64_t row = i / inner % size * length / size, o = i / (size * inner);
+            EXPECT_EQ(y.number(i), static_cast<double>((o * length + row) * inner + i % inner));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Resize, LinearFollowsItsCoordinates) {
   const Tensor x = floats({2}, {1, 3});
   expect_tensor(run(to_size(x, {4}, {text("mode", "linear")}))[0], floats({4}, {1, 1.5, 2.5, 3}));
