@@ -8,31 +8,22 @@
 namespace qtool {
 namespace {
 
-// element(v) makes of v, a double or a vector of them, what is summed.
+// The sum of element(v) over all v. Loops over arrays, as the compiler converts vectors of its own by halves.
 template <typename Element>
 QTOOL_INLINE double sum_of_run(const float* x, int64_t count, Element element) {
-  typedef float Floats __attribute__((vector_size(32)));
-  constexpr int64_t kParts = 4, kWidth = kLanes<double>;
-  Lanes<double> part[kParts] = {};
-  const auto add = [&](const float* from, Lanes<double>& to) QTOOL_ALWAYS {
-    Floats v;
-    std::memcpy(&v, from, sizeof v);
-    Lanes<double> wide = __builtin_convertvector(v, Lanes<double>);
-    element(wide);
-    to += wide;
-  };
+  constexpr int64_t kWidth = 16;
+  double even[kWidth] = {}, odd[kWidth] = {};
   int64_t i = 0;
-  for (; i + kParts * kWidth <= count; i += kParts * kWidth)
-    for (int64_t k = 0; k < kParts; ++k) add(x + i + k * kWidth, part[k]);
-  for (; i + kWidth <= count; i += kWidth) add(x + i, part[0]);
-  double rest = 0;
-  for (; i < count; ++i) {
-    double v = x[i];
-    element(v);
-    rest += v;
+  for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
+    for (int64_t k = 0; k < kWidth; ++k) even[k] += element(static_cast<double>(x[i + k]));
+    for (int64_t k = 0; k < kWidth; ++k) odd[k] += element(static_cast<double>(x[i + kWidth + k]));
   }
-  const Lanes<double> all = (part[0] + part[1]) + (part[2] + part[3]);
-  return (((all[0] + all[4]) + (all[2] + all[6])) + ((all[1] + all[5]) + (all[3] + all[7]))) + rest;
+  double rest = 0;
+  for (; i < count; ++i) rest += element(static_cast<double>(x[i]));
+  for (int64_t k = 0; k < kWidth; ++k) even[k] += odd[k];
+  for (int64_t half = kWidth / 2; half > 0; half /= 2)
+    for (int64_t k = 0; k < half; ++k) even[k] += even[k + half];
+  return even[0] + rest;
 }
 
 QTOOL_INLINE bool any_nan(const float* x, int64_t count) {
@@ -78,15 +69,15 @@ QTOOL_INLINE float extreme_of_run(const float* x, int64_t count) {
 }  // namespace
 
 QTOOL_CLONES double sum_of_floats(const float* x, int64_t count) {
-  return sum_of_run(x, count, [](auto&) QTOOL_ALWAYS {});
+  return sum_of_run(x, count, [](double v) QTOOL_ALWAYS { return v; });
 }
 
 QTOOL_CLONES double sum_of_magnitudes(const float* x, int64_t count) {
-  return sum_of_run(x, count, [](auto& v) QTOOL_ALWAYS { v = v < 0 ? -v : v; });
+  return sum_of_run(x, count, [](double v) QTOOL_ALWAYS { return v < 0 ? -v : v; });
 }
 
 QTOOL_CLONES double sum_of_squares(const float* x, int64_t count) {
-  return sum_of_run(x, count, [](auto& v) QTOOL_ALWAYS { v *= v; });
+  return sum_of_run(x, count, [](double v) QTOOL_ALWAYS { return v * v; });
 }
 
 QTOOL_CLONES float largest_float(const float* x, int64_t count) {
