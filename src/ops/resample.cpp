@@ -217,7 +217,9 @@ class WeightedStep {
     // Vectors go along the inner dimensions where these fill one.
     gathers_ =
         view.inner < kLanes<T> && view.length * view.inner <= std::numeric_limits<int32_t>::max();
-    if (gathers_) table_ = gather_table<T>(positions_, view.inner);
+    if (!gathers_) return;
+    table_ = gather_table<T>(positions_, view.inner);
+    table_.find_windows(view.length * view.inner);
   }
 
   void run(const T* x, T* y) const {

@@ -20,8 +20,32 @@ QTOOL_INLINE void add_pair(int64_t sums, const int32_t* index, const T* weight, 
   }
 }
 
+constexpr int64_t kWindow = 8;
+
+QTOOL_INLINE void gather_windows(const GatherTable<float>& table, const float* x, ArraySteps steps,
+                                 float* y) {
+  typedef float Floats __attribute__((vector_size(4 * kWindow)));
+  typedef int32_t Indices __attribute__((vector_size(4 * kWindow)));
+  for (int64_t a = 0; a < steps.arrays; ++a, x += steps.from, y += steps.to) {
+    for (const auto& [to, from] : table.windows) {
+      Floats v, w, sum{};
+      Indices index;
+      std::memcpy(&v, x + from, sizeof v);
+      for (int64_t t = 0; t < table.terms; ++t) {
+        std::memcpy(&index, table.index.data() + t * table.sums + to, sizeof index);
+        std::memcpy(&w, table.weight.data() + t * table.sums + to, sizeof w);
+        const Floats product = w * __builtin_shuffle(v, index - static_cast<int32_t>(from));
+        sum += w == 0.f ? Floats{} : product;
+      }
+      std::memcpy(y + to, &sum, sizeof sum);
+    }
+  }
+}
+
 template <typename T>
 QTOOL_INLINE void gather(const GatherTable<T>& table, const T* x, ArraySteps steps, T* y) {
+  if constexpr (std::is_same_v<T, float>)
+    if (!table.windows.empty()) return gather_windows(table, x, steps, y);
   const int64_t pair = 2 * table.sums;
   for (int64_t a = 0; a < steps.arrays; ++a, x += steps.from, y += steps.to) {
     const int32_t* index = table.index.data();
@@ -66,6 +90,27 @@ QTOOL_INLINE void walk(std::span<const Taps> positions, const T* x, AxisView vie
 }
 
 }  // namespace
+
+template <typename T>
+void GatherTable<T>::find_windows(int64_t length) {
+  windows.clear();
+  if (sums < kWindow || length < kWindow) return;
+  for (int64_t at = 0; at < sums; at += kWindow) {
+    const int64_t to = std::min(at, sums - kWindow);  // the last may overlap the one before it
+    int64_t low = length - kWindow, high = 0;
+    for (int64_t t = 0; t < terms; ++t) {
+      for (int64_t i = t * sums + to; i < t * sums + to + kWindow; ++i) {
+        if (weight[static_cast<size_t>(i)] == 0) continue;
+        low = std::min<int64_t>(low, index[static_cast<size_t>(i)]);
+        high = std::max<int64_t>(high, index[static_cast<size_t>(i)]);
+      }
+    }
+    if (high - low >= kWindow) return windows.clear();
+    windows.push_back({to, low});
+  }
+}
+template struct GatherTable<float>;
+template struct GatherTable<double>;
 
 QTOOL_CLONES void sum_gathered(const GatherTable<float>& table, const float* x, ArraySteps steps,
                                float* y) {

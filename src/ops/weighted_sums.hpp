@@ -26,6 +26,14 @@ struct GatherTable {
         terms(terms_ + terms_ % 2),
         index(static_cast<size_t>(sums * terms), 0),
         weight(index.size(), T(0)) {}
+
+  // Eight sums at `to`, of elements among the eight at `from`: one load and a shuffle a term. Of all sums or none.
+  struct Window {
+    int64_t to, from;
+  };
+  std::vector<Window> windows;
+  // Looks for windows into arrays of `length` elements; the sums have the same bits with and without.
+  void find_windows(int64_t length);
 };
 
 // Arrays that one table is applied to, in elements from one to the next.
