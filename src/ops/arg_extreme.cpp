@@ -41,19 +41,18 @@ QTOOL_INLINE void find_in_columns(const T* x, int64_t length, int64_t count, int
 }
 
 template <bool largest, typename T>
-void find_columns(const T* x, int64_t length, int64_t count, bool last, int64_t* where) {
+QTOOL_INLINE void find_columns(const T* x, int64_t length, int64_t count, bool last,
+                               int64_t* where) {
   last ? find_in_columns<largest, true>(x, length, count, where)
        : find_in_columns<largest, false>(x, length, count, where);
 }
 QTOOL_CLONES void find_largest(const float* x, int64_t length, int64_t count, bool last,
                                int64_t* where) {
-  last ? find_in_columns<true, true>(x, length, count, where)
-       : find_in_columns<true, false>(x, length, count, where);
+  find_columns<true>(x, length, count, last, where);
 }
 QTOOL_CLONES void find_smallest(const float* x, int64_t length, int64_t count, bool last,
                                 int64_t* where) {
-  last ? find_in_columns<false, true>(x, length, count, where)
-       : find_in_columns<false, false>(x, length, count, where);
+  find_columns<false>(x, length, count, last, where);
 }
 
 template <bool largest>
@@ -93,6 +92,8 @@ std::vector<Tensor> eval_arg(const Call& call) {
   if (call.integer("keepdims", 1) == 0) shape.erase(shape.begin() + axis);
   Tensor out(DType::kInt64, shape);
   require(view.length > 0 || out.size() == 0, call, "axis ", axis, " has no elements");
+  refuse(view.length > std::numeric_limits<int32_t>::max(), call, view.length,
+         " elements along the axis are too many");
   int64_t* y = out.mutable_data<int64_t>().data();
   with_number(call, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
