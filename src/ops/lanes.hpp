@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-// Compiled for the baseline, AVX2 and AVX-512. All give the same bits: no contraction, sums in lanes of their own.
-#define QTOOL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-// Helpers of such functions are compiled as part of them.
+#include "base/clones.hpp"
+
+// Helpers of functions with clones are compiled as part of them.
 #define QTOOL_ALWAYS __attribute__((always_inline))
 #define QTOOL_INLINE inline QTOOL_ALWAYS
 
