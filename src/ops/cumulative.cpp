@@ -21,12 +21,12 @@ struct Direction {
   bool exclusive, reverse;
 };
 
-// `count` of the columns that lie side by side, at most `block` of them. Whole numbers wrap, floats are
-// accumulated in double.
-template <bool product, int64_t block, typename T>
+// `count` of the columns that lie side by side: `block` if `full`, so that their totals are registers, else less. Whole
+// numbers wrap, floats are accumulated in double.
+template <bool product, int64_t block, bool full, typename T>
 QTOOL_INLINE void accumulate(const T* x, AxisView view, int64_t count, Direction direction, T* y) {
   using A = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
-  const int64_t n = block == 1 ? 1 : count;
+  const int64_t n = full ? block : count;
   A total[block];
   std::fill_n(total, n, A(product ? 1 : 0));
   for (int64_t k = 0; k < view.length; ++k) {
@@ -41,13 +41,17 @@ QTOOL_INLINE void accumulate(const T* x, AxisView view, int64_t count, Direction
 
 template <bool product, typename T>
 QTOOL_INLINE void accumulate_all(const T* x, AxisView view, Direction direction, T* y) {
-  constexpr int64_t kBlock = 512;
-  for (int64_t o = 0; o < view.outer; ++o) {
-    if (view.inner == 1) accumulate<product, 1>(x, view, 1, direction, y);
-    for (int64_t i = 0; view.inner > 1 && i < view.inner; i += kBlock)
-      accumulate<product, kBlock>(x + i, view, std::min(kBlock, view.inner - i), direction, y + i);
-    x += view.length * view.inner;
-    y += view.length * view.inner;
+  constexpr int64_t kBlock = 32;
+  const int64_t step = view.length * view.inner;
+  for (int64_t o = 0; o < view.outer; ++o, x += step, y += step) {
+    if (view.inner == 1) {
+      accumulate<product, 1, true>(x, view, 1, direction, y);
+      continue;
+    }
+    int64_t i = 0;
+    for (; i + kBlock <= view.inner; i += kBlock)
+      accumulate<product, kBlock, true>(x + i, view, kBlock, direction, y + i);
+    accumulate<product, kBlock, false>(x + i, view, view.inner - i, direction, y + i);
   }
 }
 
