@@ -13,7 +13,8 @@ inline __attribute__((always_inline)) void to_log(Lanes& x) {
                   kLeastNormal = std::numeric_limits<float>::min();
   constexpr int32_t kRootHalf = 0x3f3504f3;
   const IntLanes small = x < kLeastNormal;  // −1 where true
-  const Lanes v = small != 0 ? x * 8388608.f : x;
+  Lanes v = small != 0 ? x * 8388608.f : x;
+  v = x > 0.f ? v : Lanes{} + 1.f;
   IntLanes bits;
   std::memcpy(&bits, &v, sizeof v);
   const IntLanes e = (bits - kRootHalf) >> 23;
