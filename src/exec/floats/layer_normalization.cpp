@@ -1,6 +1,7 @@
 // LayerNormalization and RMSNormalization of floats with a scale, and maybe a bias, of the normalised shape.
 #include "exec/floats/kernels.hpp"
 #include "exec/floats/row_statistics.hpp"
+#include "exec/parallel_blocks.hpp"
 #include "qtool/ops.hpp"
 
 namespace qtool::floats {
@@ -32,9 +33,15 @@ class NormalizationKernel : public Kernel {
     const Tensor x = inputs[0].plain(), scale = inputs[1].plain();
     const Tensor bias = inputs.size() > 2 && inputs[2].defined() ? inputs[2].plain() : Tensor();
     Tensor y = Tensor::uninitialized(DType::kFloat, x.shape());
-    normalize(x.data<float>().data(), scale.data<float>().data(),
-              bias.defined() ? bias.data<float>().data() : nullptr, y.mutable_data<float>().data(),
-              rows_, row_);
+    const float *from = x.data<float>().data(), *s = scale.data<float>().data(),
+                *b = bias.defined() ? bias.data<float>().data() : nullptr;
+    float* to = y.mutable_data<float>().data();
+    constexpr int64_t kElements = 1 << 12;
+    parallel_blocks(rows_, std::max<int64_t>(1, kElements / row_.length),
+                    [&](int64_t begin, int64_t rows) {
+                      const int64_t at = begin * row_.length;
+                      normalize(from + at, s, b, to + at, rows, row_);
+                    });
     outputs[0] = Array(std::move(y));
   }
   std::string name() const override { return "float:normalization"; }

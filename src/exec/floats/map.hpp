@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "exec/floats/kernels.hpp"
+#include "exec/parallel_blocks.hpp"
 
 namespace qtool::floats {
 
@@ -38,14 +39,9 @@ inline __attribute__((always_inline)) void map(const float* x, float* y, int64_t
       x, y, count, [](Lanes & v) __attribute__((always_inline)) { function(v); });
 }
 
-// Split over the threads that the run was given: every element has the same bits in any split.
 template <typename Map>
 void run_parallel(const Map& map, const float* x, float* y, int64_t count) {
-  constexpr int64_t kBlock = 1 << 13;
-  const int64_t blocks = (count + kBlock - 1) / kBlock;
-#pragma omp parallel for schedule(static) if (blocks > 2)
-  for (int64_t b = 0; b < blocks; ++b)
-    map(x + b * kBlock, y + b * kBlock, std::min(kBlock, count - b * kBlock));
+  parallel_blocks(count, 1 << 13, [&](int64_t begin, int64_t n) { map(x + begin, y + begin, n); });
 }
 
 // Channels padded to a block hold zeros, and shall: functions of another f(0) go plain there.

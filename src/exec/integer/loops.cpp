@@ -7,9 +7,12 @@
 #include <cmath>
 
 #include "base/clones.hpp"
+#include "exec/parallel_blocks.hpp"
 
 namespace qtool::integer {
 namespace {
+
+constexpr int64_t kBlock = 1 << 13;  // elements that are worth a thread
 
 template <typename Code>
 inline __attribute__((always_inline)) void quantize_codes(const float* x, Code* codes,
@@ -133,9 +136,18 @@ __attribute__((target("avx2,fma"))) int64_t add_u8_avx2(const uint8_t* a, const 
 }
 #endif
 
-QTOOL_AVX2_CLONES void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n, float sa,
-                              float sb, float o, CodeRange r) {
+QTOOL_AVX2_CLONES void add_rest_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n,
+                                   float sa, float sb, float o, CodeRange r) {
   add_codes(a, b, y, n, sa, sb, o, r);
+}
+void add_u8(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t count, float scale_a,
+            float scale_b, float offset, CodeRange range) {
+  int64_t done = 0;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    done = add_u8_avx2(a, b, y, count, scale_a, scale_b, offset, range);
+#endif
+  add_rest_u8(a + done, b + done, y + done, count - done, scale_a, scale_b, offset, range);
 }
 QTOOL_AVX2_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64_t n, float sa,
                               float sb, float o, CodeRange r) {
@@ -146,60 +158,67 @@ QTOOL_AVX2_CLONES void add_s8(const int8_t* a, const int8_t* b, int8_t* y, int64
 
 void quantize(const float* x, void* codes, DType type, int64_t count, float scale,
               CodeRange range) {
-  if (type == DType::kUint8)
-    quantize_u8(x, static_cast<uint8_t*>(codes), count, scale, range);
-  else
-    quantize_s8(x, static_cast<int8_t*>(codes), count, scale, range);
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    if (type == DType::kUint8)
+      quantize_u8(x + begin, static_cast<uint8_t*>(codes) + begin, n, scale, range);
+    else
+      quantize_s8(x + begin, static_cast<int8_t*>(codes) + begin, n, scale, range);
+  });
 }
 
 void dequantize(const void* codes, DType type, float* x, int64_t count, float scale,
                 int32_t zero_point) {
-  if (type == DType::kUint8)
-    dequantize_u8(static_cast<const uint8_t*>(codes), x, count, scale, zero_point);
-  else
-    dequantize_s8(static_cast<const int8_t*>(codes), x, count, scale, zero_point);
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    if (type == DType::kUint8)
+      dequantize_u8(static_cast<const uint8_t*>(codes) + begin, x + begin, n, scale, zero_point);
+    else
+      dequantize_s8(static_cast<const int8_t*>(codes) + begin, x + begin, n, scale, zero_point);
+  });
 }
 
 void add(const void* a, const void* b, void* y, DType type, int64_t count, float scale_a,
          float scale_b, float offset, CodeRange range) {
-  if (type == DType::kUint8) {
-    const auto *left = static_cast<const uint8_t*>(a), *right = static_cast<const uint8_t*>(b);
-    auto* sums = static_cast<uint8_t*>(y);
-    int64_t done = 0;
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      done = add_u8_avx2(left, right, sums, count, scale_a, scale_b, offset, range);
-#endif
-    add_u8(left + done, right + done, sums + done, count - done, scale_a, scale_b, offset, range);
-  } else {
-    add_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b), static_cast<int8_t*>(y),
-           count, scale_a, scale_b, offset, range);
-  }
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    if (type == DType::kUint8) {
+      add_u8(static_cast<const uint8_t*>(a) + begin, static_cast<const uint8_t*>(b) + begin,
+             static_cast<uint8_t*>(y) + begin, n, scale_a, scale_b, offset, range);
+    } else {
+      add_s8(static_cast<const int8_t*>(a) + begin, static_cast<const int8_t*>(b) + begin,
+             static_cast<int8_t*>(y) + begin, n, scale_a, scale_b, offset, range);
+    }
+  });
 }
 
 void multiply(const void* a, const void* b, void* y, DType type, int64_t count, ProductScale p,
               CodeRange range) {
-  if (type == DType::kUint8) {
-    multiply_u8(static_cast<const uint8_t*>(a), static_cast<const uint8_t*>(b),
-                static_cast<uint8_t*>(y), count, p, range);
-  } else {
-    multiply_s8(static_cast<const int8_t*>(a), static_cast<const int8_t*>(b),
-                static_cast<int8_t*>(y), count, p, range);
-  }
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    if (type == DType::kUint8) {
+      multiply_u8(static_cast<const uint8_t*>(a) + begin, static_cast<const uint8_t*>(b) + begin,
+                  static_cast<uint8_t*>(y) + begin, n, p, range);
+    } else {
+      multiply_s8(static_cast<const int8_t*>(a) + begin, static_cast<const int8_t*>(b) + begin,
+                  static_cast<int8_t*>(y) + begin, n, p, range);
+    }
+  });
 }
 
 void rescale(const void* x, void* y, DType type, int64_t count, float scale, float offset,
              CodeRange range) {
-  if (type == DType::kUint8) {
-    rescale_u8(static_cast<const uint8_t*>(x), static_cast<uint8_t*>(y), count, scale, offset,
-               range);
-  } else {
-    rescale_s8(static_cast<const int8_t*>(x), static_cast<int8_t*>(y), count, scale, offset, range);
-  }
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    if (type == DType::kUint8) {
+      rescale_u8(static_cast<const uint8_t*>(x) + begin, static_cast<uint8_t*>(y) + begin, n, scale,
+                 offset, range);
+    } else {
+      rescale_s8(static_cast<const int8_t*>(x) + begin, static_cast<int8_t*>(y) + begin, n, scale,
+                 offset, range);
+    }
+  });
 }
 
 void lookup(const uint8_t* x, uint8_t* y, int64_t count, const uint8_t* table) {
-  for (int64_t i = 0; i < count; ++i) y[i] = table[x[i]];
+  parallel_blocks(count, kBlock, [&](int64_t begin, int64_t n) {
+    for (int64_t i = begin; i < begin + n; ++i) y[i] = table[x[i]];
+  });
 }
 
 }  // namespace qtool::integer
