@@ -1,7 +1,8 @@
-#include "pipeline/request.hpp"
+#include "pipeline/stages.hpp"
 
 #include <algorithm>
 
+#include "pipeline/request.hpp"
 #include "qtool/branches.hpp"
 #include "qtool/onnx.hpp"
 #include "qtool/passes.hpp"
