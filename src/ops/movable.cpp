@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ops/lanes.hpp"
+#include "qtool/transpose.hpp"
 
 namespace qtool {
 namespace {
@@ -47,22 +48,6 @@ int64_t transposed_dimension(const LoopNest<2>& loops) {
     if (loops.strides[1][d] == 1 && loops.shape[d] >= kWorthwhile) return static_cast<int64_t>(d);
   }
   return -1;
-}
-
-// Four by four elements of four bytes: rows are `x_column` apart and become columns.
-void transpose_square(char* y, const char* x, int64_t y_row, int64_t x_column) {
-  typedef int32_t Four __attribute__((vector_size(16)));
-  Four in[4], low[2], high[2];
-  for (int64_t c = 0; c < 4; ++c) std::memcpy(&in[c], x + c * x_column, sizeof(Four));
-  for (size_t k = 0; k < 2; ++k) {
-    low[k] = __builtin_shuffle(in[k], in[k + 2], Four{0, 4, 1, 5});
-    high[k] = __builtin_shuffle(in[k], in[k + 2], Four{2, 6, 3, 7});
-  }
-  const Four out[4] = {__builtin_shuffle(low[0], low[1], Four{0, 4, 1, 5}),
-                       __builtin_shuffle(low[0], low[1], Four{2, 6, 3, 7}),
-                       __builtin_shuffle(high[0], high[1], Four{0, 4, 1, 5}),
-                       __builtin_shuffle(high[0], high[1], Four{2, 6, 3, 7})};
-  for (int64_t r = 0; r < 4; ++r) std::memcpy(y + r * y_row, &out[r], sizeof(Four));
 }
 
 // The nest with dimension `row` and the innermost one walked in square tiles, which stay in cache.
