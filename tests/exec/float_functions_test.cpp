@@ -60,6 +60,21 @@ TEST(FloatFunctions, SineAndCosineKeepTheirPrecisionFarOut) {
   EXPECT_EQ(at("Cos", {0.f, kHuge})[0], 1);
 }
 
+TEST(FloatFunctions, SinesDoNotDependOnTheirNeighbours) {
+  for (const char* type : {"Sin", "Cos"}) {
+    std::vector<float> points;
+    for (int i = 0; i < 300; ++i) points.push_back(0.731f * static_cast<float>(i - 150));
+    const std::vector<double> alone = at(type, points);
+    points[7] = 1e9f;
+    points[280] = kHuge;
+    const std::vector<double> beside = at(type, points);
+    for (size_t i = 0; i < points.size(); ++i) {
+      if (i == 7 || i == 280) continue;
+      ASSERT_EQ(alone[i], beside[i]) << type << " of " << points[i];
+    }
+  }
+}
+
 TEST(FloatFunctions, LogarithmsFromTheLeastToTheLargest) {
   std::vector<float> points;
   for (float x = 1e-44f; x < 3e38f; x *= 1.37f) points.push_back(x);

@@ -10,7 +10,7 @@ typedef float HalfLanes __attribute__((vector_size(32)));
 typedef double DoubleLanes __attribute__((vector_size(64)));
 typedef int32_t HalfIntLanes __attribute__((vector_size(32)));
 
-// Beyond, and for NaN, the library's functions: n · π/2 below is exact for as many turns.
+// Beyond, and for NaN, it is the library's functions: n · π/2 below is exact for as many turns.
 constexpr float kLargest = 1e6f;
 
 // x = n · π/2 + r, |r| ≤ π/4, in double precision, π/2 in two parts, the first of 33 bits.
@@ -35,6 +35,8 @@ inline __attribute__((always_inline)) void sine(Lanes& x) {
   IntLanes n;
   float from[16], to[16];
   int32_t turns[16];
+  const Lanes size = x < 0.f ? -x : x;
+  x = size <= kLargest ? x : Lanes{};
   std::memcpy(from, &x, sizeof x);
   reduce(from, to, turns);
   reduce(from + 8, to + 8, turns + 8);
@@ -50,13 +52,15 @@ inline __attribute__((always_inline)) void sine(Lanes& x) {
   x = (n & 2) != 0 ? -y : y;
 }
 
+inline bool is_near(float x) { return std::fabs(x) <= kLargest; }
+
 inline __attribute__((always_inline)) bool all_near(const float* x, int64_t count) {
   int32_t far = 0;
-  for (int64_t i = 0; i < count; ++i) far |= std::fabs(x[i]) <= kLargest ? 0 : 1;
+  for (int64_t i = 0; i < count; ++i) far |= is_near(x[i]) ? 0 : 1;
   return far == 0;
 }
 
-// Blocks of 256 are looked through first.
+// What lies far is computed again, element by element: no result depends on its neighbours.
 template <int32_t turn>
 inline __attribute__((always_inline)) void map_sine(const float* x, float* y, int64_t count) {
   constexpr int64_t kBlock = 256;
@@ -66,7 +70,11 @@ inline __attribute__((always_inline)) void map_sine(const float* x, float* y, in
       map<sine<turn>>(x + at, y + at, n);
       continue;
     }
-    for (int64_t i = at; i < at + n; ++i) y[i] = turn == 0 ? std::sin(x[i]) : std::cos(x[i]);
+    float block[kBlock];  // y may be x
+    std::copy_n(x + at, n, block);
+    map<sine<turn>>(block, y + at, n);
+    for (int64_t i = 0; i < n; ++i)
+      if (!is_near(block[i])) y[at + i] = turn == 0 ? std::sin(block[i]) : std::cos(block[i]);
   }
 }
 
