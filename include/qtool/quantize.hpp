@@ -133,8 +133,7 @@ struct LoudActivation {
 // By halving, with real runs over `source`, weights in float: a few runs where there is none.
 std::vector<LoudActivation> loud_activations(const Model& model, const Sites& sites,
                                              const QuantPlan& plan, const CalibrationTable& table,
-                                             const SampleSource& source, int threads,
-                                             double share = 0.5);
+                                             const SampleSource& source, int threads, double share);
 
 // Second moments of a layer's inputs over output positions, x̂ in the quantized network, x in the
 // float network; columns as the weight's rows have them, in (kernel position, input channel) order.

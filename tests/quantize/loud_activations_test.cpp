@@ -21,7 +21,8 @@ g (float[n, 2, 4, 4] x, float[1, 2, 1, 1] k, float[2, 1, 1, 1] w1, float[2, 2, 1
   const Sites sites = find_sites(model, find_target("ort-cpu"));
   const auto source = random_data(16, 1, {{"x", DType::kFloat, {-1, 2, 4, 4}}}, 1);
   const CalibrationTable table = calibrate(model, sites.activation_names(), *source, {});
-  const auto loud = loud_activations(model, sites, uniform_plan(sites, {8, 8}), table, *source, 2);
+  const auto loud =
+      loud_activations(model, sites, uniform_plan(sites, {8, 8}), table, *source, 2, 0.5);
   ASSERT_EQ(loud.size(), 1u);
   EXPECT_EQ(loud[0].name, "l");
   EXPECT_GT(loud[0].noise, 10 * loud[0].rest);
@@ -34,13 +35,13 @@ g (float[n, 3, 6, 6] x, float[3, 3, 1, 1] w) => (float y)
   [above] b = Add(a, small)  [log] y = Log(b) })");
   const auto only =
       loud_activations(decibels.model, decibels.sites, uniform_plan(decibels.sites, {8, 8}),
-                       decibels.table, *decibels.source, 2);
+                       decibels.table, *decibels.source, 2, 0.5);
   ASSERT_FALSE(only.empty());
   EXPECT_EQ(only.back().rest, 0);  // nothing is left
 
   const test::ResidualNet even;
   EXPECT_TRUE(loud_activations(even.model, even.sites, uniform_plan(even.sites, {8, 8}), even.table,
-                               *even.source, 2)
+                               *even.source, 2, 0.5)
                   .empty());
 }
 
