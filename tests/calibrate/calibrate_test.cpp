@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "qtool/onnx.hpp"
+#include "support/temp_folder.hpp"
 
 namespace qtool {
 namespace {
@@ -129,15 +130,7 @@ TEST(Calibrate, SaysWhichCommandRepairsAMissingValue) {
 
 class CalibrationFile : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              cat("qtool_calibration_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
-                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    path_ = folder_ / "calibration.json";
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { path_ = folder_ / "calibration.json"; }
 
   CalibrationTable table() const {
     CalibrationTable t = calibrate(small_model(), kNames, Samples(6, 2), {});
@@ -163,7 +156,8 @@ class CalibrationFile : public ::testing::Test {
     write_file_atomic(path_, text.replace(at, from.size(), to));
   }
 
-  fs::path folder_, path_;
+  TempFolder folder_;
+  fs::path path_;
 };
 
 TEST_F(CalibrationFile, ReadsBackExactly) {

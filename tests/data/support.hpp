@@ -1,8 +1,7 @@
-// Small files in a folder that goes away with the test.
+// Bytes, pictures and files that tests of data share.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,33 +9,9 @@
 #include <string_view>
 
 #include "qtool/data.hpp"
+#include "support/temp_folder.hpp"
 
 namespace qtool {
-
-class TempFolder {
- public:
-  TempFolder() : path_(std::filesystem::temp_directory_path() / unique_name()) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-  // Writes a file (and the folders above it); its path.
-  std::filesystem::path put(const std::string& name, std::string_view bytes) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-
- private:
-  static std::string unique_name() {
-    static int count = 0;
-    return cat("qtool_data_test_", ::getpid(), "_", count++);
-  }
-  std::filesystem::path path_;
-};
 
 inline std::string unhex(std::string_view hex) {
   std::string bytes;

@@ -6,6 +6,7 @@
 
 #include "qtool/evaluate.hpp"
 #include "qtool/onnx.hpp"
+#include "support/temp_folder.hpp"
 
 namespace qtool {
 namespace {
@@ -33,15 +34,6 @@ std::string tensor_proto(const Tensor& t) {
 
 class VerifyCase : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              cat("qtool_case_", ::testing::UnitTest::GetInstance()->random_seed(), "_",
-                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   void model(const std::string& text) {
     save_model(model_from_text("<ir_version: 8, opset_import: [\"\": 17]> " + text),
                folder_ / "model.onnx");
@@ -54,9 +46,9 @@ class VerifyCase : public ::testing::Test {
     for (size_t i = 0; i < outputs.size(); ++i)
       write_file_atomic(path / cat("output_", i, ".pb"), tensor_proto(outputs[i]));
   }
-  CaseResult verify(VerifyOptions options = {}) { return verify_case(folder_, options); }
+  CaseResult verify(VerifyOptions options = {}) { return verify_case(folder_.path(), options); }
 
-  fs::path folder_;
+  TempFolder folder_;
 };
 
 const char* const kNegate = "g (float[n] x) => (float[n] y) { y = Neg(x) }";
@@ -71,7 +63,7 @@ TEST_F(VerifyCase, PassesWithinTheTolerance) {
   const CaseResult r = verify();
   EXPECT_EQ(r.status, Status::kPassed) << r.reason;
   EXPECT_NEAR(r.max_abs_error, 0.0005, 1e-6);
-  EXPECT_EQ(r.name, folder_.filename().string());
+  EXPECT_EQ(r.name, folder_.path().filename().string());
   VerifyOptions reference;
   reference.backend = Backend::kReference;
   EXPECT_EQ(verify(reference).status, Status::kPassed);

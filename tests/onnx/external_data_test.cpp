@@ -24,7 +24,7 @@ class OnnxExternalData : public ::testing::Test {
   Tensor weight(const Entries& entries) {
     return load_model(put(entries)).graph.initializers.begin()->second.data;
   }
-  Folder folder;
+  TempFolder folder;
 };
 
 TEST_F(OnnxExternalData, IsReadFromTheModelsFolder) {

@@ -17,7 +17,7 @@ void expect_refused_file(const fs::path& path, std::string_view code, std::strin
 }
 
 TEST(OnnxLoad, RefusesWhatIsNoFile) {
-  const Folder folder;
+  const TempFolder folder;
   fs::create_directory(folder / "d");
   ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
   folder.put("empty", "");
@@ -28,14 +28,14 @@ TEST(OnnxLoad, RefusesWhatIsNoFile) {
 }
 
 TEST(OnnxLoad, FollowsALinkThatTheUserNames) {
-  const Folder folder;
+  const TempFolder folder;
   folder.put("m.onnx", model(small_graph()));
   fs::create_symlink("m.onnx", folder / "link.onnx");
   EXPECT_EQ(load_model(folder / "link.onnx").graph.nodes.size(), 1u);
 }
 
 TEST(OnnxLoad, SaysWhatOtherFormatsAre) {
-  const Folder folder;
+  const TempFolder folder;
   expect_refused_file(folder.put("a", std::string("\x1f\x8b\x08\0\0\0", 6)), "QT-E302", "gzip");
   expect_refused_file(folder.put("a", std::string("PK\x03\x04\x14\0", 6)), "QT-E302",
                       "zip archive");
@@ -99,7 +99,7 @@ TEST(OnnxLoad, ReadsTextForm) {
 }
 
 TEST(OnnxLoad, ReadsTensorFiles) {
-  const Folder folder;
+  const TempFolder folder;
   const NamedTensor read =
       load_tensor_pb(folder.put("a.pb", tensor("x", DType::kInt16, {2}, raw<int16_t>({-1, 2}))));
   EXPECT_EQ(read.name, "x");
@@ -107,7 +107,7 @@ TEST(OnnxLoad, ReadsTensorFiles) {
 }
 
 TEST(OnnxLoad, RefusesOtherTensorFilesAsData) {
-  const Folder folder;
+  const TempFolder folder;
   const auto code_of = [&](std::string_view bytes) {
     const Error error = error_of([&] { load_tensor_pb(folder.put("a.pb", bytes)); });
     EXPECT_EQ(error.kind(), ErrorKind::kData);

@@ -22,7 +22,7 @@ Model model_with_two_weights() {
 }
 
 TEST(OnnxSave, WritesOneFile) {
-  const Folder folder;
+  const TempFolder folder;
   const Model model = model_with_two_weights();
   save_model(model, folder / "m.onnx");
   EXPECT_EQ(folder.files(), 1u);
@@ -33,7 +33,7 @@ TEST(OnnxSave, WritesOneFile) {
 }
 
 TEST(OnnxSave, WritesExternalDataBesideTheModel) {
-  const Folder folder;
+  const TempFolder folder;
   const Model model = model_with_two_weights();
   const int64_t bytes = save_model(model, folder / "m.onnx", ExternalData::kAlways);
   EXPECT_EQ(folder.files(), 2u);
@@ -45,7 +45,7 @@ TEST(OnnxSave, WritesExternalDataBesideTheModel) {
 }
 
 TEST(OnnxSave, MayReplaceTheFilesThatItReads) {
-  const Folder folder;
+  const TempFolder folder;
   const std::string bytes = serialize_model(model_with_two_weights());
   save_model(parse_model(bytes, "test"), folder / "m.onnx", ExternalData::kAlways);
   const Model mapped = load_model(folder / "m.onnx");
@@ -56,7 +56,7 @@ TEST(OnnxSave, MayReplaceTheFilesThatItReads) {
 }
 
 TEST(OnnxSave, LeavesNothingBehindWhenItFails) {
-  const Folder folder;
+  const TempFolder folder;
   const Model model = model_with_two_weights();
   for (const auto external : {ExternalData::kWhenNeeded, ExternalData::kAlways}) {
     EXPECT_EQ(error_of([&] { save_model(model, folder / "none/m.onnx", external); }).kind(),
@@ -69,7 +69,7 @@ TEST(OnnxSave, LeavesNothingBehindWhenItFails) {
 }
 
 TEST(OnnxSave, RestoresOldDataWhenTheModelCannotBeWritten) {
-  const Folder folder;
+  const TempFolder folder;
   fs::create_directory(folder / "m.onnx");
   folder.put("m.onnx.data", "old");
   error_of([&] { save_model(model_with_two_weights(), folder / "m.onnx", ExternalData::kAlways); });
@@ -80,7 +80,7 @@ TEST(OnnxSave, RestoresOldDataWhenTheModelCannotBeWritten) {
 }
 
 TEST(OnnxSave, ReplacesNoFolderByData) {
-  const Folder folder;
+  const TempFolder folder;
   fs::create_directory(folder / "m.onnx.data");
   error_of([&] { save_model(model_with_two_weights(), folder / "m.onnx", ExternalData::kAlways); });
   EXPECT_TRUE(fs::is_directory(folder / "m.onnx.data"));
@@ -88,7 +88,7 @@ TEST(OnnxSave, ReplacesNoFolderByData) {
 }
 
 TEST(OnnxSave, ReplacesALinkAndNotWhatItPointsTo) {
-  const Folder folder;
+  const TempFolder folder;
   folder.put("precious", "keep me");
   fs::create_symlink("precious", folder / "m.onnx.data");
   save_model(model_with_two_weights(), folder / "m.onnx", ExternalData::kAlways);

@@ -21,7 +21,7 @@ Value declared(bool optional, bool sequence) {
 Message element() { return tensor("", DType::kFloat, {2}, raw<float>({1, 2})); }
 
 TEST(OnnxValue, ReadsSequences) {
-  const Folder folder;
+  const TempFolder folder;
   const auto path =
       folder.put("a.pb", Message().text(1, "s").number(2, 1).text(3, element()).text(3, element()));
   const NamedTensor value = load_value_pb(path, declared(false, true));
@@ -36,7 +36,7 @@ TEST(OnnxValue, ReadsSequences) {
 }
 
 TEST(OnnxValue, ReadsOptionals) {
-  const Folder folder;
+  const TempFolder folder;
   const auto full = folder.put("full.pb", Message().text(1, "o").number(2, 1).text(3, element())),
              none = folder.put("none.pb", Message().text(1, "o").number(2, 0)),
              bare = folder.put("bare.pb", element());
@@ -46,7 +46,7 @@ TEST(OnnxValue, ReadsOptionals) {
 }
 
 TEST(OnnxValue, RefusesWhatTheDeclarationDoesNotSay) {
-  const Folder folder;
+  const TempFolder folder;
   const auto path = folder.put("a.pb", Message().text(1, "s").number(2, 1).text(3, element()));
   EXPECT_THROW(load_value_pb(path, Value{}), Error);
 }

@@ -2,7 +2,6 @@
 // write. Field numbers are those of onnx.proto.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -12,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "qtool/onnx.hpp"
+#include "support/temp_folder.hpp"
 
 namespace qtool::wire {
 
@@ -145,27 +145,5 @@ inline void expect_refused(const Error& error, std::string_view code, std::strin
   EXPECT_EQ(error.code(), code) << error.message();
   EXPECT_NE(error.message().find(text), std::string::npos) << error.message();
 }
-
-// A folder of its own for each test, removed afterwards.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "qtool_onnx_XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path put(std::string_view name, std::string_view bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-  size_t files() const {
-    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path_), {}));
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace qtool::wire

@@ -2,23 +2,18 @@
 
 #include "qtool/onnx.hpp"
 #include "qtool/pipeline.hpp"
+#include "support/temp_folder.hpp"
 
 namespace qtool {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Two samples of four numbers each, and nothing else.
 class FedInputs : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "qtool_fed_XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
     write_npz(folder_ / "x.npz", {{"x", Tensor(DType::kFloat, {2, 4})}});
     request_.data = {folder_ / "x.npz"};
   }
-  void TearDown() override { fs::remove_all(folder_); }
-
   // y is x cut into rows of `columns` when the rate is 8000, into rows of 3 when it is 16000.
   static Model rated(int64_t columns) {
     return model_from_text(cat(R"(<ir_version: 8, opset_import: ["": 17]>
@@ -37,7 +32,7 @@ g (float[n, 4] x, int64 rate) => (float[a, b] y)
 })"));
   }
 
-  fs::path folder_;
+  TempFolder folder_;
   DataRequest request_;
 };
 
